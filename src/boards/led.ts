@@ -23,7 +23,7 @@ export const PATTERNS: Readonly<Record<LedState, { readonly on: number; readonly
   identify: { on: 50, off: 50 },
 };
 
-/** Of one file of /sys, characters. */
+/** Characters that are read of one file of /sys. */
 const MOST = 4096;
 /** Refusals in a row before the LED is left alone. */
 const MOST_TRIES = 5;

@@ -5,7 +5,7 @@
 import { accessSync, closeSync, constants, existsSync, openSync, readdirSync, readSync } from 'node:fs';
 import path from 'node:path';
 
-/** Of one file, bytes; texts of a device tree are far shorter. */
+/** Bytes that are read of one file. The texts of a device tree are far shorter. */
 const MOST_BYTES = 4096;
 const MOST_NAMES = 16;
 const LONGEST = 120;

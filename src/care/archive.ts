@@ -154,7 +154,7 @@ export class Archive {
     this.head = headOf(Buffer.from(this.#before).toString('utf8', 8)) ?? fail('is damaged (head)');
   }
 
-  /** Of an encrypted backup, before `pieces`. */
+  /** An encrypted backup needs it before `pieces`. */
   unlock(passphrase: string): void {
     if (this.head.kdf !== undefined) this.#key = keyOf(passphrase, this.head.kdf);
   }

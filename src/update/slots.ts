@@ -2,6 +2,8 @@
  * The two systems of a card. One runs; an update is written into the other, which boots with a number of tries. Only a system
  * that ran well is the one that boots for ever.
  */
+import { SluiceError } from '../core/errors.ts';
+
 export const SLOTS = ['a', 'b'] as const;
 export type Slot = (typeof SLOTS)[number];
 
@@ -36,6 +38,14 @@ export interface Slots {
   giveUp(): void;
   /** The command that restarts the board, into the offered slot where there is one. */
   restart(): readonly string[];
+}
+
+/** @param cmdline `/proc/cmdline` @throws SluiceError `update-unsupported` */
+export function runningSlot(cmdline: string): Slot {
+  const [, slot] = /(?:^|\s)sluice\.slot=([ab])(?:\s|$)/.exec(cmdline) ?? [];
+  if (slot === undefined)
+    throw new SluiceError('update-unsupported', 'this system was not started from a slot of a Sluice image');
+  return slot as Slot;
 }
 
 export function otherSlot(slot: Slot): Slot {

@@ -9,7 +9,7 @@ import path from 'node:path';
 import * as z from 'zod';
 import { SluiceError } from '../core/errors.ts';
 import { readBounded, readJson, replaceFile, syncFolder } from './files.ts';
-import { type Offer, otherSlot, SLOTS, type Slot, type SlotState, type Slots } from './slots.ts';
+import { type Offer, otherSlot, runningSlot, SLOTS, type Slot, type SlotState, type Slots } from './slots.ts';
 
 /** Numbers of the boot partitions on the card. */
 const BOOT: Readonly<Record<Slot, number>> = { a: 2, b: 3 };
@@ -40,10 +40,7 @@ export class TrybootSlots implements Slots {
   constructor(options: TrybootOptions) {
     this.#o = options;
     this.target = options.target;
-    const [, slot] = /(?:^|\s)sluice\.slot=([ab])(?:\s|$)/.exec(options.cmdline) ?? [];
-    if (slot === undefined)
-      throw new SluiceError('update-unsupported', 'this system was not started from a slot of a Sluice image');
-    this.running = slot as Slot;
+    this.running = runningSlot(options.cmdline);
   }
 
   other(): Slot {

@@ -7,7 +7,7 @@ import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { SluiceError } from '../core/errors.ts';
 import { readBounded, replaceFile, syncFolder } from './files.ts';
-import { type Offer, otherSlot, SLOTS, type Slot, type SlotState, type Slots } from './slots.ts';
+import { type Offer, otherSlot, runningSlot, SLOTS, type Slot, type SlotState, type Slots } from './slots.ts';
 
 const TRIES = 3;
 const ENTRY = /^sluice-(a|b)(?:\+(\d{1,3})(?:-(\d{1,3}))?)?\.conf$/;
@@ -32,10 +32,7 @@ export class UefiSlots implements Slots {
   constructor(options: UefiOptions) {
     this.#o = options;
     this.target = options.target;
-    const [, slot] = /(?:^|\s)sluice\.slot=([ab])(?:\s|$)/.exec(options.cmdline) ?? [];
-    if (slot === undefined)
-      throw new SluiceError('update-unsupported', 'this system was not started from a slot of a Sluice image');
-    this.running = slot as Slot;
+    this.running = runningSlot(options.cmdline);
   }
 
   other(): Slot {

@@ -94,7 +94,7 @@ export interface LiveAction {
   readonly done: number;
   readonly failed: number;
   readonly last: { readonly result: 'done' | 'failed' | 'superseded' | 'dropped'; readonly time: number } | null;
-  /** Of the last failure. */
+  /** The words of the last failure. */
   readonly error?: string | undefined;
 }
 

@@ -37,7 +37,7 @@ export interface ResponderOptions {
 interface Link {
   readonly socket: Socket;
   readonly own: NetworkInterfaceInfoIPv4;
-  /** Of the same interface. */
+  /** The addresses of the same interface. */
   readonly addresses: readonly string[];
 }
 

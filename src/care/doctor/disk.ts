@@ -22,7 +22,7 @@ export interface DiskFacts {
   readonly device?: string | undefined;
   /** Standard output of a program; undefined where it is not there or fails. */
   readonly run: (program: string, ...args: readonly string[]) => Promise<string | undefined>;
-  /** Of the running gateway: its process, and how long it runs in seconds. */
+  /** The process of the running gateway, and how long it runs in seconds. */
   readonly gateway?: { readonly pid: number; readonly uptime: number; readonly commits: number } | undefined;
 }
 

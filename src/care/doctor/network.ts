@@ -22,7 +22,7 @@ const MOST_FORWARDERS = 20;
 export interface NetworkFacts {
   readonly config: GatewayConfig;
   readonly roots: Roots;
-  /** Of the running gateway, whose connections count; undefined: none runs. */
+  /** The running gateway, whose connections count. undefined: none runs. */
   readonly forwarders:
     | readonly { readonly name: string; readonly state: string; readonly fault?: string | undefined }[]
     | undefined;

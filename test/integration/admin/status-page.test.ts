@@ -230,7 +230,8 @@ async function words(_: TestContext, site: PageSite): Promise<void> {
   const server = await site.serve(sites.clinic());
   const { page } = await site.open(server);
   const row = async (point: string) => (await textOf(page, `tr:has-text("${point}")`)).replaceAll(/\s+/g, ' ').trim();
-  await page.waitForSelector('tr:has-text("pressure")');
+  // The rows stand there before their values come.
+  await page.waitForSelector('tr:has-text("pressure"):has-text("ago")');
   assert.equal(await row('pressure'), 'pressure bad: no answer 3 min ago');
   assert.match(await row('humidity'), /^humidity 61\.5 % uncertain: outside its range (now|\d s ago)$/);
   assert.match(await row('door'), /^door on good (now|\d s ago)$/);
@@ -239,7 +240,7 @@ async function words(_: TestContext, site: PageSite): Promise<void> {
   await page.check('main input[type=checkbox] >> nth=-1');
   assert.equal(await page.evaluate('document.documentElement.lang'), 'bn');
   await page.click('nav a[href="#/overview"]');
-  await page.waitForSelector('tr:has-text("pressure")');
+  await page.waitForSelector('tr:has-text("pressure"):has-text("আগে")');
   assert.equal(await row('pressure'), 'pressure খারাপ: উত্তর নেই ৩ মিনিট আগে');
   assert.match(await row('humidity'), /^humidity ৬১\.৫ % অনিশ্চিত: সীমার বাইরে /);
   await page.reload();

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { makeUpdateSecret } from '../src/update/keys.ts';
 
 const [folder] = process.argv.slice(2);
-if (folder === undefined) {
+if (folder === undefined || folder.startsWith('-')) {
   process.stderr.write('image-keys: name a new folder for the keys\n');
   process.exit(2);
 }

@@ -6,11 +6,12 @@ import { type Owner, readLine, readSmall } from './disk.ts';
 
 /** What ties a gateway to its hardware. A fact that is not known says nothing. */
 export interface MachineFacts {
-  /** Serial number of the board, from the device tree. */
+  /** Serial number of the board, from the device tree; the UUID of SMBIOS where there is none (only root may read it). */
   readonly serial?: string | undefined;
   /**
    * Card identification register of the SD card or eMMC that holds the state (JEDEC JESD84, SD physical layer specification): unique for
-   * each card. Other disks have none; another card in the board, for example one for data, says nothing.
+   * each card. NVMe and SATA disks have a world wide name, virtual disks a serial number. Adapters for cards give the same words for
+   * every card, so they say nothing. Another card in the board, for example one for data, says nothing either.
    */
   readonly cid?: string | undefined;
   readonly machineId?: string | undefined;
@@ -21,14 +22,31 @@ const fact = (text: string | undefined): string | undefined => (text !== undefin
 
 export function machineFacts(root: string, stateDir: string): MachineFacts {
   const disk = diskOf(stateDir, path.join(root, 'sys'));
-  const serial = fact(readLine(path.join(root, 'proc/device-tree/serial-number')));
   return {
-    // Boards without a fused number give zeros, all of them the same.
-    serial: serial !== undefined && /[^0]/.test(serial) ? serial : undefined,
-    cid: disk === undefined ? undefined : fact(readLine(path.join(disk.folder, 'device/cid'))),
+    serial: boardSerial(root),
+    cid: disk === undefined ? undefined : diskId(disk.folder),
     // systemd writes this word until the first boot is over.
     machineId: fact(readLine(path.join(root, 'etc/machine-id')))?.replace(/^uninitialized$/, '') || undefined,
   };
+}
+
+/** What boards give that nobody has numbered: the same for all of them. */
+const NUMBER_OF_NOBODY = /^(?:[0-]*|[Ff-]*|03000200-0400-0500-0006-000700080009)$/;
+
+function boardSerial(root: string): string | undefined {
+  const facts = ['proc/device-tree/serial-number', 'sys/class/dmi/id/product_uuid'].map((file) =>
+    fact(readLine(path.join(root, file))),
+  );
+  return facts.find((one) => one !== undefined && !NUMBER_OF_NOBODY.test(one));
+}
+
+/** World wide names that one disk alone has; `t10.` names are those of an adapter. */
+const OWN_NAME = /^(?:eui|nvme|uuid|naa)\./;
+
+function diskId(folder: string): string | undefined {
+  const read = (name: string) => fact(readLine(path.join(folder, name)));
+  const name = ['wwid', 'device/wwid'].map(read).find((one) => one !== undefined && OWN_NAME.test(one));
+  return read('device/cid') ?? name ?? read('serial');
 }
 
 /** The end of the MAC address of the board, 6 hexadecimal digits; undefined: it has no network device of its own. */

@@ -1,8 +1,9 @@
 /**
  * Where an update lies: a folder (a USB stick) or an address. Whatever comes from there is checked against the signed manifest,
- * so the address may be plain HTTP; HTTPS also hides which version a gateway takes.
+ * so the address may be plain HTTP; HTTPS also hides which version a gateway takes. A stick of a stranger has links, pipes and
+ * devices of his choice: only files are read, and nothing waits for one.
  */
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SluiceError, toError } from '../core/errors.ts';
@@ -45,8 +46,8 @@ class FolderSource implements Source {
   }
 
   async whole(file: string, most: number): Promise<Buffer> {
-    const found = statSync(path.join(this.name, file), { throwIfNoEntry: false });
-    if (found?.isFile() !== true) throw unreachable(`${this.name} has no file ${file}; copy all files of the update there`);
+    const found = lstatSync(path.join(this.name, file), { throwIfNoEntry: false });
+    if (found === undefined) throw unreachable(`${this.name} has no file ${file}; copy all files of the update there`);
     if (found.size > most) throw new SluiceError('update-refused', `${file} is longer than an update may have it`);
     return this.range(file, 0, found.size);
   }
@@ -54,8 +55,11 @@ class FolderSource implements Source {
   async range(file: string, from: number, length: number): Promise<Buffer> {
     const bytes = Buffer.alloc(length);
     try {
-      const fd = openSync(path.join(this.name, file), 'r');
+      const place = path.join(this.name, file);
+      if (lstatSync(place).isSymbolicLink()) throw unreachable(`${place} is a link; copy the files of the update themselves`);
+      const fd = openSync(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
       try {
+        if (!fstatSync(fd).isFile()) throw unreachable(`${place} is no file; copy all files of the update there again`);
         for (let at = 0; at < length; ) {
           const read = readSync(fd, bytes, at, length - at, from + at);
           if (read === 0) throw unreachable(`${file} in ${this.name} ends too early; copy all files of the update there again`);

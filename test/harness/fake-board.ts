@@ -11,6 +11,11 @@ export interface Hardware {
   readonly cid?: string;
   readonly mac?: string;
   readonly machineId?: string;
+  /** The UUID of SMBIOS. */
+  readonly uuid?: string;
+  /** World wide name of the disk with the state, and the serial number of a virtual one. */
+  readonly wwid?: string;
+  readonly diskSerial?: string;
 }
 
 export const BOARD_A: Hardware = {
@@ -55,9 +60,12 @@ export class FakeBoard {
   }
 
   /** The card and its folders are in a board with other facts. */
-  is({ serial, cid, mac, machineId }: Hardware): void {
+  is({ serial, cid, mac, machineId, uuid, wwid, diskSerial }: Hardware): void {
     this.#fact('proc/device-tree/serial-number', serial && `${serial}\0`);
     this.#fact('sys/devices/mmcblk0/device/cid', cid);
+    this.#fact('sys/class/dmi/id/product_uuid', uuid);
+    this.#fact('sys/devices/mmcblk0/wwid', wwid);
+    this.#fact('sys/devices/mmcblk0/serial', diskSerial);
     this.#fact('sys/class/net/eth0/address', mac);
     this.#fact('etc/machine-id', machineId);
   }

@@ -87,6 +87,28 @@ test('the disk of a folder is found below encryption, and not below several disk
   assert.equal(diskOf(sys, sys, '0:99'), undefined);
 });
 
+test('a board without a device tree and an SSD or a virtual disk are known by their own names', (t) => {
+  const folder = scratch(t, 'cards', '/dev/shm');
+  const pc = { uuid: '7f0a3c1e-0000-4000-8000-00000000000a', wwid: 'eui.00253844a1b2c3d4', machineId: 'a'.repeat(32) };
+  const changes = (name: string, first: object, ...then: object[]) => {
+    const board = new FakeBoard(path.join(folder, name), first);
+    board.start();
+    return then.map((hardware) => {
+      board.is(hardware);
+      return board.start().change;
+    });
+  };
+  const other = '7f0a3c1e-0000-4000-8000-00000000000b';
+  assert.deepEqual(changes('board', pc, { ...pc, uuid: other }), ['board-replaced']);
+  assert.deepEqual(changes('disk', pc, { ...pc, wwid: 'naa.5002538e40000001' }), ['card-replaced']);
+  assert.deepEqual(changes('both', pc, { ...pc, uuid: other, wwid: 'eui.0025384400000001' }), ['clone']);
+  assert.deepEqual(changes('virtual', { uuid: pc.uuid, diskSerial: 'd1' }, { uuid: other, diskSerial: 'd2' }), ['clone']);
+  // What nobody numbered, and the words of an adapter, are the same everywhere: they say nothing.
+  const nobody = { uuid: '03000200-0400-0500-0006-000700080009', wwid: 't10.Generic STORAGE DEVICE 0000', machineId: 'm' };
+  assert.deepEqual(changes('nobody', nobody, { ...nobody, uuid: 'FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF' }), ['same']);
+  assert.deepEqual(changes('copy', nobody, { ...nobody, machineId: 'n' }), ['clone']);
+});
+
 test('an id comes from a true MAC address, else from the serial number', (t) => {
   const folder = scratch(t, 'cards', '/dev/shm');
   const id = (name: string, hardware: object) => new FakeBoard(path.join(folder, name), hardware).start().id;

@@ -5,7 +5,7 @@
 # Steps: a root file system (mmdebstrap), the kernel and the boot loader without their scripts (extract), a small initial RAM
 # disk of our own (init), one root for both slots, the partitions, the image. Two runs from the same packages give the same root.
 #
-# --target uefi-arm64    --sequence N    --keys FILE (public keys, one a line)    --deb FILE    --out DIR
+# --target uefi-arm64 | rpi-arm64    --sequence N    --keys FILE (public keys, one a line)    --deb FILE    --out DIR
 # --extra DIR: its content is laid over the root (tests).
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd -P)
@@ -49,24 +49,26 @@ fi
 packages=systemd,systemd-sysv,udev,dbus,iproute2,netbase,kmod,libatomic1,libstdc++6,systemd-timesyncd,systemd-resolved,ca-certificates,e2fsprogs,dosfstools,fdisk,tzdata,adduser
 case $target in
   uefi-arm64) boot=linux-image-arm64,busybox-static,systemd-boot-efi ;;
-  rpi-arm64) refuse 'the partitions of Raspberry Pi boards are not laid out yet; install the package instead (docs/how-to/prepare-a-card.md)' ;;
-  *) refuse "there is no target $target; choose uefi-arm64" ;;
+  rpi-arm64) boot=linux-image-arm64,busybox-static,raspi-firmware ;;
+  *) refuse "there is no target $target; choose uefi-arm64 or rpi-arm64" ;;
 esac
 [ -n "$sources" ] || sources=/etc/apt/sources.list.d/debian.sources
 cp "$sources" "$work/debian.sources"
+# The firmware of Raspberry Pi boards may be given on, and has no sources.
+sed 's/^Components:.*/Components: main non-free-firmware/' "$work/debian.sources" >"$work/boot.sources"
 
 # What was made once from the same list is used again: SLUICE_IMAGE_CACHE names a folder for it.
-cached() { # NAME VARIANT PACKAGES
-  cache=${SLUICE_IMAGE_CACHE:-$work}/$1-$target.tar
+cached() { # NAME VARIANT PACKAGES SOURCES
+  cache=${SLUICE_IMAGE_CACHE:-$work}/$1.tar
   if [ ! -f "$cache" ]; then
-    mmdebstrap --quiet --mode=root --variant="$2" --architectures=arm64 --include="$3" trixie "$cache.new" "$work/debian.sources"
+    mmdebstrap --quiet --mode=root --format=tar --variant="$2" --architectures=arm64 --include="$3" trixie "$cache.new" "$work/$4"
     mv "$cache.new" "$cache"
   fi
 }
-cached root minbase "$packages"
+cached root minbase "$packages" debian.sources
 mkdir "$work/root"
 tar -xf "$cache" -C "$work/root" --numeric-owner
-cached boot extract "$boot"
+cached "boot-$target" extract "$boot" boot.sources
 mkdir "$work/boot"
 tar -xf "$cache" -C "$work/boot" --numeric-owner
 kernel=$(basename "$work"/boot/boot/vmlinuz-*)
@@ -115,8 +117,14 @@ mkdir -p "$root/var/cache/apt/archives/partial" "$root/var/lib/apt/lists/partial
 passwd --root "$root" --lock root >/dev/null
 [ -z "$extra" ] || cp -a "$extra/." "$root/"
 
+# A Raspberry Pi tries a slot once when the kernel hands the word tryboot to the firmware. Debian's kernel does not know it.
+tries=true
+if [ $target = rpi-arm64 ] && ! grep -aq ' tryboot' "$work/boot/boot/$kernel"; then
+  tries=false
+  echo 'image: the kernel cannot ask the firmware to try a slot once (tryboot); the gateway refuses updates of this image' >&2
+fi
 list=$(sed '/^ *\(#\|$\)/d; s/.*/"&"/' "$keys" | paste -sd, -)
-printf '{"v":1,"target":"%s","version":"%s","sequence":%s,"keys":[%s],"revoked":[]}\n' $target "$version" "$sequence" "$list" >"$root/usr/lib/sluice-image/release.json"
+printf '{"v":1,"target":"%s","version":"%s","sequence":%s,"keys":[%s],"revoked":[],"tries":%s}\n' $target "$version" "$sequence" "$list" $tries >"$root/usr/lib/sluice-image/release.json"
 cp "$root/usr/lib/sluice-image/release.json" "$out/release.json"
 
 # The initial RAM disk: busybox, the modules that find the card, and init.
@@ -125,6 +133,8 @@ mkdir -p "$ram/bin" "$ram/lib/modules/$release"
 cp "$work/boot/usr/bin/busybox" "$ram/bin/busybox"
 cp "$HERE/init" "$ram/init"
 modules='virtio_pci virtio_mmio virtio_blk nvme ahci sd_mod uas usb_storage xhci_pci mmc_block sdhci_pci sdhci_iproc bcm2835 crc32c ext4 overlay'
+# What feeds and clocks the card and the USB of a Raspberry Pi 4. Our init has nobody who loads a module by the name of a device.
+[ $target != rpi-arm64 ] || modules="gpio_raspberrypi_exp gpio_regulator clk_raspberrypi raspberrypi_power reset_raspberrypi pcie_brcmstb bcm2835_wdt $modules"
 echo $modules >"$ram/modules"
 for module in $modules; do
   modprobe --show-depends --dirname "$root" --set-version "$release" $module 2>/dev/null | sed -n 's/^insmod \(\S*\).*/\1/p'

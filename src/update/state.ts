@@ -32,6 +32,8 @@ export const releaseFile = z.strictObject({
   sequence: z.int().min(0),
   keys: z.array(z.string()).max(MOST_KEYS),
   revoked: z.array(fingerprint).max(MOST_REVOKED).prefault([]),
+  /** Whether its kernel can make the firmware boot the other slot with a number of tries. */
+  tries: z.boolean().prefault(true),
 });
 export type ReleaseFile = z.infer<typeof releaseFile>;
 

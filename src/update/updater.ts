@@ -54,7 +54,12 @@ export class Updater {
   }
 
   async apply(source: Source, options: ApplyOptions): Promise<Applied> {
-    const { slots, state } = this.#o;
+    const { slots, state, release } = this.#o;
+    if (!release.tries)
+      throw new SluiceError(
+        'update-unsupported',
+        'the kernel of this image cannot try a new release once, so a bad one would stay; write a card with the new image',
+      );
     this.#settle();
     // The other slot may be the only one that ever ran well.
     if (slots.list().find(({ slot }) => slot === slots.running)?.state !== 'good')

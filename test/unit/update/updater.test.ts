@@ -46,6 +46,7 @@ class Board {
   running: Slot = 'a';
   sequence = 1;
   now = NOW;
+  tries = true;
 
   constructor(t: TestContext, name = 'board') {
     this.folder = scratch(t, name);
@@ -75,7 +76,15 @@ class Board {
   }
   release(): ReleaseFile {
     const version = `1.${this.sequence}.0`;
-    return { v: 1, target: 'uefi-arm64', version, sequence: this.sequence, keys: [root.text, release.text], revoked: [] };
+    return {
+      v: 1,
+      target: 'uefi-arm64',
+      version,
+      sequence: this.sequence,
+      keys: [root.text, release.text],
+      revoked: [],
+      tries: this.tries,
+    };
   }
   state(): UpdateState {
     return new UpdateState(path.join(this.folder, 'state', 'update'), this.release());
@@ -226,6 +235,15 @@ test('while a release is on trial, the slot that ran well is not touched', async
   await assert.rejects(board.updater().apply(openSource(await updateOf(t, 3)), BY_HAND), { code: 'busy' });
   assert.equal(board.entry('a')?.state, 'good');
   board.holds('a', 1);
+});
+
+test('a kernel that cannot try a slot takes no update, and says so before it touches the slot', async (t) => {
+  const board = new Board(t);
+  board.tries = false;
+  const source = openSource(await updateOf(t, 2));
+  await assert.rejects(board.updater().apply(source, BY_HAND), { code: 'update-unsupported', message: /write a card/ });
+  assert.equal(source.received, 0);
+  assert.ok(readFileSync(board.slots().place('b', 'root')).equals(noise('old', 3_000_000)));
 });
 
 test('one command changes the slots at a time, and a folder of somebody else is refused', (t) => {

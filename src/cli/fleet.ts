@@ -18,6 +18,6 @@ export async function fleet(table: string, { template, output, json }: FleetComm
     throw new SluiceError('not-found', `${output} cannot be written: ${toError(cause).message}; name another folder`, { cause });
   }
   if (made.faults.length > 0) throw new SluiceError('config-invalid', `nothing was written:\n${made.faults.join('\n')}`);
-  const words = `Wrote ${made.sites} folders with a sluice.yaml each, labels.html and claim-codes.csv into ${output}.\nThe files hold secrets. Delete them when the cards are written.\n`;
+  const words = `Wrote ${made.sites} folders with a sluice.yaml each, labels.html and claim-codes.csv into ${output}.\nThe labels have no fingerprints: each gateway makes its keys at its first start. "sudo sluice label" on the board prints them.\nThe files hold secrets. Delete them when the cards are written.\n`;
   process.stdout.write(json ? `${JSON.stringify({ sites: made.sites, output })}\n` : words);
 }

@@ -6,6 +6,7 @@ import { claimCodeOf } from '../access/secrets.ts';
 import { isSection } from '../config/checker.ts';
 import { readYamlFile } from '../config/yaml-source.ts';
 import { SluiceError, toError } from '../core/errors.ts';
+import { authorityFingerprintOf } from '../provisioning/authority.ts';
 import { readSmall } from '../provisioning/disk.ts';
 import { readIdentity } from '../provisioning/identity.ts';
 import { type LabelFacts, labelForTerminal, labelPng, labelSvg, labelText } from '../provisioning/label.ts';
@@ -59,13 +60,14 @@ function factsOf({ config, claim }: LabelOptions): LabelFacts {
       `this gateway has no id yet: ${config} names none; run "sluice provision", or name the configuration with -c`,
     );
   const key = fingerprintOf(stateDir);
+  const tls = authorityFingerprintOf(stateDir);
   const name = loaded?.name;
-  if (claim !== true) return { id, name, key };
+  if (claim !== true) return { id, name, key, tls };
   const code = claimCodeOf(readSmall(path.join(stateDir, CLAIM_FILE), 100)?.toString('utf8').trim() ?? '');
   if (code === undefined)
     throw new SluiceError(
       'not-found',
       'there is no claim code that this user may read: the gateway is claimed, has not started yet, or belongs to another user (try sudo)',
     );
-  return { id, name, key, claimCode: code };
+  return { id, name, key, tls, claimCode: code };
 }

@@ -24,7 +24,7 @@ export function provisioningCommands(sluice: Command): void {
     .action(action(async (options: ProvisionCommandOptions) => (await import('./provision.ts')).provisionCard(options)));
   sluice
     .command('label')
-    .description('prints the label of this gateway: id and key as a QR code')
+    .description('prints the label of this gateway: id and fingerprints as a QR code')
     .addOption(config())
     .option('-o, --output <file>', 'write a picture (.svg or .png) in place of the terminal')
     .option('--claim', 'with the claim code, which is a secret until somebody has used it')

@@ -34,7 +34,7 @@ import { CA_UNTIL, type Now, renewalReason, validityAt } from './renewal.ts';
 
 export const TLS_FOLDER = 'tls';
 const OWN = 'own.pem';
-const CA = 'ca.crt';
+export const AUTHORITY_FILE = 'ca.crt';
 /** Names, addresses and the end of the certificate are looked at so often, ms. */
 const LOOK_EVERY = 600_000;
 /** After a failure it is tried again so often, ms. */
@@ -223,7 +223,7 @@ export class Certificates {
 
   /** The listeners do without it. It is wrong after a cut between both files, and where somebody brought the other one. */
   #copyAuthority({ authority }: Held): void {
-    const file = path.join(this.#folder, CA);
+    const file = path.join(this.#folder, AUTHORITY_FILE);
     try {
       if (contentOf(file) !== authority.certificate) replace(file, authority.certificate, 0o644);
     } catch (thrown) {

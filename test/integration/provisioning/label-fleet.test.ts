@@ -1,25 +1,39 @@
 /** Labels are read by zbarimg, a foreign decoder; a fleet of 1,000 sites is made and each file is put in force as a card is. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
+import { Certificates } from '../../../src/access/tls/certificates.ts';
+import { issue } from '../../../src/access/tls/issuing.ts';
 import { checkMade } from '../../../src/cli/provision.ts';
+import { silentLogger } from '../../../src/core/logger.ts';
+import { BUILT } from '../../../src/core/version.ts';
+import { authorityFingerprintOf } from '../../../src/provisioning/authority.ts';
 import { parseCsv } from '../../../src/provisioning/fleet/csv.ts';
 import { makeFleet } from '../../../src/provisioning/fleet/fleet.ts';
 import { labelForTerminal, labelPng, labelSvg, labelText } from '../../../src/provisioning/label.ts';
 import { modulesOf, pngOf, terminalText } from '../../../src/provisioning/qr.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
 import { FakeBoard } from '../../harness/fake-board.ts';
 import { scratch } from '../../harness/scratch.ts';
+import { MAIN } from '../../harness/start-gateway.ts';
 import { peer } from '../../peers/peers.ts';
 
+const DAY = 86_400_000;
 const FACTS = {
   id: 'ghat-1',
   name: 'Water <point> & "pump"',
   key: '9fa4 d83b 0877 b0e3 df4f ed23 6b2b eff1',
+  tls: 'B4:5D:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:0F:1E:2D:3C:4B:5A:69:78:87:96:A5:B4:C3:E1',
   claimCode: '7K3M-Q2XV-9TRD',
 };
-const TEXT = 'sluice:ghat-1?key=9fa4d83b0877b0e3df4fed236b2beff1&claim=7K3M-Q2XV-9TRD';
+const TEXT =
+  'sluice:ghat-1?key=9fa4d83b0877b0e3df4fed236b2beff1&tls=b45d00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3e1&claim=7K3M-Q2XV-9TRD';
+
+/** What stands on a label in place of its fingerprint. */
+const NO_FINGERPRINT =
+  'TLS fingerprint: none yet. The gateway makes it at its first start. It is then shown by: sudo sluice label';
 
 /** The picture of the path in an SVG, one module a number of pixels: an engine that knows `M`, `h`, `v` and `z`. */
 function drawn(svg: string): boolean[][] {
@@ -51,6 +65,73 @@ test('a foreign decoder reads the PNG, the SVG and the code on the terminal', (t
     const file = path.join(folder, `${name}.png`);
     writeFileSync(file, bytes);
     assert.equal(execFileSync(zbar, ['-q', '--raw', file], { encoding: 'utf8' }).trim(), TEXT, name);
+  }
+});
+
+test('a label has the fingerprint of the authority, which stays when a certificate is renewed', async (t) => {
+  const openssl = peer(t, 'openssl', 'apt-get install -y openssl');
+  if (openssl === undefined) return;
+  const folder = scratch(t);
+  const stateDir = path.join(folder, 'state');
+  const config = path.join(folder, 'gateway.yaml');
+  writeFileSync(config, 'gateway: {id: ghat-1, stateDir: state}\n');
+  const command = (...words: string[]): string =>
+    execFileSync(process.execPath, [MAIN, 'label', '-c', config, ...words], { encoding: 'utf8', stdio: 'pipe' });
+  assert.match(command(), /^TLS {2}no fingerprint yet: the gateway makes its authority when it first starts with "tls: true"$/m);
+  const leaves: string[] = [];
+  for (const utc of [BUILT + DAY, BUILT + 500 * DAY]) {
+    const certificates = new Certificates({
+      ...{ stateDir, subject: 'ghat-1', clock: new ManualClock(utc), logger: silentLogger, now: () => ({ utc, known: true }) },
+      onChange: () => {},
+    });
+    await certificates.start();
+    leaves.push(certificates.current?.fingerprint ?? '');
+    await certificates.stop();
+    const file = path.join(stateDir, 'tls/ca.crt');
+    const words = ['x509', '-in', file, '-noout', '-fingerprint', '-sha256'];
+    const foreign: string = execFileSync(openssl, words, { encoding: 'utf8' }).trim().split('=')[1] ?? '';
+    assert.match(foreign, /^([0-9A-F]{2}:){31}[0-9A-F]{2}$/);
+    const { tls, text } = JSON.parse(command('--json')) as { tls: string; text: string };
+    assert.deepEqual([tls, text], [foreign, `sluice:ghat-1?tls=${foreign.replaceAll(':', '').toLowerCase()}`]);
+    assert.ok(labelForTerminal({ id: 'ghat-1', tls }).includes(`\nTLS  SHA-256 ${foreign}\n`));
+  }
+  assert.notEqual(leaves[0], leaves[1], 'the certificate was renewed');
+  assert.ok(!leaves.includes(''));
+});
+
+test('a file in place of the authority gives no fingerprint, whatever it holds', async (t) => {
+  const stateDir = scratch(t);
+  const file = path.join(stateDir, 'tls/ca.crt');
+  mkdirSync(path.dirname(file));
+  const { authority, server } = await issue({
+    ...{ subject: 'x', names: { dns: ['x'], addresses: [] }, permits: { dns: ['x'], addresses: [] } },
+    ...{ from: BUILT, until: BUILT + DAY, caFrom: BUILT, caUntil: BUILT + DAY },
+  });
+  writeFileSync(file, authority.certificate);
+  assert.match(authorityFingerprintOf(stateDir) ?? '', /^[0-9A-F:]{95}$/);
+  for (const bytes of ['', 'x', server.certificate, authority.certificate.slice(0, 200), Buffer.alloc(100_000, 0x2d)]) {
+    writeFileSync(file, bytes);
+    assert.equal(authorityFingerprintOf(stateDir), undefined);
+  }
+  rmSync(file);
+  mkdirSync(file);
+  assert.equal(authorityFingerprintOf(stateDir), undefined);
+});
+
+test('each line of a label fits beside the code, and the last one stands above its edge', () => {
+  const { tls: _, ...without } = FACTS;
+  for (const facts of [FACTS, without]) {
+    const svg = labelSvg({ ...facts, id: 'a'.repeat(63), name: 'Ghat 1, Basti' });
+    const [, width = 0, height = 0] = (/viewBox="0 0 (\d+) (\d+)"/.exec(svg) ?? []).map(Number);
+    const lines = [...svg.matchAll(/<text x="(\d+)" y="([\d.]+)" font-size="([\d.]+)">([^<]*)<\/text>/g)];
+    assert.equal(lines.length, 9);
+    for (const [, x, y, size, text = ''] of lines) {
+      assert.ok(Number(y) < height, text);
+      assert.ok(Number(x) + text.length * Number(size) * 0.6 <= width, text);
+    }
+    const letters = lines.map(([, , , , text = '']) => text.replaceAll('\u00a0', ' ').trim()).slice(5);
+    if (facts === FACTS) assert.equal(letters.join(':'), `TLS ${FACTS.tls}`);
+    else assert.equal(letters.join(' '), NO_FINGERPRINT);
   }
 });
 
@@ -101,6 +182,8 @@ test('a table of 1,000 sites becomes 1,000 files with codes of their own, and la
   assert.match(list[8] ?? '', /^site-7,"Ghat 7, Basti",/);
   const sheet = readFileSync(path.join(out, 'labels.html'), 'utf8');
   assert.equal(sheet.match(/<svg /g)?.length, 1000);
+  // They are made before the gateways are.
+  assert.equal(sheet.match(/>TLS\u00a0fingerprint:\u00a0none\u00a0yet\.</g)?.length, 1000);
   assert.doesNotMatch(sheet, /(src|href)=|https?:\/\/(?!www\.w3\.org)/);
 
   const board = new FakeBoard(path.join(folder, 'board'));

@@ -9,6 +9,7 @@ interface Entry {
   readonly resolved?: string;
   readonly integrity?: string;
   readonly license?: string;
+  readonly inBundle?: boolean;
   readonly os?: readonly string[];
   readonly cpu?: readonly string[];
   readonly libc?: readonly string[];
@@ -22,8 +23,11 @@ export interface LockedPackage {
   readonly version: string;
   /** `node_modules/pino`, relative to the lock. */
   readonly folder: string;
+  /** Empty for a package that comes inside of another one. */
   readonly integrity: string;
   readonly license: string | undefined;
+  /** The package of the registry that it comes inside of. */
+  readonly inside?: { readonly name: string; readonly version: string };
 }
 
 export class Lock {
@@ -43,12 +47,14 @@ export class Lock {
   at(folder: string): LockedPackage {
     const entry = this.#entries[folder];
     if (entry === undefined) throw new Error(`package-lock.json has no ${folder}; run npm install`);
+    const around = entry.inBundle === true ? this.at(folder.slice(0, folder.lastIndexOf('/node_modules/'))) : undefined;
     return {
       name: folder.slice(folder.lastIndexOf('node_modules/') + 'node_modules/'.length),
       version: entry.version,
       folder,
       integrity: entry.integrity ?? '',
       license: entry.license,
+      ...(around === undefined ? {} : { inside: around.inside ?? { name: around.name, version: around.version } }),
     };
   }
 

@@ -13,11 +13,14 @@ export interface SbomOptions {
 
 export function sbom({ version, epoch, parts, root }: SbomOptions): string {
   const bundled = bundledPackages(root);
+  const all = [...parts, ...bundled].map((part) => ({ ...part, purl: purlOf(part) }));
   const components = new Map<string, object>();
-  for (const part of [...parts, ...bundled]) {
-    const purl = purlOf(part);
+  // A part may be there twice. That with a sum of its own tells more.
+  for (const part of all.toSorted((a, b) => Number(a.integrity === '') - Number(b.integrity === ''))) {
+    const { purl } = part;
     if (components.has(purl)) continue;
     const [algorithm, sum] = part.integrity.split('-', 2);
+    const packages = new Set(all.filter((one) => one.purl === purl).map(({ of }) => of));
     components.set(purl, {
       type: part.name.startsWith('node-linux-') ? 'platform' : 'library',
       'bom-ref': purl,
@@ -29,7 +32,11 @@ export function sbom({ version, epoch, parts, root }: SbomOptions): string {
         : {}),
       ...(part.license === undefined ? {} : { licenses: licenceOf(part.license) }),
       purl,
-      properties: [{ name: 'sluice:package', value: part.of }],
+      properties: [
+        ...[...packages].map((value) => ({ name: 'sluice:package', value })),
+        // The sum of the one around it covers its files.
+        ...(part.inside === undefined ? [] : [{ name: 'sluice:inside', value: purlOf(part.inside) }]),
+      ],
     });
   }
   const list = [...components].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, component]) => component);

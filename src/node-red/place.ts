@@ -1,13 +1,13 @@
 /** Where Node-RED is installed, and the program that is started around it. All of dist/cli is one folder, at the depth of this one. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 
 /** The version that is tested with this gateway; node-red/package.json names the same. */
 export const NODE_RED_VERSION = '5.0.7';
-/** node-red/package.json installs it there. */
-export const NODE_RED_FOLDER = path.join(ROOT, 'node-red');
+/** node-red/package.json installs it there. The package for Debian has a link there, and the fence knows files by their real names. */
+export const NODE_RED_FOLDER = realName(path.join(ROOT, 'node-red'));
 
 /** The package of our nodes, as scripts/build-palette.ts makes it. Sources use the built one as well. */
 export const PALETTE_FOLDER = path.join(ROOT, 'dist', 'palette');
@@ -29,8 +29,10 @@ export const EDITOR_STYLE = path.join(
 );
 
 /** Why Node-RED is not there, in words; undefined where it is. */
-export function installFault(folder = NODE_RED_FOLDER): string | undefined {
-  const install = `run sh scripts/setup-node-red.sh in ${path.dirname(folder)}`;
+export function installFault(folder = NODE_RED_FOLDER, packaged = isPackaged()): string | undefined {
+  const install = packaged
+    ? 'run apt-get install sluice-node-red'
+    : `run sh scripts/setup-node-red.sh in ${path.dirname(folder)}`;
   let version: unknown;
   try {
     const text = readFileSync(path.join(folder, 'node_modules', 'node-red', 'package.json'), 'utf8');
@@ -40,4 +42,17 @@ export function installFault(folder = NODE_RED_FOLDER): string | undefined {
   }
   if (version === NODE_RED_VERSION) return undefined;
   return `Node-RED ${NODE_RED_VERSION} belongs to this gateway, and ${String(version).slice(0, 40)} is installed; ${install}`;
+}
+
+function realName(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch {
+    return folder;
+  }
+}
+
+/** The package for Debian brings its own Node, and Node-RED is a package as well. */
+function isPackaged(): boolean {
+  return existsSync(path.join(ROOT, 'bin', 'node'));
 }

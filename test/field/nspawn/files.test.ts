@@ -9,6 +9,7 @@ import { GLIBC, makePackages } from '../../../scripts/package.ts';
 import { byVersion, elfFiles } from '../../../scripts/packaging/elf.ts';
 import { Lock } from '../../../scripts/packaging/lock.ts';
 import { needed } from '../../../scripts/packaging/prune.ts';
+import { cycloneDx } from '../../harness/cyclonedx.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { peer } from '../../peers/peers.ts';
 
@@ -23,6 +24,7 @@ interface Bom {
     readonly 'bom-ref': string;
     readonly purl: string;
     readonly hashes?: readonly { readonly content: string }[];
+    readonly properties: readonly { readonly name: string; readonly value: string }[];
   }[];
   readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[];
 }
@@ -68,7 +70,16 @@ test('two runs make the same packages, and neither Debian 12 nor lintian minds t
       bom.components.some(({ purl }) => purl.startsWith(`pkg:npm/${name}@`)),
       name,
     );
-  for (const { purl, hashes } of bom.components) assert.equal(hashes?.[0]?.content.length, 128, purl);
+  const summed = new Set(bom.components.filter(({ hashes }) => hashes?.[0]?.content.length === 128).map(({ purl }) => purl));
+  for (const { purl, properties } of bom.components) {
+    // Packages inside of npm come with its bytes, and the sum of npm covers them.
+    const around = properties.find(({ name }) => name === 'sluice:inside')?.value;
+    assert.ok(summed.has(around ?? purl), `${purl} has no sum, and nothing around it`);
+  }
+  const valid = cycloneDx();
+  assert.ok(valid(bom), JSON.stringify(valid.errors?.slice(0, 5), null, 1));
+  // The schema is a strict one: it minds a word that it does not know.
+  assert.equal(valid({ ...bom, components: [{ ...bom.components[0], type: 'part' }] }), false);
 
   const lintian = spawnSync('lintian', ['--allow-root', '--fail-on', 'none', ...debs], { encoding: 'utf8' });
   assert.equal(lintian.status, 0, lintian.stderr);

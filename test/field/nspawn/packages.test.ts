@@ -162,14 +162,10 @@ test('a board lives with the packages from its installation to their purge', asy
   });
 
   await step('a serial port is reached from inside of the fence', async () => {
-    // script has the other end of a terminal, and shows what is written to it.
-    const line = machine.start(
-      'script',
-      '--quiet',
-      '--return',
-      '--command',
-      'stty raw -echo; tty >/tmp/line; exec sleep 600',
-      '/dev/null',
+    // script has the other end of a terminal, and writes down what comes through it.
+    machine.start(
+      ...['script', '--quiet', '--return', '--flush', '--command', 'stty raw -echo; tty >/tmp/line; exec sleep 600'],
+      '/tmp/wire',
     );
     const port = await waitFor('a terminal', () => /^\/dev\/pts\/\d+$/m.exec(readFileSync(machine.at('/tmp/line'), 'utf8'))?.[0]);
     machine.must('chgrp', 'dialout', port);
@@ -181,7 +177,7 @@ test('a board lives with the packages from its installation to their purge', asy
     // A request of Modbus to unit 1 for input registers, as it is on the wire.
     await waitFor(
       'a request on the line',
-      () => Buffer.from(line.stdout.join('\n'), 'utf8').includes(Buffer.from([0x01, 0x04, 0x00])),
+      () => readFileSync(machine.at('/tmp/wire')).includes(Buffer.from([0x01, 0x04, 0x00])),
       HOLD,
     );
     await waitFor('an open port in the words', () => /^1 of 1 bus open/.test(machine.show('sluice.service', 'StatusText')), HOLD);

@@ -31,6 +31,7 @@ test('a user, the same user, or the service', () => {
 
 test('an installation that is missing, damaged or of another version', (t) => {
   assert.match(installFault(scratch(t, 'empty')) ?? '', /^Node-RED is not installed; run sh scripts\/setup-node-red\.sh in /);
+  assert.match(installFault(scratch(t, 'empty'), true) ?? '', /; run apt-get install sluice-node-red$/);
   assert.equal(installFault(installed(t, NODE_RED_VERSION)), undefined);
   assert.match(installFault(installed(t, '1.0.0')) ?? '', /belongs to this gateway, and 1\.0\.0 is installed; run sh /);
   assert.ok((installFault(installed(t, 'x'.repeat(10_000))) ?? '').length < 400);

@@ -35,6 +35,7 @@ const ROWS: readonly Row[] = [
   ['columns, 10,000', { format: 'columns', batch: { maxReadings: 10_000 } }],
   ['columns, 10,000, mqtts', { format: 'columns', batch: { maxReadings: 10_000 } }, true],
   ['columns, 100,000', { format: 'columns', batch: { maxReadings: 100_000 } }],
+  ['columns, 360,000', { format: 'columns', batch: { maxReadings: 360_000 } }],
   ['line-protocol, 1,000', { format: 'line-protocol' }],
   ['senml, 1,000', { format: 'senml' }],
   ['senml CBOR, 1,000', { format: 'senml', senml: { encoding: 'cbor' } }],

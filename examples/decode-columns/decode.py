@@ -141,7 +141,8 @@ def block(blob, head):
     if data.byte() != 1:
         raise ValueError("the version of the block is not known")
     n = data.unsigned()
-    shapes = [head["shapes"][data.unsigned()] for _ in range(data.unsigned())]
+    by_id = {shape.get("id", place): shape for place, shape in enumerate(head["shapes"])}
+    shapes = [by_id[data.unsigned()] for _ in range(data.unsigned())]
     seq, seqs = 0, []
     for _ in range(n):
         seq += data.unsigned()
@@ -193,7 +194,8 @@ def decode(payload):
     while rest.at < len(rest.data):
         parts.append(rest.raw(*struct.unpack("<I", rest.raw(4))))
     head = json.loads(unseal(parts[0])[0].data)
-    return head, [record for part in parts[1:] for record in block(part, head)]
+    # A block may have the records of one device alone.
+    return head, sorted((record for part in parts[1:] for record in block(part, head)), key=lambda record: record["seq"])
 
 
 if __name__ == "__main__":

@@ -20,7 +20,11 @@ export interface Head {
   readonly sent: number;
   readonly offset: number;
   readonly clock?: string;
-  readonly shapes: readonly { readonly device: string; readonly points: readonly (readonly [string, string, string, string?])[] }[];
+  readonly shapes: readonly {
+    readonly device: string;
+    readonly points: readonly (readonly [string, string, string, string?])[];
+    readonly id?: number;
+  }[];
 }
 export interface Decoded {
   seq: number;
@@ -167,7 +171,8 @@ function block(blob: Buffer, head: Head): Decoded[] {
   if (data.byte() !== 1) throw new Error('the version of the block is not known');
   const n = data.unsigned();
   const shapes = Array.from({ length: data.unsigned() }, () => {
-    const shape = head.shapes[data.unsigned()];
+    const id = data.unsigned();
+    const shape = head.shapes.find((one, place) => (one.id ?? place) === id);
     if (shape === undefined) throw new Error('the block names a shape that the head does not have');
     return shape;
   });
@@ -235,7 +240,8 @@ export function decode(payload: Buffer): { head: Head; records: Decoded[] } {
   const [first, ...blocks] = parts;
   if (first === undefined) throw new Error('the payload has no head');
   const head = JSON.parse(unseal(first).data.data.toString()) as Head;
-  return { head, records: blocks.flatMap((part) => block(part, head)) };
+  // A block may have the records of one device alone.
+  return { head, records: blocks.flatMap((part) => block(part, head)).sort((a, b) => a.seq - b.seq) };
 }
 
 if (process.argv[1] === import.meta.filename)

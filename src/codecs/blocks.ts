@@ -34,6 +34,16 @@ export interface ShapeRows {
   column(point: number): ArrayLike<Value>;
 }
 
+/** Records of several shapes as columns: the first three lists are by record, ascending in seq. */
+export interface BlockRows {
+  readonly seqs: ArrayLike<number>;
+  readonly ats: ArrayLike<number>;
+  /** The group of each record. */
+  readonly which: ArrayLike<number>;
+  /** In the order of their first records. */
+  readonly groups: readonly ShapeRows[];
+}
+
 /**
  * @param records in ascending seq; `at` whole milliseconds
  * @param idOf the durable number of a shape
@@ -60,6 +70,11 @@ export function encodeBlock(records: readonly LogRecord[], idOf: (shape: Shape) 
 /** A block of one shape alone. @param id its durable number */
 export function encodeShape(rows: ShapeRows, id: number, level: number): Buffer {
   return encode([id], rows.seqs, rows.ats, new Uint8Array(rows.seqs.length), [rows], level);
+}
+
+/** A block of columns. @param ids the durable number of each group */
+export function encodeRows({ seqs, ats, which, groups }: BlockRows, ids: readonly number[], level: number): Buffer {
+  return encode(ids, seqs, ats, which, groups, level);
 }
 
 /** @param which the group of each record; all lists are by record */
@@ -193,6 +208,11 @@ export class ShapeColumns implements ShapeRows {
     if (reasons === undefined || k === reasons.length) return;
     // From the end: no value is overwritten before it is moved.
     for (let m = reasons.length - 1; m >= 0; m--) to[m] = hasValue(reasons[m] as number) ? (to[--k] as number) : 0;
+  }
+
+  /** No number of a point is infinite or none (NaN). */
+  finite(point: number): boolean {
+    return this.#stored.finite(point);
   }
 
   /** Columns that were made, for those who count. */

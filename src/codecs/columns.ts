@@ -14,6 +14,8 @@ const FORM = { float32: 16, float64: 17, boolean: 18, integer64: 19, string: 20,
 const NOISY = 64;
 export const POWERS: readonly number[] = [1, 10, 100, 1e3, 1e4, 1e5, 1e6];
 const MAX_DECIMAL = 2 ** 51;
+/** The bits of a float32 that is infinite. */
+const INFINITE = 0x7f800000;
 /** A column of float32 with this many decimals or more is tried as such: its own steps are larger than the decimals. */
 const TRY_FLOAT32 = 4;
 
@@ -206,6 +208,17 @@ export class StoredColumns {
     return n;
   }
 
+  /** No number of the column is infinite or none (NaN). What is no number is finite. */
+  finite(i: number): boolean {
+    const place = this.#places[i] as Place;
+    const form = place.form & ~NOISY;
+    if (isFloat32(form)) {
+      const orders = this.#integers(place, scratchOf(place.count));
+      for (let k = 0; k < place.count; k++) if (!isFiniteOrder(orders[k] as number)) return false;
+    } else if (form === FORM.float64) return decodeDoubles(this.#cursor.seek(place.byte), place.count).every(Number.isFinite);
+    return true;
+  }
+
   /** @param numbers at least as many as the column has; filled and given back */
   #integers({ form, count, byte, bit, first }: Place, numbers: Float64Array): Float64Array {
     numbers[0] = first;
@@ -284,6 +297,11 @@ function toValues(form: number, numbers: Float64Array, count: number): void {
 /** The place of a float32 among all of them: neighbours are one apart, -0 stands before 0. */
 function orderOf(bits: number): number {
   return bits >= 0x80000000 ? 0x7fffffff - bits : bits;
+}
+
+/** The places of the infinities lie outside of those of all finite ones. */
+function isFiniteOrder(order: number): boolean {
+  return order < INFINITE && order > -INFINITE - 1;
 }
 
 /** The fewest decimals with which every value of the column comes back bit for bit; undefined when there are none. */

@@ -6,9 +6,9 @@
  */
 import { hasValue, type LogRecord, type PointInfo, reasonAt, type Shape } from '../core/point.ts';
 import { reasonCode } from '../core/reasons.ts';
-import { encodeBlock } from './blocks.ts';
+import { encodeBlock, encodeRows } from './blocks.ts';
 import { doubleOf } from './entry-sample.ts';
-import { type Batch, type PayloadFormat, rangeOf } from './format.ts';
+import { type Batch, type Encoded, type PackedBatch, type PayloadFormat, rangeOf } from './format.ts';
 import { seal } from './sealed.ts';
 import type { WindowValue } from './thinning.ts';
 
@@ -39,29 +39,36 @@ export interface ColumnsHead {
   /** Width of the windows of time that its values are of, milliseconds, and how they were made. */
   readonly every?: number;
   readonly as?: WindowValue;
-  /** A block names a shape by its place in this list. */
-  readonly shapes: readonly { readonly device: string; readonly points: readonly HeadPoint[] }[];
+  /** A block names a shape by its `id`, and where the list has none by its place in it. */
+  readonly shapes: readonly { readonly device: string; readonly points: readonly HeadPoint[]; readonly id?: number }[];
 }
 
 /** The only message of a batch. */
 export function columnsBatch(whole: Batch): Uint8Array {
-  const { records: taken, estimated, filtered, thinning, ...batch } = whole;
+  const { records: taken, ...batch } = whole;
   const records = taken.map(finite);
   const places = new Map<Shape, number>();
   for (const { sample } of records) if (!places.has(sample.shape)) places.set(sample.shape, places.size);
-  const head: ColumnsHead = {
+  const block = encodeBlock(records, (shape) => places.get(shape) as number, LEVEL);
+  return framed(headOf({ ...batch, range: rangeOf(whole) }, [...places.keys()].map(headShape)), [block]);
+}
+
+/** @param shapes the JSON of each */
+function headOf(batch: PackedBatch, shapes: readonly string[]): Uint8Array {
+  const { estimated, filtered, thinning } = batch;
+  const head: Omit<ColumnsHead, 'shapes'> = {
     v: 1,
     ...{ gateway: batch.gateway, log: batch.log, boot: batch.boot, inventory: batch.inventory },
-    ...rangeOf(whole),
+    ...{ first: batch.range.first, last: batch.range.last },
     ...{ sent: batch.sent, offset: batch.offset },
     ...(estimated ? { clock: 'estimated' as const } : {}),
     ...(filtered === true ? { filtered } : {}),
     ...(thinning === undefined ? {} : { every: thinning.every, as: thinning.as }),
-    shapes: [...places.keys()].map(({ device, points }) => ({ device, points: points.map(headPoint) })),
   };
-  const block = encodeBlock(records, (shape) => places.get(shape) as number, LEVEL);
-  return framed(seal(Buffer.from(JSON.stringify(head)), NO_NOISE, LEVEL), [block]);
+  return seal(Buffer.from(`${JSON.stringify(head).slice(0, -1)},"shapes":[${shapes.join()}]}`), NO_NOISE, LEVEL);
 }
+
+const messages = (payload: Uint8Array): readonly Encoded[] => [{ to: '', payload }];
 
 /** A NaN that a decoder let through is a bad reading, as in every other format. */
 function finite(record: LogRecord): LogRecord {
@@ -76,6 +83,18 @@ function finite(record: LogRecord): LogRecord {
   return reasons === undefined ? record : { ...record, sample: { ...sample, values: sample.values, reasons } };
 }
 
+/** Batch after batch has the same shapes, and their texts are most of a small one's work. */
+const known = new WeakMap<Shape, string>();
+function headShape(shape: Shape): string {
+  let json = known.get(shape);
+  if (json === undefined) {
+    const { device, points } = shape;
+    json = JSON.stringify({ device, points: points.map(headPoint) });
+    known.set(shape, json);
+  }
+  return json;
+}
+const withId = (shape: Shape, id: number): string => `${headShape(shape).slice(0, -1)},"id":${id}}`;
 function headPoint({ name, type, storage, unit }: PointInfo): HeadPoint {
   return unit === undefined ? [name, type, storage] : [name, type, storage, unit];
 }
@@ -95,4 +114,24 @@ function framed(head: Uint8Array, blocks: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
-export const columns: PayloadFormat = { name: 'columns', encode: (batch) => [{ to: '', payload: columnsBatch(batch) }] };
+export const columns: PayloadFormat = {
+  name: 'columns',
+  encode: (batch) => messages(columnsBatch(batch)),
+  packed: {
+    stored: (batch, shapes, blocks) =>
+      messages(
+        framed(
+          headOf(
+            batch,
+            [...shapes].map(([id, shape]) => withId(shape, id)),
+          ),
+          blocks,
+        ),
+      ),
+    rows(batch, rows) {
+      const ids = rows.groups.map((_, i) => i);
+      const shapes = rows.groups.map(({ shape }) => headShape(shape));
+      return messages(framed(headOf(batch, shapes), [encodeRows(rows, ids, LEVEL)]));
+    },
+  },
+};

@@ -35,8 +35,10 @@ function read(payload: Uint8Array, lane: Batch['lane']): Batch {
   const { bytes } = unseal(first, 'head');
   const head = JSON.parse(new TextDecoder().decode(bytes.rest())) as Record<string, unknown>;
   const { gateway, log, boot, inventory, sent, offset, clock } = head;
-  const shapes = (head.shapes as unknown[]).map(shapeOf);
-  const records = blocks.flatMap((block) => decodeBlock(block, (id) => shapes[id]));
+  const shapes = new Map((head.shapes as unknown[]).map((shape, place) => [idOf(shape, place), shapeOf(shape)]));
+  const records = blocks.flatMap((block) => decodeBlock(block, (id) => shapes.get(id)));
+  // A block of the log has the records of one shape.
+  if (blocks.length > 1) records.sort((a, b) => a.seq - b.seq);
   if (records.length === 0) throw new Error('it has no record');
   const { first: lowest, last: highest } = rangeOf({ records });
   const range = { first: whole(head.first), last: whole(head.last) };
@@ -58,6 +60,10 @@ function thinningOf({ every, as }: Record<string, unknown>): Thinning | undefine
   return { every: every as number, as: as as WindowValue, last: [] };
 }
 
+function idOf(value: unknown, place: number): number {
+  const { id = place } = value as { id?: unknown };
+  return whole(id);
+}
 function shapeOf(value: unknown): Shape {
   const { device, points } = value as { device: unknown; points: unknown[] };
   return { device: name(device), points: points.map(pointOf) };

@@ -15,6 +15,7 @@ import { bootName, keyOf, seqOf, shapeReader } from '../files/layout.ts';
 import type { DamagedBlock } from '../files/repair-report.ts';
 import { ClockTable, type Mapping } from '../time/clock-table.ts';
 import { Blocks } from './blocks.ts';
+import { PackedReader } from './packed.ts';
 import { Still } from './still.ts';
 import { type Stretch, Stretches } from './stretches.ts';
 
@@ -47,6 +48,7 @@ export class LogReader {
   /** The stretch read last: a lane takes it in several batches. An hour has the id of its first block, and more records. */
   #last: { id: number; compacted: boolean; records: LogRecord[] } | undefined;
   #damaged: DamagedBlock[] = [];
+  readonly #packed = new PackedReader();
   readonly #selections = new Map<string, Selection>();
   readonly blocks: Blocks;
   readonly still = new Still();
@@ -83,12 +85,16 @@ export class LogReader {
   /** Decoded parts may be thinned now. */
   forget(): void {
     this.#last = undefined;
+    this.#packed.forget();
   }
 
   /** The next batch of from..to: one boot, one inventory, one clock mapping. @throws SluiceError log-read */
   read(request: ReadRequest): ReadResult {
     const { id, log, from, to, filter } = request;
     const selection = this.selection(filter);
+    const stretches = new Stretches(this);
+    const packed = selection.all ? this.#packed.next(request, stretches) : undefined;
+    if (packed !== undefined) return packed;
     const records: LogRecord[] = [];
     let readings = 0;
     let first: Stretch | undefined;
@@ -98,7 +104,6 @@ export class LogReader {
     /** The number looked at last. */
     let last: number | undefined;
     let ended = false;
-    const stretches = new Stretches(this);
     for (const stretch of stretches.of(log, keyOf(log, from))) {
       if (seqOf(stretch.id) > to || readings >= request.maxReadings) break;
       const { between } = request;
@@ -106,6 +111,7 @@ export class LogReader {
       const other = first !== undefined && (stretch.boot !== first.boot || stretch.inventory !== first.inventory);
       if (other && records.length > 0) break;
       if (other) [first, clock] = [undefined, undefined];
+      const mappings = stretches.clock(stretch.boot);
       for (const record of this.recordsOf(stretches, stretch)) {
         if (record.seq < from) continue;
         if (record.seq > to) break;
@@ -117,7 +123,7 @@ export class LogReader {
           ended = true;
           break;
         }
-        const segment = this.clockOf(stretch.boot, record.seq);
+        const segment = mappings.at(record.seq);
         if (clock === undefined || records.length === 0) clock = segment;
         else if (segment.offset !== clock.offset || segment.estimated !== clock.estimated) {
           ended = true;

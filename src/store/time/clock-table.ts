@@ -18,10 +18,12 @@ interface Row {
 
 export class ClockTable {
   readonly #db: Database.Database;
+  readonly #list: Database.Statement<[number], Row>;
   readonly #of: Database.Statement<[number, number], { offset: number; estimated: number }>;
 
   constructor(db: Database.Database) {
     this.#db = db;
+    this.#list = db.prepare('select * from clock where boot = ? order by from_seq');
     this.#of = db.prepare('select offset, estimated from clock where boot = ? and from_seq <= ? order by from_seq desc limit 1');
   }
 
@@ -38,7 +40,7 @@ export class ClockTable {
 
   /** Every mapping of a boot; version 0 when it has none. */
   list(boot: number): ClockList {
-    const rows = this.#db.prepare<[number], Row>('select * from clock where boot = ? order by from_seq').all(boot);
+    const rows = this.#list.all(boot);
     const segments = rows.map((r): ClockSegment => ({ fromSeq: r.from_seq, offset: r.offset, estimated: r.estimated === 1 }));
     return { boot, version: rows[0]?.version ?? 0, segments };
   }

@@ -76,7 +76,17 @@ function spaceFindings({ stateDir, minFree, roots }: DiskFacts): Finding[] {
         'Remove small files of other programs.',
       ),
     );
-  if (isReadOnly(folder, roots))
+  const mount = mountOf(folder, roots);
+  if (mount?.type === 'tmpfs')
+    findings.push(
+      fault(
+        'disk',
+        'in-memory',
+        `The log in ${stateDir} is in memory: a restart of the board loses it.`,
+        'An image does so when the partition with the state cannot be used. Look at dmesg, make a backup, and take a new card.',
+      ),
+    );
+  if (mount?.isReadOnly === true)
     findings.push(
       fault(
         'disk',
@@ -88,7 +98,7 @@ function spaceFindings({ stateDir, minFree, roots }: DiskFacts): Finding[] {
   return findings;
 }
 
-function isReadOnly(folder: string, roots: Roots): boolean {
+function mountOf(folder: string, roots: Roots): { readonly type: string; readonly isReadOnly: boolean } | undefined {
   try {
     const real = realpathSync(folder);
     const mounts = readFileSync(path.join(roots.proc, 'mounts'), 'utf8')
@@ -97,10 +107,10 @@ function isReadOnly(folder: string, roots: Roots): boolean {
     const inside = mounts.filter(
       ([, point = '']) => real === point || real.startsWith(point.endsWith('/') ? point : `${point}/`),
     );
-    const [, , , options = ''] = inside.sort(([, a = ''], [, b = '']) => a.length - b.length).at(-1) ?? [];
-    return options.split(',')[0] === 'ro';
+    const [, , type = '', options = ''] = inside.sort(([, a = ''], [, b = '']) => a.length - b.length).at(-1) ?? [];
+    return { type, isReadOnly: options.split(',')[0] === 'ro' };
   } catch {
-    return false;
+    return undefined;
   }
 }
 

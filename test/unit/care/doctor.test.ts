@@ -143,6 +143,11 @@ const PLANTED: readonly (readonly [code: string, what: string, plant: (t: TestCo
     (t) => planted(healthy(t), ({ put, folder }) => put('proc/mounts', `/dev/x ${folder} ext4 ro,noatime 0 0\n`)),
   ],
   [
+    'in-memory',
+    'an image whose state partition is broken',
+    (t) => planted(healthy(t), ({ put, folder }) => put('proc/mounts', `tmpfs ${folder} tmpfs rw 0 0\n`)),
+  ],
+  [
     'disk-wearing',
     'an eMMC at 90 %',
     (t) => planted(healthy(t), ({ put }) => put('sys/devices/mmcblk0/device/life_time', '0x09 0x02\n')),

@@ -49,6 +49,8 @@ const STORE: readonly (readonly [folder: string, imports: readonly string[]])[] 
   ['read', ['archive', 'delivery', 'files', 'hot', 'time']],
   ['recovery', ['archive', 'delivery', 'files', 'hot', 'read', 'tail']],
   ['broker', ['files', 'hot']],
+  ['bundle', ['delivery', 'files', 'hot', 'read', 'time']],
+  ['copy', ['files']],
   ['threads', ['archive', 'broker', 'delivery', 'files', 'hot', 'read', 'recovery', 'tail']],
 ];
 const OPENS = ['store/threads/keeper.ts', 'store/threads/salvager.ts', 'store/threads/writer.ts'];

@@ -16,8 +16,8 @@ import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { GatewayEvent, Inventory } from '../core/ports.ts';
 import { type FilterSettings, filteredInventory, severityLeaves } from '../forwarders/mqtt/filter-keys.ts';
-import { Content, ofRange, undelivered } from '../store/bundle-content.ts';
-import { liveContent, liveRange } from '../store/bundle-live.ts';
+import { Content, ofRange, undelivered } from '../store/bundle/content.ts';
+import { liveContent, liveRange } from '../store/bundle/live.ts';
 import type { Received } from '../store/delivery/owed.ts';
 import type { Log } from '../store/log.ts';
 

@@ -2,10 +2,10 @@
 import { SluiceError } from '../core/errors.ts';
 import { plainValue } from '../core/point.ts';
 import { qualityOf, reasonName } from '../core/reasons.ts';
-import { exportSlices } from '../store/export-slices.ts';
 import type { RemovedPoint } from '../store/hot/removals.ts';
 import type { Log } from '../store/log.ts';
 import { exportHeader, unknownWords } from '../store/read/export-lines.ts';
+import { exportSlices } from '../store/read/export-slices.ts';
 import { MAX_ALARM_CHANGES } from './limits.ts';
 import type { AlarmChange, AlarmChanges } from './live/live-types.ts';
 import type {

@@ -19,7 +19,7 @@ import {
 import path from 'node:path';
 import { readYamlFile } from '../config/yaml-source.ts';
 import { SluiceError, toError } from '../core/errors.ts';
-import { copyLog, logBytes } from '../store/copy-log.ts';
+import { copyLog, logBytes } from '../store/copy/copy-log.ts';
 import { ArchiveWriter, CHUNK } from './archive.ts';
 import {
   CARD_RECORD,

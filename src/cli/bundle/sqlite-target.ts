@@ -1,5 +1,5 @@
 /** Bundles into a SQLite file, by key. */
-import { ImportTables } from '../../store/import-tables.ts';
+import { ImportTables } from '../../store/bundle/import-tables.ts';
 import type { Target } from './target.ts';
 
 export function sqliteTarget(file: string): Target {

@@ -5,10 +5,10 @@
 import type { Door, Principal, ResendCommand, Results, RunOptions } from '../../core/commands.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { type Outward, onlyWhole } from '../../core/privacy.ts';
-import { exportSlices } from '../../store/export-slices.ts';
 import { keyOf } from '../../store/files/layout.ts';
 import type { Log } from '../../store/log.ts';
 import { unknownWords } from '../../store/read/export-lines.ts';
+import { exportSlices } from '../../store/read/export-slices.ts';
 
 /** Records and characters of one message. */
 const PART_RECORDS = 500;

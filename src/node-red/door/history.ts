@@ -1,8 +1,8 @@
 /** The readings of one point from the log, in pieces, with those that no file has yet. */
 import { SluiceError } from '../../core/errors.ts';
-import { exportSlices } from '../../store/export-slices.ts';
 import type { Log } from '../../store/log.ts';
 import { unknownWords } from '../../store/read/export-lines.ts';
+import { exportSlices } from '../../store/read/export-slices.ts';
 import type { HistoryCall } from './lines.ts';
 import type { HistoryReading } from './source.ts';
 

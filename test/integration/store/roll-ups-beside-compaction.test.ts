@@ -1,7 +1,7 @@
 /** Roll-ups of a year are asked for while the keeper packs that year: each answer has every reading. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { exportSlices } from '../../../src/store/export-slices.ts';
+import { exportSlices } from '../../../src/store/read/export-slices.ts';
 import { MINUTE, minutesLog, START } from '../../harness/minutes-log.ts';
 
 const DAY = 24 * 60 * MINUTE;

@@ -3,9 +3,9 @@
  * Everything of one bundle is one transaction.
  */
 import Database from 'better-sqlite3';
-import type { Batch } from '../codecs/format.ts';
-import { readingRows } from '../codecs/reading-rows.ts';
-import { SluiceError, toError } from '../core/errors.ts';
+import type { Batch } from '../../codecs/format.ts';
+import { readingRows } from '../../codecs/reading-rows.ts';
+import { SluiceError, toError } from '../../core/errors.ts';
 
 const TABLES = `
 create table if not exists reading (gateway text, log text, seq integer, device text, point text,

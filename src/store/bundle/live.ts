@@ -1,16 +1,15 @@
 /** A running log as the source of bundles, and what a receipt moves in it. */
-import type { FormatOptions } from '../codecs/format.ts';
-import { SluiceError } from '../core/errors.ts';
-import type { ContentSource, Owed, RangeSource } from './bundle-content.ts';
-import { BatchMaker } from './delivery/batch-maker.ts';
-import type { Outlet } from './delivery/outlet.ts';
-import type { Log } from './log.ts';
+import type { FormatOptions } from '../../codecs/format.ts';
+import { SluiceError } from '../../core/errors.ts';
+import { BatchMaker } from '../delivery/batch-maker.ts';
+import type { LogSide, Outlet } from '../delivery/outlet.ts';
+import type { ContentSource, Owed, RangeSource } from './content.ts';
 
 const FORMAT = 'columns';
 const NO_OPTIONS: FormatOptions = {};
 
 /** What an outlet owes. A batch that it gives is handed over: its times stay. Commit the hand-over before anybody gets the batch. */
-export function liveContent(log: Log, outlet: Outlet, gateway: string): ContentSource {
+export function liveContent(log: LogSide, outlet: Outlet, gateway: string): ContentSource {
   const maker = new BatchMaker(log);
   maker.address(gateway, FORMAT, NO_OPTIONS, outlet.wanted);
   return {
@@ -43,7 +42,7 @@ export function liveContent(log: Log, outlet: Outlet, gateway: string): ContentS
  * @param settle commits the mappings of the clock
  */
 export function liveRange(
-  log: Log,
+  log: LogSide,
   outlet: Pick<Outlet, 'handOver' | 'outward'>,
   gateway: string,
   sent: number,

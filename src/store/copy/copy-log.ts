@@ -6,11 +6,11 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
-import { SluiceError, toError } from '../core/errors.ts';
+import { SluiceError, toError } from '../../core/errors.ts';
+import { HISTORY_FILE } from '../files/history-layout.ts';
+import { LOG_FILE, PAGE_SIZE, SCHEMA_VERSION, TABLES } from '../files/layout.ts';
+import { refuseNewer, sealedLayout } from '../files/layout-seal.ts';
 import { copyHistory } from './copy-history.ts';
-import { HISTORY_FILE } from './files/history-layout.ts';
-import { LOG_FILE, PAGE_SIZE, SCHEMA_VERSION, TABLES } from './files/layout.ts';
-import { refuseNewer, sealedLayout } from './files/layout-seal.ts';
 
 /** Pages that one step copies: between two steps the command answers signals. */
 const STEP = 2000;

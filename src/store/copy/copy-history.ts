@@ -8,7 +8,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SluiceError } from '../core/errors.ts';
+import { SluiceError } from '../../core/errors.ts';
 
 const PIECE = 1024 * 1024;
 /** The keeper writes for some seconds an hour; each try that meets it is followed by a rest. */

@@ -4,10 +4,10 @@
  * - One batch is in memory at a time. The next one is read when the one before was taken.
  * - A range covers only what was read. What cannot leave now (its time is not settled) ends the range.
  */
-import { MAX_SECTION, type Section } from '../codecs/bundle/container.ts';
-import { type BundleLane, type BundleRange, MAX_BUNDLE_RANGES } from '../codecs/bundle/statement.ts';
-import type { Payload } from '../codecs/format.ts';
-import { SluiceError } from '../core/errors.ts';
+import { MAX_SECTION, type Section } from '../../codecs/bundle/container.ts';
+import { type BundleLane, type BundleRange, MAX_BUNDLE_RANGES } from '../../codecs/bundle/statement.ts';
+import type { Payload } from '../../codecs/format.ts';
+import { SluiceError } from '../../core/errors.ts';
 
 /** Readings of one section: an hour of a fast site. */
 const SECTION_READINGS = 50_000;

@@ -1,16 +1,16 @@
 /** What a forwarder has not delivered, by the files of a log that nobody has open. Nothing can be committed in them. */
-import type { RecordFilter } from '../codecs/record-filter.ts';
-import { SluiceError } from '../core/errors.ts';
-import type { ContentBatch, ContentSource, Owed, RangeSource } from './bundle-content.ts';
-import type { ReadRequest } from './delivery/backlog-request.ts';
-import { Lanes } from './delivery/lanes.ts';
-import type { Span } from './files/lane-state.ts';
-import { type BootInfo, keyOf, seqOf } from './files/layout.ts';
-import type { DamagedBlock } from './files/repair-report.ts';
-import { LanesTable } from './hot/tables/lanes-table.ts';
-import type { LogReader } from './read/reading.ts';
-import { BootTable } from './time/boot-table.ts';
-import { joined } from './time/clock-segments.ts';
+import type { RecordFilter } from '../../codecs/record-filter.ts';
+import { SluiceError } from '../../core/errors.ts';
+import type { ReadRequest } from '../delivery/backlog-request.ts';
+import { Lanes } from '../delivery/lanes.ts';
+import type { Span } from '../files/lane-state.ts';
+import { type BootInfo, keyOf, seqOf } from '../files/layout.ts';
+import type { DamagedBlock } from '../files/repair-report.ts';
+import { LanesTable } from '../hot/tables/lanes-table.ts';
+import type { LogReader } from '../read/reading.ts';
+import { BootTable } from '../time/boot-table.ts';
+import { joined } from '../time/clock-segments.ts';
+import type { ContentBatch, ContentSource, Owed, RangeSource } from './content.ts';
 
 type Between = NonNullable<ReadRequest['between']>;
 

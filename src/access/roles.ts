@@ -28,6 +28,7 @@ export const PERMISSIONS: Readonly<Record<Action, Role | 'everybody'>> = {
   resend: 'operator',
   bundle: 'operator',
   reload: 'administrator',
+  configure: 'administrator',
   configuration: 'administrator',
   accounts: 'administrator',
   'claim-code': 'administrator',

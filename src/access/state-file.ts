@@ -5,7 +5,7 @@
  * What is read is believed only where nobody else could have written it: a file of the gateway's own user or of root, no link, not
  * writable by others.
  */
-import { constants } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { toError } from '../core/errors.ts';
@@ -35,6 +35,44 @@ export async function readOwn(file: string, most: number): Promise<Found> {
   }
 }
 
+/** The same at once, before anything runs. Never throws. @param most bytes */
+export function readOwnNow(file: string, most: number): Found {
+  let fd: number | undefined;
+  try {
+    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const why = distrust(fstatSync(fd), most);
+    if (why !== undefined) return { kind: 'unusable', why };
+    const bytes = Buffer.alloc(most + 1);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < bytes.length; length += read)
+      read = readSync(fd, bytes, length, bytes.length - length, null);
+    if (length > most) return { kind: 'unusable', why: `is larger than ${most} bytes, or grows` };
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
+    return { kind: 'text', text, readableByOthers: (fstatSync(fd).mode & 0o044) !== 0 };
+  } catch (thrown) {
+    return unread(thrown);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Why nobody may believe it; completes "the file …". */
+function distrust(stats: Pick<Stats, 'isFile' | 'uid' | 'mode' | 'size'>, most: number): string | undefined {
+  const own = process.getuid?.() ?? 0;
+  if (!stats.isFile()) return 'is not a file';
+  if (stats.uid !== own && stats.uid !== 0)
+    return `belongs to another user (uid ${stats.uid}), who could have written anything in it`;
+  if ((stats.mode & 0o022) !== 0) return 'could be written by other users';
+  return stats.size > most ? `is larger than ${most} bytes` : undefined;
+}
+
+function unread(thrown: unknown): Exclude<Found, { kind: 'text' }> {
+  const code = codeOf(thrown);
+  if (code === 'ENOENT') return { kind: 'none' };
+  if (code === 'ELOOP') return { kind: 'unusable', why: 'is a link' };
+  return { kind: 'unusable', why: `cannot be read: ${toError(thrown).message}` };
+}
+
 /** The same of a file that is no text. Never rejects. @param most bytes */
 export async function readOwnBytes(file: string, most: number): Promise<FoundBytes> {
   let handle: FileHandle | undefined;
@@ -42,22 +80,15 @@ export async function readOwnBytes(file: string, most: number): Promise<FoundByt
     // Opening a pipe must not wait for a writer.
     handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const stats = await handle.stat();
-    const own = process.getuid?.() ?? 0;
-    if (!stats.isFile()) return { kind: 'unusable', why: 'is not a file' };
-    if (stats.uid !== own && stats.uid !== 0)
-      return { kind: 'unusable', why: `belongs to another user (uid ${stats.uid}), who could have written anything in it` };
-    if ((stats.mode & 0o022) !== 0) return { kind: 'unusable', why: 'could be written by other users' };
-    if (stats.size > most) return { kind: 'unusable', why: `is larger than ${most} bytes` };
+    const why = distrust(stats, most);
+    if (why !== undefined) return { kind: 'unusable', why };
     // One byte more than it has: it may grow meanwhile.
     const bytes = Buffer.alloc(Math.min(most, Math.max(stats.size, SMALL)) + 1);
     const length = await fill(handle, bytes);
     if (length === bytes.length) return { kind: 'unusable', why: `is larger than ${most} bytes, or grows` };
     return { kind: 'bytes', bytes: bytes.subarray(0, length), readableByOthers: (stats.mode & 0o044) !== 0 };
   } catch (thrown) {
-    const code = codeOf(thrown);
-    if (code === 'ENOENT') return { kind: 'none' };
-    if (code === 'ELOOP') return { kind: 'unusable', why: 'is a link' };
-    return { kind: 'unusable', why: `cannot be read: ${toError(thrown).message}` };
+    return unread(thrown);
   } finally {
     await handle?.close();
   }

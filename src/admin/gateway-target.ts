@@ -8,6 +8,7 @@ import type { AccountsAdmin, ClaimRequest, PeopleAccess } from '../core/access-p
 import { type BrokenConfig, brokenWords, shortened } from '../core/broken-config.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Action, AlarmCommand, Asking, Command, CommandPort, Principal, ResendCommand, Results } from '../core/commands.ts';
+import type { ConfigReport } from '../core/configuring.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { FlowRevisions, FlowsChange, FlowsResult } from '../core/flow-revisions.ts';
 import type { FlowSupervisor } from '../core/flow-supervisor.ts';
@@ -62,6 +63,7 @@ export interface GatewayView {
   readonly clock: Clock;
   readonly config: GatewayConfig;
   readonly broken: BrokenConfig | undefined;
+  readonly inForce: ConfigReport;
   readonly startedAt: number;
   readonly boot: string;
   readonly watch: ClockWatch;
@@ -144,6 +146,7 @@ export class Target implements AdminTarget {
         monotonic: now,
       },
       ...(g.broken === undefined ? {} : { configuration: shortened(g.broken) }),
+      inForce: g.inForce,
       clock: { ...clock, since: Math.round(clock.since) + watch.offset },
       buses: g.plant.buses.map((b) => b.status()),
       log: {

@@ -17,6 +17,7 @@ import type {
   ResendCommand,
   Results,
 } from '../core/commands.ts';
+import type { ConfigReport } from '../core/configuring.ts';
 import type { FlowRevisions, FlowsChange, FlowsResult } from '../core/flow-revisions.ts';
 import type { FlowStatus } from '../core/flow-supervisor.ts';
 import type { BusStatus, ForwarderCounters, ReadFault, WireUse } from '../core/ports.ts';
@@ -125,6 +126,8 @@ export interface GatewayStatus {
   };
   /** The configuration file is broken, and the last good one is in force; absent where the file is in order. */
   readonly configuration?: BrokenConfig | undefined;
+  /** Which configuration is in force, where it came from, and what became of the last one that upstream sent. */
+  readonly inForce: ConfigReport;
   readonly clock: {
     readonly known: boolean;
     /** Where the time comes from, or why it is not known, for people. */

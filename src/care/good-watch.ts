@@ -1,8 +1,9 @@
 /** Keeps the configuration in force as the last good one when it ran well: for a minute with a log that can be written, or to a clean stop. */
 import type { Clock } from '../core/clock.ts';
+import type { Ran } from '../core/configuring.ts';
 import { toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
-import { keepLastGood, type Ran } from './last-good.ts';
+import { keepLastGood } from './last-good.ts';
 
 /** Milliseconds. */
 const WELL_AFTER = 60_000;

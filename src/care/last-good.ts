@@ -12,6 +12,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { writeOwn } from '../access/state-file.ts';
+import type { Ran } from '../core/configuring.ts';
 import { makeFolder } from '../store/files/make-folder.ts';
 import { jsonOf } from './json-of.ts';
 
@@ -36,14 +37,6 @@ export interface LastGood {
   readonly version: string;
   /** UTC milliseconds by the clock of the system when it was written. */
   readonly at: number;
-}
-
-/** What ran well. */
-export interface Ran {
-  readonly file: string;
-  readonly text: string;
-  /** Files of profiles beside the configuration that it uses. */
-  readonly profiles: readonly string[];
 }
 
 /** Newest first; what is damaged, foreign or of another configuration file is left out. Never throws. */

@@ -8,6 +8,7 @@ import { bundleCommands } from './bundle-commands.ts';
 import type { CaptureOptions } from './capture.ts';
 import { careCommands } from './care-commands.ts';
 import { action, CONFIG, config, daemon, json, socket, wholeNumber } from './command-parts.ts';
+import { configureCommands } from './configure-commands.ts';
 import type { ExportOptions } from './export.ts';
 import { flowCommands } from './flow-commands.ts';
 import { packCommands } from './pack/commands.ts';
@@ -270,6 +271,7 @@ export function program(): Command {
   careCommands(sluice);
   provisioningCommands(sluice);
   updateCommands(sluice);
+  configureCommands(sluice);
   // For bin/sluice-node-red.
   sluice
     .command('node-red-process', { hidden: true })

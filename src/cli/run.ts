@@ -3,6 +3,7 @@ import path from 'node:path';
 import { GoodWatch } from '../care/good-watch.ts';
 import { continueRestore } from '../care/settle.ts';
 import { formatFault } from '../config/fault.ts';
+import { Configure } from '../configure/configure.ts';
 import { brokenWords } from '../core/broken-config.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Principal } from '../core/commands.ts';
@@ -17,13 +18,15 @@ import { continueReset } from './care/factory-reset.ts';
 import { PAGES, readConfig, refusedWords } from './config-file.ts';
 import { endProcess } from './end-process.ts';
 import { failed } from './exit.ts';
+import { baseOf, loadUpstream, ranOf, readUpstream } from './pushed-config.ts';
 import { readableStack } from './readable-stack.ts';
-import { ranOf, startConfig } from './start-config.ts';
+import { startConfig } from './start-config.ts';
 
 /** A stop that takes longer is cut: what is not committed by then lies in the runtime directory. */
 const STOP_WITHIN = 5000;
 /** Faults of a broken configuration in its line of the log. */
 const SHOWN = 20;
+const SECRETS = { readSecrets: true, secretsLater: false };
 /** Only root and the user of the gateway can send it. */
 const HANGUP: Principal = { who: 'SIGHUP', door: 'signal', role: 'administrator' };
 
@@ -47,7 +50,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
   });
   continueReset(options.config);
   continueRestore(path.resolve(options.config));
-  const { config, warnings, ran, broken } = startConfig(options.config);
+  const { config, warnings, ran, broken, pushed } = startConfig(options.config);
   const { logger, written } = await createLogger({ level: options.logLevel, terminal: process.stdout.isTTY === true });
   for (const warning of warnings) logger.warn({}, warning);
   const fatal = (thrown: unknown): void => {
@@ -63,8 +66,13 @@ export async function run(options: { config: string; logLevel: string }): Promis
   if (broken !== undefined) logger.error({ file: broken.file, faults: broken.faults.slice(0, SHOWN) }, brokenWords(broken));
   const manager = await ServiceManager.of(process.env, { clock: systemClock, logger });
   manager.starting();
+  const configure = new Configure({
+    ...{ clock: systemClock, logger, ...pushed },
+    load: (yaml, version) => loadUpstream(yaml, options.config, version),
+    ranWell: (ran) => good.inForce(ran),
+  });
   const gateway = new Gateway({
-    ...{ config, clock: systemClock, machine: machineBoot(), logger, onFatal: fatal, pages: PAGES },
+    ...{ config, clock: systemClock, machine: machineBoot(), logger, onFatal: fatal, pages: PAGES, configure },
     ...(broken === undefined ? {} : { broken }),
   });
   const good = new GoodWatch({
@@ -74,11 +82,17 @@ export async function run(options: { config: string; logLevel: string }): Promis
   const led = boardLed(gateway, logger);
   led?.begin();
   const reload = async (): Promise<{ changes: string[]; warnings: string[] }> => {
-    const { config: next, faults, read, ...found } = readConfig(options.config);
-    if (next === undefined || read === undefined) throw new SluiceError('config-invalid', refusedWords(faults));
-    const warnings = found.warnings.map(formatFault);
+    const found = readConfig(options.config);
+    const base = baseOf(found);
+    if (base === undefined || found.read === undefined) throw new SluiceError('config-invalid', refusedWords(found.faults));
+    const fromUpstream = await configure.reading(base);
+    const next = fromUpstream === undefined ? found : readUpstream(fromUpstream, options.config, SECRETS);
+    if (next.config === undefined || next.read === undefined) throw new SluiceError('config-invalid', refusedWords(next.faults));
+    const { config, read } = next;
+    const warnings = next.warnings.map(formatFault);
     for (const warning of warnings) logger.warn({}, warning);
-    const changes = await manager.reloading(() => gateway.reload(next));
+    const changes = await manager.reloading(() => gateway.reload(config));
+    if (fromUpstream === undefined) await configure.fileInForce(base);
     good.inForce(ranOf(options.config, read));
     return { changes, warnings };
   };

@@ -1,14 +1,16 @@
 /** The configuration of a start: the file, or the last good one where the file is broken. */
 import path from 'node:path';
-import { type LastGood, likelyStateDirs, type Ran, readLastGood } from '../care/last-good.ts';
+import { type LastGood, likelyStateDirs, readLastGood } from '../care/last-good.ts';
 import { formatFault } from '../config/fault.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { type LoadResult, loadConfigText } from '../config/load.ts';
 import type { BrokenConfig } from '../core/broken-config.ts';
+import type { Ran } from '../core/configuring.ts';
 import { SluiceError } from '../core/errors.ts';
 import { readMeasured } from '../drivers/modbus/measured-file.ts';
 import { kinds } from '../gateway/registry.ts';
 import { boardPorts, PROFILES, readConfig, refusedWords } from './config-file.ts';
+import { baseOf, type Pushed, pushedAt, ranOf } from './pushed-config.ts';
 
 export interface StartConfig {
   readonly config: GatewayConfig;
@@ -17,25 +19,28 @@ export interface StartConfig {
   readonly ran?: Ran | undefined;
   /** Why the last good configuration is used; absent where the file is in order. */
   readonly broken?: BrokenConfig | undefined;
+  /** Takes configurations from upstream; it knows which one is in force. */
+  readonly pushed: Pushed;
 }
 
 /** @throws SluiceError config-invalid: the file is broken, and there is no last good configuration that can be used */
 export function startConfig(file: string): StartConfig {
-  const { config, faults, warnings, read } = readConfig(file);
-  if (config !== undefined && read !== undefined) return { config, warnings: warnings.map(formatFault), ran: ranOf(file, read) };
-  const found = lastGoodConfig(file);
-  if (found.config === undefined) throw new SluiceError('config-invalid', `${refusedWords(faults)}${found.words}`);
+  const found = readConfig(file);
+  const base = baseOf(found);
+  if (base !== undefined && found.read !== undefined) {
+    const pushed = pushedAt(file, base.config.gateway.stateDir, base);
+    const upstream = pushed.inForce;
+    const { config } = upstream ?? base;
+    const ran = upstream?.ran ?? ranOf(file, found.read);
+    return { config, warnings: [...found.warnings.map(formatFault), ...(upstream?.warnings ?? [])], ran, pushed };
+  }
+  const good = lastGoodConfig(file);
+  if (good.config === undefined) throw new SluiceError('config-invalid', `${refusedWords(found.faults)}${good.words}`);
   return {
-    config: found.config,
-    warnings: found.warnings,
-    broken: { file: path.resolve(file), faults: faults.map(formatFault), kept: found.kept },
+    ...{ config: good.config, warnings: good.warnings },
+    broken: { file: path.resolve(file), faults: found.faults.map(formatFault), kept: good.kept },
+    pushed: pushedAt(file, good.config.gateway.stateDir, undefined),
   };
-}
-
-/** What is kept of a configuration that is in force. */
-export function ranOf(file: string, { text, profiles }: NonNullable<LoadResult['read']>): Ran {
-  const shipped = path.resolve(PROFILES) + path.sep;
-  return { file: path.resolve(file), text, profiles: profiles.filter((profile) => !path.resolve(profile).startsWith(shipped)) };
 }
 
 type Found =

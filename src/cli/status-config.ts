@@ -15,6 +15,20 @@ export function roomWrong({ log }: GatewayStatus): { head: string; text: string;
   return [{ head: 'others fill the disk', text, colour: 33 }];
 }
 
+/** Where the configuration in force came from, where upstream has a part in it. */
+export function configLines({ inForce }: GatewayStatus): string[] {
+  const { origin, version, trial, last } = inForce;
+  if (trial !== undefined)
+    return [`The configuration is version ${trial.version} from upstream, on trial until ${localDate(trial.until)}.`];
+  const about = last === undefined || last.outcome === 'confirmed' ? '' : ` ${clean(last.message)}`;
+  if (origin === 'upstream') return [`The configuration is version ${version} from upstream.${about}`];
+  return last === undefined ? [] : [`The configuration is the file on the board.${about}`];
+}
+
+export function upstreamWrong({ inForce: { fault } }: GatewayStatus): { head: string; text: string; colour: 33 }[] {
+  return fault === undefined ? [] : [{ head: 'no configuration from upstream is taken', text: fault, colour: 33 }];
+}
+
 export function configWrong({ configuration }: GatewayStatus): { head: string; text: string; colour: 31 }[] {
   if (configuration === undefined) return [];
   const { file, faults, kept } = configuration;

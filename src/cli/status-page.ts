@@ -13,7 +13,7 @@ import { figureLines } from './alarm-stats.ts';
 import { localDate, localTime } from './local-time.ts';
 import { paint } from './running.ts';
 import { actionLines, failingActions } from './status-actions.ts';
-import { configWrong, roomWrong } from './status-config.ts';
+import { configLines, configWrong, roomWrong, upstreamWrong } from './status-config.ts';
 import { rough, statusDetails } from './status-details.ts';
 import { count, whereOf } from './status-words.ts';
 import { clean } from './terminal/clean.ts';
@@ -43,6 +43,7 @@ export function statusText(report: GatewayStatus, { verbose = false, width = 80,
     ...wrongText(report, width),
     ...report.alarms.filter((a) => !isWrong(a)).map((a) => quietAlarm(a, gateway.time)),
     ...figureLines(report.alarmFigures),
+    ...configLines(report),
     '',
     ...report.buses.flatMap((bus) => busLines(bus, gateway)),
     ...report.forwarders.flatMap((f) => forwarderLines(f, waiting, gateway.time)),
@@ -74,6 +75,7 @@ function wrongOf(report: GatewayStatus): Wrong[] {
   const utc = (monotonic: number) => gateway.time + monotonic - gateway.monotonic;
   return [
     ...configWrong(report),
+    ...upstreamWrong(report),
     ...report.alarms.filter(isWrong).map((a) => alarmWrong(a, gateway.time)),
     ...failingActions(report.actions, gateway.time).map((one): Wrong => ({ ...one, colour: 31 })),
     ...report.buses.flatMap((bus) => busWrongs(bus, gateway.time, utc, gateway.monotonic)),

@@ -20,6 +20,8 @@ interface ForwarderContext {
   };
   /** Absent: the section could not be read, so nothing in it can be called missing. */
   readonly devices: ReadonlyMap<string, LoadedDevice> | undefined;
+  /** Gets each file and variable that a forwarder names. */
+  readonly named: (reference: string) => void;
   readonly buses: ReadonlyMap<string, LoadedBus>;
   /** The type of a forwarder, and its other keys; undefined where it has none, which is reported. */
   readonly typed: (value: unknown, at: Path) => { readonly type: string; readonly rest: Section } | undefined;
@@ -29,7 +31,7 @@ interface ForwarderContext {
 
 export function resolveForwarders(
   written: readonly [string, unknown][],
-  { source, kinds, folder, options, devices, buses, typed: typeOf, report, warn }: ForwarderContext,
+  { source, kinds, folder, options, devices, buses, typed: typeOf, named, report, warn }: ForwarderContext,
 ): Map<string, ResolvedForwarder> {
   const forwarders = new Map<string, ResolvedForwarder>();
   const destinations = new Map<string, string>();
@@ -42,7 +44,7 @@ export function resolveForwarders(
     const checked = check(kind.forwarder, typed.rest, place, report);
     if (checked === undefined) continue;
     const { env = process.env, readSecrets: read = true, secretsLater: later = false } = options;
-    const secrets = { folder, file: path.resolve(source.file), env, read, later };
+    const secrets = { folder, file: path.resolve(source.file), env, read, later, named };
     const settings = resolveSecrets(checked, place, secrets, { fault: report, warn }) as Section;
     for (const { path: keys, target } of kind.targets?.(settings) ?? []) {
       const wrong = targetFault(target, { devices, buses });

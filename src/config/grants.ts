@@ -22,3 +22,12 @@ export const grantSchema = () =>
     reload: z.boolean().optional().describe('The configuration file may be read again.'),
     resend: z.boolean().optional().describe('Records may be asked for again.'),
   });
+
+/** Of a forwarder. Clients of the embedded broker send no configurations. */
+export const upstreamGrantSchema = () =>
+  grantSchema().extend({
+    configure: z
+      .boolean()
+      .optional()
+      .describe('Configurations may be sent that a key of `gateway.configure.keys` signed (`configure`).'),
+  });

@@ -333,6 +333,15 @@ export interface GatewayConfig {
           readonly perDay?: number | undefined;
         }
       | undefined;
+    /** Signed configurations from upstream; absent: none is taken. */
+    readonly configure?:
+      | {
+          /** Public keys, `sluice-configure-1:…`. */
+          readonly keys: readonly string[];
+          /** Milliseconds. */
+          readonly trial: number;
+        }
+      | undefined;
     readonly stateDir: string;
     readonly runtimeDir?: string | undefined;
   };

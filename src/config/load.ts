@@ -64,7 +64,12 @@ export interface LoadResult {
   readonly faults: Fault[];
   readonly warnings: Fault[];
   /** The text that was read, and the files of profiles that it uses; absent when there is a fault. */
-  readonly read?: { readonly text: string; readonly profiles: readonly string[] };
+  readonly read?: {
+    readonly text: string;
+    readonly profiles: readonly string[];
+    /** What forwarders take from elsewhere: `file /etc/x`, `env X`. */
+    readonly references: ReadonlySet<string>;
+  };
   /** One for each bus that has devices and whose driver can compute it; none when there is a fault. */
   readonly budgets: BusBudget[];
   /** A remark at a place of the file, for those who see what this room does not look at: the machine, the wires. */
@@ -153,8 +158,10 @@ class Loader {
       (severity === 'fault' ? report : warn)(source.fault(at, message, 'key'));
     const buffer = this.#section(root, 'buffer', bufferSection, true);
     const broker = this.#section(root, 'broker', brokerSection, false);
+    const references = new Set<string>();
     const forwarders = resolveForwarders(writtenForwarders, {
       ...{ source, kinds, report, warn, folder: this.#folder, options: this.#options, buses },
+      named: (reference) => references.add(reference),
       typed: (value, at) =>
         this.#typed(
           value,
@@ -212,7 +219,7 @@ class Loader {
       nodeRed: nodeRed && resolveNodeRed(nodeRed, this.#folder),
     };
     const budgets = this.#budgets(config);
-    const read = { text: source.text, profiles: library.files };
+    const read = { text: source.text, profiles: library.files, references };
     return { config, faults, warnings: inFileOrder(this.#warnings, files), read, budgets, remark };
   }
 

@@ -19,6 +19,8 @@ export interface SecretOptions {
   readonly read: boolean;
   /** What is not there is a warning, and is looked for again when it is needed. */
   readonly later: boolean;
+  /** Gets each file and variable that is named: `file /etc/x`, `env X`. */
+  readonly named?: ((reference: string) => void) | undefined;
 }
 
 /** Replaces what stands for a secret, at any depth, by the secret; faults say where it was looked for, never what was found. */
@@ -30,6 +32,7 @@ export function resolveSecrets(
   at: Path = [],
 ): unknown {
   if (value instanceof SecretSource) {
+    options.named?.(value.from === 'file' ? `file ${path.resolve(options.folder, value.name)}` : `env ${value.name}`);
     const read = options.read ? readSecret(value, options) : { text: '' };
     if ('wrong' in read && options.later) {
       report.warn(place.fault([...at, value.from], read.wrong));
@@ -45,6 +48,7 @@ export function resolveSecrets(
   }
   if (value instanceof FileName) {
     const file = path.resolve(options.folder, value.name);
+    options.named?.(`file ${file}`);
     if (options.read && !isFile(file))
       report.warn(
         place.fault(at, `there is no file ${file}, or this user may not look there; the gateway reads it when it connects`),

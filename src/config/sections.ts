@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { SEVERITIES } from '../core/alarm.ts';
 import { isTimezone } from '../core/calendar.ts';
+import { configureKey } from '../core/configure-keys.ts';
 import { isWindow } from '../core/day-window.ts';
 import { LANGUAGES } from '../core/languages.ts';
 import { ruleActionKeys } from './actions.ts';
@@ -14,6 +15,7 @@ import { policyKeys } from './rule-policy.ts';
 import { duration, name, size } from './schema-parts.ts';
 
 const DAY = 86_400_000;
+const KEY_WORDS = 'write the public key that signs configurations: sluice-configure-1:… (sluice configure key prints it)';
 
 export const gatewaySection = z.strictObject({
   id: name().describe('Name of this gateway in topics and batches. Give every board its own, and keep it.'),
@@ -79,6 +81,23 @@ export const gatewaySection = z.strictObject({
     .optional()
     .describe(
       'Where updates of a card image come from (`sluice update`). A gateway that was installed as a package does not use it.',
+    ),
+  configure: z
+    .strictObject({
+      keys: z
+        .array(z.string({ error: KEY_WORDS }).refine((text) => configureKey(text) !== undefined, { error: KEY_WORDS }))
+        .min(1, KEY_WORDS)
+        .max(8)
+        .describe('Public keys that may sign configurations, as `sluice configure key` prints them.'),
+      trial: duration({ min: 10_000, max: 1_800_000 })
+        .prefault('2m')
+        .describe(
+          'How long a configuration from upstream has to prove itself. Unless the gateway runs well with it by then, the one before is in force again.',
+        ),
+    })
+    .optional()
+    .describe(
+      'Takes signed configurations from upstream. Without this key the gateway refuses them. A forwarder needs `commands: {configure: true}` as well.',
     ),
   stateDir: z
     .string()

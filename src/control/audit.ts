@@ -28,6 +28,7 @@ const REFUSALS: readonly string[] = [
   'forbidden',
   'unsupported',
   'config-invalid',
+  'configure-refused',
   'busy',
   'expired',
   'clock-unknown',
@@ -163,6 +164,7 @@ const byWhom = ({ door, who }: Principal): string => ` ${DOORS[door]} (${clean(w
 function nameOf(command: Command): string {
   if (command.do === 'flows') return `${FLOW_ACTS[command.act]}${flowOf(command)}`;
   if (command.do === 'shelve') return `${command.for === null ? 'unshelve' : 'shelve'} ${clean(command.rule)}`;
+  if (command.do === 'configure') return `configuration ${command.version}`;
   return 'rule' in command ? `${command.do} ${clean(command.rule)}` : command.do;
 }
 
@@ -186,6 +188,8 @@ function factsOf(command: Command): Facts {
     const { newest } = command;
     return { do: 'flows', act: command.act, of: flowOf(command).trim(), ...(newest === undefined ? {} : { newest }) };
   }
+  // Neither is the configuration.
+  if (command.do === 'configure') return { do: 'configure', version: command.version };
   const facts: Facts = {};
   for (const [key, value] of Object.entries(command))
     if (value !== undefined && value !== null) facts[key] = plain(Array.isArray(value) ? value.join(' ') : value);

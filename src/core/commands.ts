@@ -35,6 +35,7 @@ export type Command =
   | OutOfServiceCommand
   | InServiceCommand
   | ReloadCommand
+  | ConfigureCommand
   | ResendCommand
   | FlowsCommand;
 
@@ -106,6 +107,17 @@ export interface ReloadCommand {
   readonly do: 'reload';
 }
 
+/** Puts a configuration in force that upstream signed. It is on trial first. */
+export interface ConfigureCommand {
+  readonly do: 'configure';
+  readonly version: number;
+  readonly yaml: string;
+  /** base64url of 64 bytes. */
+  readonly signature: string;
+  /** UTC milliseconds. The signature covers it. */
+  readonly expires?: number | undefined;
+}
+
 /** Records again, outside of the order of delivery. */
 export type ResendCommand = {
   readonly do: 'resend';
@@ -167,6 +179,8 @@ export interface Results {
   readonly 'out-of-service': AlarmResult;
   readonly 'in-service': AlarmResult;
   readonly reload: ReloadResult;
+  /** It is on trial until then, UTC ms; the outcome follows as a second answer. */
+  readonly configure: { readonly version: number; readonly state: 'trial'; readonly until: number };
   readonly resend: {
     readonly records: number;
     readonly parts: number;
@@ -192,6 +206,17 @@ export interface RunOptions {
   readonly part?: ((json: string) => Promise<void>) | undefined;
   /** What of classified readings whoever asks may have (resend). Absent: all of it. */
   readonly outward?: Outward | undefined;
+  /** For a command whose outcome comes later: whose it is, and where a second answer goes. */
+  readonly later?: LaterAnswer | undefined;
+}
+
+export interface LaterAnswer {
+  /** The id of the command. */
+  readonly id: string;
+  /** As in the ledger of ids: `forwarder:cloud`. */
+  readonly owner: string;
+  /** Absent where the far side takes one answer only. */
+  readonly topic?: string | undefined;
 }
 
 /** What a caller of the API may say of a command beside it. */

@@ -6,6 +6,8 @@
 export const ERRORS = {
   // configuration
   'config-invalid': { retry: 'never', says: 'the configuration was refused' },
+  'configure-refused': { retry: 'never', says: 'a configuration from upstream was refused' },
+  'rolled-back': { retry: 'never', says: 'a configuration from upstream did not run well, and the one before is in force again' },
   usage: { retry: 'never', says: 'the command was not understood' },
   // field bus
   'bus-open': { retry: 'later', says: 'the port or connection cannot be opened' },

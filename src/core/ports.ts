@@ -358,5 +358,7 @@ export interface Forwarder {
   stop(within: number): Promise<void>;
   /** The retained messages at the far side are outdated: the inventory, alarms of rules that are gone. */
   republish(goneRules: readonly string[]): void;
+  /** Sends one message beside everything else; resolves when the far side has it. Absent where nothing can be sent. */
+  say?(topic: string, payload: string): Promise<void>;
   status(): ForwarderReport;
 }

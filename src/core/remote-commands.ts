@@ -16,6 +16,8 @@ export interface Grant {
   readonly outOfService?: readonly string[] | undefined;
   readonly reload?: boolean | undefined;
   readonly resend?: boolean | undefined;
+  /** Signed configurations; the signature decides. */
+  readonly configure?: boolean | undefined;
 }
 
 export interface RemoteCaller {
@@ -26,6 +28,8 @@ export interface RemoteCaller {
   /** What of classified readings it may have. Absent: all of it. */
   readonly outward?: Outward | undefined;
   /** Sends an answer to `…/<kind>/<id>`. Resolves when the far side has it, rejects when the caller is gone. */
+  /** Where a plain answer to this id goes, for one that comes later. Absent where the far side takes one answer only. */
+  readonly topicOf?: ((id: string) => string | undefined) | undefined;
   readonly answer: (kind: 'result' | 'resend', id: string, json: string) => Promise<void>;
 }
 

@@ -5,6 +5,7 @@
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig, ResolvedForwarder } from '../config/kinds.ts';
 import { type ForwarderPrivacy, outwardOf } from '../config/privacy.ts';
+import { SluiceError } from '../core/errors.ts';
 import type { Forwarder, LiveSink } from '../core/ports.ts';
 import { type Outward, PRIVACY_CLASSES, type PrivacyClass } from '../core/privacy.ts';
 import type { ForwarderContext } from '../forwarders/forwarder-kind.ts';
@@ -98,6 +99,14 @@ export class Forwarders {
         }
       },
     };
+  }
+
+  /** Sends a message by the forwarder of that name. Rejects where it cannot be sent now. */
+  async say(name: string, topic: string, payload: string): Promise<void> {
+    const forwarder = this.#entries.get(name)?.forwarder;
+    if (forwarder?.say === undefined || !forwarder.connected)
+      throw new SluiceError('upstream-connect', `the forwarder ${name} is not connected`);
+    await forwarder.say(topic, payload);
   }
 
   republish(goneRules: readonly string[]): void {

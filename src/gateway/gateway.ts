@@ -10,12 +10,14 @@ import { Target } from '../admin/gateway-target.ts';
 import type { HttpStatus } from '../admin/target.ts';
 import { settleState } from '../care/settle.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
+import type { Configure } from '../configure/configure.ts';
 import type { Actions } from '../control/actions/actions.ts';
 import { Ledger } from '../control/remote/ledger.ts';
 import type { Once } from '../control/remote/once.ts';
 import type { BrokenConfig } from '../core/broken-config.ts';
 import type { Clock, Machine } from '../core/clock.ts';
 import type { CommandPort, ReloadResult } from '../core/commands.ts';
+import type { ConfigReport } from '../core/configuring.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { FlowRevisions } from '../core/flow-revisions.ts';
 import type { FlowSupervisor } from '../core/flow-supervisor.ts';
@@ -37,6 +39,8 @@ import { StateDirLock } from '../store/state-dir.ts';
 import { systemProbes } from '../time/probes.ts';
 import type { ClockProbes } from '../time/services.ts';
 import type { ClockChange, ClockWatch } from '../time/watch.ts';
+import { configured, healthOf, isReady, statusFacts } from './configured.ts';
+import { HealthWatch } from './health-watch.ts';
 import { makeParts, type Parts } from './parts.ts';
 import type { Plant } from './plant.ts';
 import { Reload, type Reloadable } from './reload.ts';
@@ -68,9 +72,11 @@ export class Gateway implements Starting, Reloadable {
   #readFile: () => Promise<ReloadResult> = () => Promise.reject(new SluiceError('not-running'));
   readonly #parts: Parts;
   readonly #reload: Reload;
+  readonly #health: HealthWatch;
   readonly #pages: string | undefined;
   /** Why the last good configuration is in force; undefined: the file is in order. */
   broken: BrokenConfig | undefined;
+  readonly configure: Configure | undefined;
 
   constructor(options: {
     config: GatewayConfig;
@@ -84,6 +90,8 @@ export class Gateway implements Starting, Reloadable {
     machine?: Machine | undefined;
     /** `config` is the last good one, since the file is broken. */
     broken?: BrokenConfig;
+    /** Takes configurations from upstream; absent: it takes none. */
+    configure?: Configure | undefined;
   }) {
     this.config = options.config;
     this.clock = options.clock;
@@ -91,10 +99,16 @@ export class Gateway implements Starting, Reloadable {
     this.onFatal = options.onFatal;
     this.#pages = options.pages;
     this.broken = options.broken;
+    this.configure = options.configure;
     this.startedAt = options.clock.monotonic();
     this.machine = options.machine;
     this.#parts = makeParts(this, options.probes ?? systemProbes);
     this.#reload = new Reload(this, this.#parts);
+    this.#health = new HealthWatch({
+      clock: options.clock,
+      ready: () => isReady(healthOf(this, this.#parts)),
+      show: () => this.#parts.forwarders.republish([]),
+    });
   }
 
   get log(): Log {
@@ -161,6 +175,15 @@ export class Gateway implements Starting, Reloadable {
   get logWatch(): LogWatch | undefined {
     return this.#came.logWatch;
   }
+  /** Which configuration is in force, and where it came from. */
+  get inForce(): ConfigReport {
+    return this.configure?.report() ?? { origin: this.broken === undefined ? 'file' : 'last-good' };
+  }
+  shown(): object {
+    const health = healthOf(this, this.#parts);
+    this.#health.made(isReady(health));
+    return statusFacts(this.inForce, health);
+  }
   /** false until everything is started. */
   get running(): boolean {
     return this.#running;
@@ -225,6 +248,8 @@ export class Gateway implements Starting, Reloadable {
       const waits = await this.#parts.broker.opened();
       this.#running = true;
       if (this.broken !== undefined) this.ingest.event(brokenEvent(this.broken));
+      this.#health.start();
+      this.configure?.begin(configured(this, this.#parts, () => Math.round(this.clock.monotonic()) + this.watch.offset));
       this.logger.info(started(this, waits), 'The gateway is running.');
     } catch (thrown) {
       await Promise.all([
@@ -243,6 +268,8 @@ export class Gateway implements Starting, Reloadable {
   /** Stops polling, lets what is live be acknowledged, commits everything. Within 5 s, whatever hangs. */
   stop(): Promise<void> {
     this.#stopping = true;
+    this.configure?.stop();
+    this.#health.stop();
     return stopInOrder(this.#parts, {
       ...{ clock: this.clock, exchange: this.#reload.exchange },
       started: () => this.#came,

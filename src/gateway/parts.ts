@@ -6,6 +6,7 @@
 import { Access } from '../access/access.ts';
 import { TlsSources } from '../access/tls/tls-sources.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
+import type { Configure } from '../configure/configure.ts';
 import { Actions } from '../control/actions/actions.ts';
 import { runHook } from '../control/actions/hooks.ts';
 import { Interlocks, interlocked } from '../control/actions/interlocks.ts';
@@ -77,11 +78,14 @@ export interface PartsSide {
   readonly counters: Counters | undefined;
   /** The ids of commands that came as messages. */
   readonly ledger: Ledger;
+  readonly configure: Configure | undefined;
   /** How long Modbus devices took to answer. */
   readonly times: MeasuredFile | undefined;
   readonly admin: WebServer | undefined;
   /** Reads the configuration file and puts it in force. */
   readAgain(): Promise<ReloadResult>;
+  /** Which configuration is in force and how the gateway is, for the status upstream. */
+  shown(): object;
   clockChanged(change: ClockChange): void;
   /** Buses have further points. */
   grown(): void;
@@ -92,7 +96,7 @@ export interface PartsSide {
 export type Parts = ReturnType<typeof makeParts>;
 
 export function makeParts(g: PartsSide, probes: ClockProbes) {
-  const { clock, logger } = g;
+  const { clock, logger, configure } = g;
   const tell = (event: GatewayEvent): void => g.ingest.event(event);
   const watch = new ClockWatch({
     clock,
@@ -151,6 +155,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
         words: (alarm) => wordsOf(g.config, alarm),
       })),
       reload: () => g.readAgain(),
+      ...(configure && { configure: (command, _by, options) => configure.run(command, options) }),
       resend: (command, by, options) => resend.run(command, by, options),
       flows: (command, by) => revisions.run(command, by),
     },
@@ -212,7 +217,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
       ...{ clock, logger, now, latest, commands: desk, random: Math.random },
       clockHold: () => g.config.gateway.clockHold,
       clockKnown: () => watch.known,
-      status: () => JSON.stringify({ v: 1, online: true, time: now(), boot: g.boot, version: VERSION }),
+      status: () => JSON.stringify({ v: 1, online: true, time: now(), boot: g.boot, version: VERSION, ...g.shown() }),
       inventory: () => JSON.stringify(g.inventory),
       hasRule: (rule) => hasAlarm(g.config, rule),
       site: siteFacts(

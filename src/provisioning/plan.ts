@@ -196,19 +196,29 @@ interface Parts {
   readonly passwordFile: string | undefined;
 }
 
-const HEAD = `# Configuration of a Sluice gateway, made by "sluice provision" from sluice.yaml on the boot partition of the card.
+/** The first line of a configuration that a card made. */
+export const PROVISIONED =
+  '# Configuration of a Sluice gateway, made by "sluice provision" from sluice.yaml on the boot partition of the card.';
+const HEAD = `${PROVISIONED}
 # Your changes here stay until sluice.yaml changes. Check them: sluice check
 `;
 
 function configText(wanted: Provisioning, { id, stateDir, devices, passwordFile }: Parts): string {
   const { site, name, language, timezone, upstream, page } = wanted;
+  const key = upstream?.configureKey;
   const title = [name, site].filter((text) => text !== undefined).join(', ');
   const buses = Object.entries(wanted.buses ?? {}).map(([bus, { preset, devices: _, ...keys }]) => [
     bus,
     { ...(preset === undefined ? {} : PRESETS[preset]), ...keys },
   ]);
   const sections: Record<string, unknown> = {
-    gateway: { id, ...(title === '' ? {} : { name: title }), ...defined({ language, timezone }), stateDir },
+    gateway: {
+      id,
+      ...(title === '' ? {} : { name: title }),
+      ...defined({ language, timezone }),
+      ...(key && { configure: { keys: [key] } }),
+      stateDir,
+    },
     ...(buses.length === 0 ? {} : { buses: Object.fromEntries(buses) }),
     ...(devices.size === 0
       ? {}
@@ -226,6 +236,7 @@ function configText(wanted: Provisioning, { id, stateDir, devices, passwordFile 
               type: 'mqtt',
               url: upstream.url,
               ...defined({ username: upstream.username, clientId: upstream.clientId, format: upstream.format }),
+              ...(key && { commands: { configure: true } }),
               ...(passwordFile === undefined ? {} : { password: { file: passwordFile } }),
             },
           },
@@ -251,6 +262,7 @@ function cardPath(text: string, devices: ReadonlyMap<string, string>): Path {
   const [section, name, ...rest] = steps;
   switch (section) {
     case 'gateway':
+      if (name === 'configure') return ['upstream', 'configureKey'];
       return name === undefined || name === 'stateDir' ? [] : [name];
     case 'forwarders':
       return ['upstream', ...rest];

@@ -5,6 +5,7 @@
 import * as z from 'zod';
 import { name } from '../config/schema-parts.ts';
 import { isTimezone } from '../core/calendar.ts';
+import { configureKey } from '../core/configure-keys.ts';
 import { LANGUAGES } from '../core/languages.ts';
 
 /** Written over a secret that was taken from the card. */
@@ -60,6 +61,8 @@ export const busSchema = z
 
 const HOST = /^(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9.:-]*[A-Za-z0-9])?$/;
 
+const KEY_WORDS = 'write the public key that signs configurations: sluice-configure-1:… (sluice configure key prints it)';
+
 const upstreamSchema = z.strictObject({
   url: z
     .string({
@@ -82,6 +85,11 @@ const upstreamSchema = z.strictObject({
     .optional()
     .describe('The client id, where the broker wants a certain one.'),
   format: name().optional().describe('The payload format. Default: `json`.'),
+  configureKey: z
+    .string({ error: KEY_WORDS })
+    .refine((text) => configureKey(text) !== undefined, { error: KEY_WORDS })
+    .optional()
+    .describe('The public key that may sign configurations for this gateway. With it, the broker may send them.'),
 });
 
 const wifiSchema = z.strictObject({

@@ -230,6 +230,7 @@ export function statusOf(): GatewayStatus {
   };
   return {
     gateway: { id: 'g1', version: '0.1.0', boot: 'b1', uptime: 12.5, time: 1_795_000_010_000, monotonic: 12_500 },
+    inForce: { origin: 'file' },
     clock: { known: true, source: 'ntp', systemOffset: 0, since: 1_795_000_000_000, steps: 0 },
     buses: [
       {

@@ -11,8 +11,10 @@ import {
   MOST_VALUE,
   NAME,
   POINT,
+  SIGNATURE,
   type Word,
 } from '../../control/remote/message.ts';
+import { MOST_VERSION } from '../../core/configure-keys.ts';
 import { parseDuration } from '../../core/units.ts';
 
 /** The end of the calendar of JavaScript. */
@@ -75,6 +77,17 @@ export const commandMessage = z.union([
   }),
   command('in-service', target(NAME, 'a rule')),
   command('reload', {}),
+  command('configure', {
+    version: z.int().min(1).max(MOST_VERSION).describe('a higher number than that of every configuration before'),
+    yaml: z.string().min(1).describe('the configuration'),
+    signature: z.string().regex(SIGNATURE).describe('Ed25519, see commands-over-mqtt.md; base64 or base64url'),
+    expires: z
+      .int()
+      .positive()
+      .lt(LATEST)
+      .describe('the command does not begin after it, UTC milliseconds; the signature covers it')
+      .optional(),
+  }),
   command('resend', {
     ...{ log: z.string().regex(LOG).describe('the id of the log'), first: seq('the first number'), last: seq('the last number') },
     points,

@@ -127,7 +127,7 @@ export const TOPICS = {
   },
   command: {
     ...{ ...SENT, topic: 'command', messages: ['command'], action: 'receive' },
-    says: 'Commands that the configuration grants. A message has at most 8 KB and no retain flag.',
+    says: 'Commands that the configuration grants. A message has at most 8 KB, one with a configuration at most 60 KB, and no retain flag.',
   },
   result: {
     ...{ ...SENT, topic: 'result/{id}', messages: ['result'] },

@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { WINDOW_VALUES } from '../../codecs/thinning.ts';
 import { WORDS } from '../../control/remote/message.ts';
 import { ALARM_CAUSES, ALARM_STATES, SEVERITIES } from '../../core/alarm.ts';
+import { ORIGINS } from '../../core/configuring.ts';
 import { ERRORS } from '../../core/errors.ts';
 import { POINT_TYPES } from '../../core/point.ts';
 import { REASONS, type ReasonName } from '../../core/reasons.ts';
@@ -83,6 +84,22 @@ export const status = z.discriminatedUnion('online', [
     ...{ v: version, online: z.literal(true), time: moment('when the connection began') },
     boot: text('counts the starts since the file of the log was made'),
     version: text('the version of the program'),
+    configuration: z
+      .strictObject({
+        origin: word(ORIGINS, 'where the configuration in force came from'),
+        version: count('the version of a configuration from upstream').optional(),
+        trial: z.literal(true).describe('it is on trial').optional(),
+      })
+      .describe('the configuration in force; the embedded broker leaves it out')
+      .optional(),
+    health: z
+      .strictObject({
+        ready: flag('all buses are open and the log can be written'),
+        buses: z.strictObject({ open: count('open buses'), of: count('all buses') }),
+        devices: z.strictObject({ answering: count('devices that answer'), of: count('all devices') }),
+      })
+      .describe('the state when the message was made; the embedded broker leaves it out')
+      .optional(),
   }),
   z.strictObject({
     ...{ v: version, online: z.literal(false) },
@@ -175,6 +192,11 @@ const outcome = {
   reload: z.strictObject({
     changes: list(z.string(), 'what was added, changed or removed'),
     warnings: list(z.string(), 'warnings of the configuration'),
+  }),
+  configure: z.strictObject({
+    version: count('the version'),
+    state: word(['trial', 'confirmed'], 'on trial at first; a second answer to the same id has the outcome'),
+    until: moment('when the trial is over at the latest').optional(),
   }),
   resend: z.strictObject({
     records: count('records that were sent'),

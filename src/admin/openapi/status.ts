@@ -5,6 +5,7 @@ import { RESULTS } from '../../control/actions/tally.ts';
 import type { AccessStatus } from '../../core/access-ports.ts';
 import { ALARM_STATES, SEVERITIES } from '../../core/alarm.ts';
 import type { BrokenConfig } from '../../core/broken-config.ts';
+import { type ConfigReport, type LastConfigure, ORIGINS, OUTCOMES, type TrialReport } from '../../core/configuring.ts';
 import type { ForwarderCounters } from '../../core/ports.ts';
 import type { AlarmFiguresView, FrequentAlarm } from '../../rules/alarm-figures.ts';
 import type { AlarmStatus } from '../live/live-types.ts';
@@ -159,6 +160,27 @@ const gatewayStatus = {
   })
     .describe('the configuration file is broken, and the last good configuration is in force; absent where it is in order')
     .optional(),
+  inForce: shape<ConfigReport>({
+    origin: word(
+      ORIGINS,
+      'where the configuration in force came from: the file on the board, that file as a card made it, upstream, or the last good one',
+    ),
+    version: count('the version of a configuration from upstream').optional(),
+    trial: shape<TrialReport>({ version: count('its version'), until: moment('when the trial is over at the latest') })
+      .describe('a configuration from upstream is on trial; otherwise absent')
+      .optional(),
+    last: shape<LastConfigure>({
+      version: count('its version'),
+      id: text('the id of the command'),
+      forwarder: text('the forwarder that brought it'),
+      outcome: word(OUTCOMES, 'how it ended'),
+      message: text('the same in words'),
+      time: moment('when'),
+    })
+      .describe('the last configuration from upstream whose trial is over; absent where none came')
+      .optional(),
+    fault: text('why no configuration from upstream is taken; absent where they are').optional(),
+  }).describe('the configuration in force'),
   clock: shape<GatewayStatus['clock']>({
     known: flag('whether the time is known'),
     source: text('where the time comes from, or why it is not known'),

@@ -11,7 +11,8 @@ import { VERSION } from '../../core/version.ts';
 import { FileSource, isFolder, openToRead, readSmall, WholeFile } from '../bundle/bundle-file.ts';
 import { readConfig, readText, refusedWords } from '../config-file.ts';
 import { isConfirmed, newPassword } from '../password-prompt.ts';
-import { lastGoodConfig, ranOf } from '../start-config.ts';
+import { ranOf } from '../pushed-config.ts';
+import { lastGoodConfig } from '../start-config.ts';
 import { count } from '../words.ts';
 
 /** Signs: a passphrase is what keeps the accounts of a lost stick closed. */

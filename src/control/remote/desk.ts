@@ -115,7 +115,8 @@ export class Desk implements RemoteCommands {
     try {
       const begin = (): void => inTime(asked.expires, this.#o);
       const part = (text: string): Promise<void> => caller.answer('resend', asked.id, text);
-      const result = await commands.run(asked.command, caller.by, { begin, part, outward: caller.outward });
+      const later = { id: asked.id, owner: caller.owner, topic: caller.topicOf?.(asked.id) };
+      const result = await commands.run(asked.command, caller.by, { begin, part, outward: caller.outward, later });
       json = this.#done(asked, resultOf(asked.command, result, withoutWindows(caller.outward)));
     } catch (thrown) {
       json = failed(asked, thrown, this.#o.now(), caller.outward);

@@ -11,5 +11,6 @@ export function grantOf(grants: Readonly<Record<string, Grant | undefined>>, rol
     ...Object.fromEntries(lists),
     reload: own.some(({ reload }) => reload === true),
     resend: own.some(({ resend }) => resend === true),
+    configure: own.some(({ configure }) => configure === true),
   };
 }

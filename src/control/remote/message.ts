@@ -1,5 +1,6 @@
 /** A command as it travels: `{"id","do","target","value"?,"expires"?}`. Pure; the message comes from outside. */
-import type { Command, ResendCommand } from '../../core/commands.ts';
+import type { Command, ConfigureCommand, ResendCommand } from '../../core/commands.ts';
+import { MOST_VERSION } from '../../core/configure-keys.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Value } from '../../core/point.ts';
 import { type Grant, granted } from '../../core/remote-commands.ts';
@@ -7,6 +8,8 @@ import { parseDuration } from '../../core/units.ts';
 
 /** Bytes of a message. */
 export const MOST_MESSAGE = 8 * 1024;
+/** Bytes of one with a configuration: what an upstream broker may send (inbound-check.ts), without topic and properties. */
+export const MOST_CONFIGURE = 60 * 1024;
 /** The id is a level of a topic. */
 export const ID = /^[A-Za-z0-9_.-]{1,64}$/;
 export const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
@@ -15,7 +18,7 @@ export const POINT = /^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}$/;
 export const LOG = /^[0-9a-fs][0-9a-f]{9}$/;
 export const WORDS = [
   ...(['write', 'read', 'ack', 'shelve'] as const),
-  ...(['reset', 'out-of-service', 'in-service', 'reload', 'resend'] as const),
+  ...(['reset', 'out-of-service', 'in-service', 'reload', 'resend', 'configure'] as const),
 ] as const;
 export type Word = (typeof WORDS)[number];
 export const KEYS: Readonly<Record<Word, readonly string[]>> = {
@@ -28,10 +31,13 @@ export const KEYS: Readonly<Record<Word, readonly string[]>> = {
   'in-service': ['target'],
   reload: [],
   resend: ['log', 'first', 'last', 'from', 'to', 'points'],
+  configure: ['version', 'yaml', 'signature'],
 };
 export const MOST_POINTS = 100;
 /** Letters. */
 export const MOST_REASON = 200;
+/** base64url or base64 of 64 bytes. */
+export const SIGNATURE = /^[A-Za-z0-9+/_-]{86}(?:==)?$/;
 /** Letters of a text that is written. */
 export const MOST_VALUE = 250;
 /** Milliseconds of a shelving: a year. */
@@ -60,8 +66,10 @@ export class NoCommand extends SluiceError {
 
 /** @throws NoCommand */
 export function parseMessage(payload: Uint8Array): Asked {
-  if (payload.length > MOST_MESSAGE)
-    throw new NoCommand(`a command has at most ${MOST_MESSAGE} bytes; this one has ${payload.length}`);
+  const tooLong = (most: number): never => {
+    throw new NoCommand(`a command has at most ${most} bytes; this one has ${payload.length}`);
+  };
+  if (payload.length > MOST_CONFIGURE) tooLong(MOST_CONFIGURE);
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload));
@@ -70,6 +78,7 @@ export function parseMessage(payload: Uint8Array): Asked {
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new NoCommand('the command is not a JSON object');
   const message = json as Readonly<Record<string, unknown>>;
+  if (payload.length > MOST_MESSAGE && message.do !== 'configure') tooLong(MOST_MESSAGE);
   const { id } = message;
   if (typeof id !== 'string' || !ID.test(id)) throw new NoCommand('id has 1 to 64 of these: A-Z a-z 0-9 _ . -');
   const no = (words: string): never => {
@@ -133,7 +142,18 @@ function commandOf(word: Word, message: Readonly<Record<string, unknown>>, no: N
       return { do: 'reload' };
     case 'resend':
       return resendOf(message, no);
+    case 'configure':
+      return configureOf(message, no);
   }
+}
+
+function configureOf({ version, yaml, signature, expires }: Readonly<Record<string, unknown>>, no: No): ConfigureCommand {
+  if (!isSeq(version) || version > MOST_VERSION) return no(`version is a whole number of 1 to ${MOST_VERSION}`);
+  if (typeof yaml !== 'string' || yaml === '') return no('yaml is the text of the configuration');
+  if (typeof signature !== 'string' || !SIGNATURE.test(signature)) return no('signature is the base64 of 64 bytes');
+  // The signature covers it as a decimal number.
+  if (expires !== undefined && !Number.isSafeInteger(expires)) return no('expires is a whole number of UTC milliseconds');
+  return { do: 'configure', version, yaml, signature, expires: expires as number | undefined };
 }
 
 /** By numbers of a log, or by time. */
@@ -179,6 +199,6 @@ function valueIn(value: unknown, no: No): Value {
 
 /** Whether the grant has it. */
 export function grants(grant: Grant, { do: word, target }: Pick<Asked, 'do' | 'target'>): boolean {
-  if (word === 'reload' || word === 'resend') return grant[word] === true;
+  if (word === 'reload' || word === 'resend' || word === 'configure') return grant[word] === true;
   return granted(grant[word === 'out-of-service' || word === 'in-service' ? 'outOfService' : word], target ?? '');
 }

@@ -1,5 +1,5 @@
 /** What a dialect is given of the gateway and of its forwarder. */
-import { granted } from '../../core/remote-commands.ts';
+import { type Grant, granted } from '../../core/remote-commands.ts';
 import type { ForwarderContext } from '../forwarder-kind.ts';
 import type { Dialect, DialectContext, OutMessage } from './dialect.ts';
 import { filteredInventory, ofSeverity, recordFilter, severityLeaves } from './filter-keys.ts';
@@ -28,6 +28,10 @@ export function dialectContext(
   };
 }
 
+/** An answer that a dialect with answers of its own would write in another way. */
+const PLAIN = '{}';
+const administers = ({ reload, configure }: Grant): boolean => reload === true || configure === true;
+
 /** undefined where the configuration grants nothing. */
 function commandsOf(
   { name, settings, commands, outward }: Pick<ForwarderContext & LinkOptions, 'name' | 'settings' | 'commands' | 'outward'>,
@@ -35,12 +39,13 @@ function commandsOf(
 ): DialectContext['command'] {
   const { commands: grant } = settings;
   if (grant === undefined) return undefined;
-  const by = { who: `forwarder ${name}`, door: 'mqtt', role: grant.reload === true ? 'administrator' : 'operator' } as const;
+  const by = { who: `forwarder ${name}`, door: 'mqtt', role: administers(grant) ? 'administrator' : 'operator' } as const;
   return (payload, retained, topicOf, payloadOf = (json): string | undefined => json) =>
     commands.take(
       payload,
       {
         ...{ by, owner: `forwarder:${name}`, grant, outward },
+        topicOf: (id) => (payloadOf(PLAIN) === PLAIN ? topicOf('result', id, PLAIN) : undefined),
         answer: async (kind, id, json) => {
           const payload = payloadOf(json);
           if (payload !== undefined) await say({ topic: topicOf(kind, id, payload), payload, qos: 1, retain: false });

@@ -71,6 +71,10 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
     this.#parts?.link.greet();
   }
 
+  async say(topic: string, payload: string): Promise<void> {
+    await this.#attached.link.say([{ topic, payload, qos: 1, retain: false }]);
+  }
+
   get connected(): boolean {
     return this.#parts?.link.state === 'connected';
   }

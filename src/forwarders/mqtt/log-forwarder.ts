@@ -135,6 +135,10 @@ export class LogForwarder implements Forwarder, LinkWork {
     this.#parts?.link.greet();
   }
 
+  async say(topic: string, payload: string): Promise<void> {
+    await this.#attached.link.say([{ topic, payload, qos: 1, retain: false }]);
+  }
+
   get connected(): boolean {
     return this.#parts?.link.state === 'connected';
   }

@@ -1,7 +1,7 @@
 /** What a person writes under `forwarders.<name>` for `type: mqtt`. The topic root is always sluice/<gateway id>. */
 import * as z from 'zod';
 import type { Compression } from '../../codecs/compress.ts';
-import { grantSchema } from '../../config/grants.ts';
+import { upstreamGrantSchema } from '../../config/grants.ts';
 import { purposeKey } from '../../config/privacy-keys.ts';
 import { duration, fileName, secret, size, textOrSource } from '../../config/schema-parts.ts';
 import { MISSING } from '../../config/zod-words.ts';
@@ -250,7 +250,7 @@ const shared = (dialects: readonly Dialect[]) => ({
     .describe('How readings that an outage kept back are sent.'),
   platform: platformSchema().optional(),
   budget: budgetKey(),
-  commands: grantSchema()
+  commands: upstreamGrantSchema()
     .optional()
     .describe('Commands that this broker may send on `…/command`. Without this key it may send none.'),
 });

@@ -1,0 +1,74 @@
+/** The configuration that upstream sent and that is in force, beside the file on the board. */
+import path from 'node:path';
+import { CONFIG_FOLDER } from '../care/last-good.ts';
+import { formatFault } from '../config/fault.ts';
+import type { GatewayConfig } from '../config/kinds.ts';
+import { type LoadResult, loadConfigText } from '../config/load.ts';
+import type { Base } from '../configure/bounds.ts';
+import type { Loaded } from '../configure/configure.ts';
+import { type PushRecord, PushStore } from '../configure/record.ts';
+import { settle, withoutCurrent } from '../configure/settle.ts';
+import type { Ran } from '../core/configuring.ts';
+import { readMeasured } from '../drivers/modbus/measured-file.ts';
+import { kinds } from '../gateway/registry.ts';
+import { PROVISIONED } from '../provisioning/plan.ts';
+import { boardPorts, PROFILES } from './config-file.ts';
+
+export interface Pushed {
+  readonly store: PushStore;
+  readonly record: PushRecord | 'damaged';
+  readonly notices: readonly string[];
+  readonly base: Base | undefined;
+  /** Absent: the file on the board is in force. */
+  readonly inForce?: UpstreamConfig | undefined;
+}
+
+export interface UpstreamConfig {
+  readonly config: GatewayConfig;
+  readonly ran: Ran;
+  readonly warnings: readonly string[];
+}
+
+/** undefined: the file is broken. */
+export function baseOf({ config, read }: LoadResult): Base | undefined {
+  if (config === undefined || read === undefined) return undefined;
+  return { config, text: read.text, references: read.references, provisioned: read.text.startsWith(PROVISIONED) };
+}
+
+/** What is kept of a configuration that is in force. */
+export function ranOf(file: string, { text, profiles }: Pick<NonNullable<LoadResult['read']>, 'text' | 'profiles'>): Ran {
+  const shipped = path.resolve(PROFILES) + path.sep;
+  return { file: path.resolve(file), text, profiles: profiles.filter((profile) => !path.resolve(profile).startsWith(shipped)) };
+}
+
+/** What a start finds. Never throws. */
+export function pushedAt(file: string, stateDir: string, base: Base | undefined): Pushed {
+  const store = new PushStore(path.join(stateDir, CONFIG_FOLDER));
+  const found = store.read();
+  if (found === 'damaged') return { store, record: found, notices: [], base };
+  const { record, notices } = settle(found, base?.text, Date.now());
+  const { current } = record;
+  if (current === undefined || base === undefined) return { store, record, notices, base };
+  const text = store.text(current);
+  const loaded = text === undefined ? undefined : readUpstream(text, file, { readSecrets: true, secretsLater: true });
+  if (text !== undefined && loaded?.config !== undefined && loaded.read !== undefined) {
+    const warnings = loaded.warnings.map((fault) => `In the configuration from upstream: ${formatFault(fault)}`);
+    return { store, record, notices, base, inForce: { config: loaded.config, ran: ranOf(file, loaded.read), warnings } };
+  }
+  const [fault] = loaded?.faults ?? [];
+  const why = fault === undefined ? 'its file is missing or damaged' : formatFault(fault);
+  const message = `Version ${current.version} cannot be used any more: ${why}. The file on the board is in force.`;
+  return { store, record: withoutCurrent(record, message, Date.now()), notices: [...notices, message], base };
+}
+
+/** For the command `configure`. @param version stands for the file in faults */
+export function loadUpstream(yaml: string, file: string, version: number): Loaded {
+  const { config, read, faults } = readUpstream(yaml, file, { readSecrets: true, secretsLater: false });
+  if (config !== undefined && read !== undefined) return { config, references: read.references, ran: ranOf(file, read) };
+  return { faults: faults.map((fault) => formatFault(fault.file === file ? { ...fault, file: `version ${version}` } : fault)) };
+}
+
+/** As the file on the board would be read with that text. */
+export function readUpstream(text: string, file: string, secrets: { readSecrets: boolean; secretsLater: boolean }): LoadResult {
+  return loadConfigText(text, file, kinds, { profileDirs: [PROFILES], measured: readMeasured, boardPorts, ...secrets });
+}

@@ -1,0 +1,432 @@
+/**
+ * Takes signed configurations from upstream (command `configure`). Invariants:
+ * - Nothing is read from a text before a pinned key signed exactly it, for this gateway and with a version above all that began.
+ * - A version begins once: it is in the record before anything changes (record.ts), so nobody can play an old message again.
+ * - A configuration is on trial until the gateway ran as well with it as before (health.ts). Every other end of the trial puts the one
+ *   before in force: time over, a fault, a stop, a power cut. At a start a trial that is in the record is over.
+ * - The file on the board is never written. A person who changes it and reloads is the last word.
+ * - Bounds: one trial at a time, one outcome that waits to be told.
+ */
+import { unwrittenWords } from '../access/state-file.ts';
+import type { GatewayConfig } from '../config/kinds.ts';
+import type { Clock } from '../core/clock.ts';
+import type { ConfigureCommand, Results, RunOptions } from '../core/commands.ts';
+import { type ConfigureKey, configureKey, signerOf } from '../core/configure-keys.ts';
+import type { ConfigReport, LastConfigure, Ran } from '../core/configuring.ts';
+import { SluiceError, toError } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import type { GatewayEvent } from '../core/ports.ts';
+import { type Base, type Candidate, outOfBounds } from './bounds.ts';
+import { type Health, missing } from './health.ts';
+import { bounded, digestOf, EMPTY, type Kept, type Last, outcomeOf, type PushRecord, type PushStore } from './record.ts';
+import { withoutCurrent } from './settle.ts';
+
+/** The answer "on trial" leaves before the connection may end. Milliseconds. */
+const BEFORE_TRIAL = 1000;
+const LOOK = 1000;
+/** So many good looks one after the other. */
+const GOOD_LOOKS = 5;
+/** Tries to put the configuration before in force, and the pause between them. */
+const BACK_TRIES = 5;
+const BACK_PAUSE = 3000;
+const TELL_AGAIN = 5000;
+const OWNER = 'forwarder:';
+
+/** What became of reading a text. */
+export type Loaded = (Candidate & { readonly ran: Ran; readonly faults?: undefined }) | { readonly faults: readonly string[] };
+
+/** The gateway that is configured. */
+export interface Configured {
+  readonly config: GatewayConfig;
+  now(): number;
+  health(): Health;
+  /** Resolves when what is in memory is on the disk. */
+  commit(): Promise<void>;
+  /** @returns what changed. @throws SluiceError; then everything is as it was */
+  reload(config: GatewayConfig): Promise<string[]>;
+  /** Upstream shows another configuration. */
+  republish(): void;
+  /** Resolves when the far side has it. */
+  say(forwarder: string, topic: string, json: string): Promise<void>;
+  /** The answer to a repeated id. */
+  answered(owner: string, id: string, json: string): void;
+  tell(event: GatewayEvent): void;
+  /** The gateway cannot go on as it is. */
+  fatal(error: Error): void;
+}
+
+export interface ConfigureOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly store: PushStore;
+  /** As settle.ts left it, with what it has to report. */
+  readonly record: PushRecord | 'damaged';
+  readonly notices: readonly string[];
+  /** Undefined: the file on the board is broken. */
+  readonly base: Base | undefined;
+  /** @param version names the text in faults */
+  readonly load: (yaml: string, version: number) => Loaded;
+  /** It ran well and may be kept as the last good one. */
+  readonly ranWell: (ran: Ran) => void;
+}
+
+interface Trial {
+  readonly kept: NonNullable<PushRecord['trial']>;
+  readonly ran: Ran;
+  readonly next: GatewayConfig;
+  readonly previous: GatewayConfig;
+  readonly before: Health;
+  /** Monotonic. */
+  readonly deadline: number;
+  /** UTC milliseconds. */
+  readonly until: number;
+  readonly over: PromiseWithResolvers<void>;
+  /** Why it ends early. */
+  end: string | undefined;
+}
+
+export class Configure {
+  readonly #o: ConfigureOptions;
+  #record: PushRecord;
+  #damaged: boolean;
+  #base: Base | undefined;
+  #gateway: Configured | undefined;
+  #trial: Trial | undefined;
+  /** A command is being looked at: the next one waits for its turn to be refused. */
+  #busy = false;
+  #stopped = false;
+  #cancel: () => void = () => {};
+  #cancelTell: () => void = () => {};
+  #wake: () => void = () => {};
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(options: ConfigureOptions) {
+    this.#o = options;
+    this.#damaged = options.record === 'damaged';
+    this.#record = options.record === 'damaged' ? EMPTY : options.record;
+    this.#base = options.base;
+  }
+
+  /** The gateway runs. */
+  begin(gateway: Configured): void {
+    this.#gateway = gateway;
+    for (const notice of this.#o.notices) this.#report('warning', notice, {});
+    if (this.#o.notices.length > 0) void this.#save((record) => record);
+    const { last } = this.#record;
+    if (last !== undefined && !last.told) this.#answer(last);
+  }
+
+  /** A trial that is under way ends with the process; the next start puts the configuration before in force. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel();
+    this.#cancelTell();
+    this.#trial?.over.resolve();
+  }
+
+  report(): ConfigReport {
+    const { current, last } = this.#record;
+    const trial = this.#trial;
+    const origin =
+      this.#base === undefined
+        ? 'last-good'
+        : current !== undefined || trial !== undefined
+          ? 'upstream'
+          : this.#base.provisioned
+            ? 'provisioning'
+            : 'file';
+    const version = trial?.kept.version ?? current?.version;
+    return {
+      origin,
+      ...(origin === 'upstream' && { version }),
+      ...(trial !== undefined && { trial: { version: trial.kept.version, until: trial.until } }),
+      ...(last !== undefined && { last: shown(last) }),
+      ...(this.#damaged && { fault: DAMAGED }),
+    };
+  }
+
+  /**
+   * The file on the board is read again, because a person asks: a trial ends.
+   * @returns the text that stays in force instead of the file, which is as it was when that text came; undefined: the file counts
+   */
+  async reading(base: Base): Promise<string | undefined> {
+    if (this.#trial !== undefined) {
+      this.#trial.end ??= 'the configuration was read again on the board';
+      this.#wake();
+      await this.#trial.over.promise;
+    }
+    const { current } = this.#record;
+    if (current === undefined || digestOf(base.text) !== current.base) return undefined;
+    this.#base = base;
+    return this.#o.store.text(current);
+  }
+
+  /** The file on the board is in force. */
+  async fileInForce(base: Base): Promise<void> {
+    this.#base = base;
+    const { current } = this.#record;
+    if (current === undefined) return;
+    const message = `The file on the board was changed and is in force instead of version ${current.version}.`;
+    await this.#save((record) => withoutCurrent(record, message, this.#time()));
+    this.#report('warning', message, { version: current.version, result: 'replaced' });
+    this.#gateway?.republish();
+  }
+
+  /** @throws SluiceError in words for the sender */
+  async run(command: ConfigureCommand, { begin, later }: RunOptions): Promise<Results['configure']> {
+    const gateway = this.#gateway;
+    if (gateway === undefined || this.#stopped)
+      throw new SluiceError('not-running', 'the gateway is starting or stopping; send it again');
+    if (later === undefined || !later.owner.startsWith(OWNER))
+      throw new SluiceError('unsupported', 'configurations come from a forwarder; at the board edit the file');
+    if (this.#busy || this.#trial !== undefined)
+      throw new SluiceError(
+        'busy',
+        `a configuration${this.#trial === undefined ? '' : ` (version ${this.#trial.kept.version})`} is on trial; wait for its outcome, then send with a new id`,
+      );
+    this.#busy = true;
+    try {
+      const forwarder = later.owner.slice(OWNER.length);
+      const { base, key } = this.#admit(command, gateway);
+      begin?.();
+      const loaded = this.#o.load(command.yaml, command.version);
+      if (loaded.faults !== undefined)
+        throw new SluiceError(
+          'config-invalid',
+          bounded(`version ${command.version} has faults; nothing was changed:\n${loaded.faults.join('\n')}`),
+        );
+      const wrong = outOfBounds(loaded, base, forwarder);
+      if (wrong.length > 0) throw refused(bounded(`version ${command.version} changes what it may not: ${wrong.join('; ')}`));
+      const kept = {
+        ...{
+          version: command.version,
+          sha256: digestOf(command.yaml),
+          base: digestOf(base.text),
+          key: key.fingerprint,
+          forwarder,
+        },
+        ...{ time: gateway.now(), id: later.id, owner: later.owner },
+        ...(later.topic === undefined ? {} : { topic: later.topic }),
+      };
+      return await this.#start(kept, command.yaml, loaded, gateway);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** Decided before a byte of the text is understood. */
+  #admit(command: ConfigureCommand, { config }: Configured): { base: Base; key: ConfigureKey } {
+    const { configure, id } = config.gateway;
+    if (configure === undefined)
+      throw refused(
+        'this gateway takes no configuration from upstream: no key is pinned; write gateway.configure.keys in the file on the board',
+      );
+    const keys = configure.keys.flatMap((text) => configureKey(text) ?? []);
+    const key = signerOf({ ...command, gateway: id, expires: command.expires }, command.signature, keys);
+    if (key === undefined)
+      throw refused(
+        `no pinned key signed these bytes for the gateway ${id}, version ${command.version}; sign the configuration for this gateway with a key of gateway.configure.keys`,
+      );
+    if (this.#damaged) throw refused(DAMAGED);
+    if (this.#base === undefined)
+      throw new SluiceError('config-invalid', 'the configuration file on the board is broken; a person has to correct it first');
+    const { floor, last } = this.#record;
+    if (command.version <= floor) {
+      const became = last?.version === command.version ? ` (${last.outcome})` : '';
+      throw refused(
+        `version ${command.version} is not newer than ${floor}, which began here already${became}; sign it with a higher version`,
+      );
+    }
+    return { base: this.#base, key };
+  }
+
+  async #start(
+    kept: NonNullable<PushRecord['trial']>,
+    yaml: string,
+    loaded: Candidate & { readonly ran: Ran },
+    gateway: Configured,
+  ): Promise<Results['configure']> {
+    const { clock, store } = this.#o;
+    try {
+      await store.writeText(kept.version, yaml);
+      await this.#put((record) => ({ ...record, floor: kept.version, trial: kept }));
+    } catch (thrown) {
+      throw refused(
+        `version ${kept.version} could not be kept: ${unwrittenWords(thrown)}; nothing was changed, send it again then`,
+      );
+    }
+    const wait = BEFORE_TRIAL + (gateway.config.gateway.configure?.trial ?? 0);
+    this.#trial = {
+      ...{ kept, ran: loaded.ran, next: loaded.config, previous: gateway.config, before: gateway.health() },
+      ...{ deadline: clock.monotonic() + wait, until: gateway.now() + wait },
+      ...{ over: Promise.withResolvers<void>(), end: undefined },
+    };
+    this.#report('info', `Version ${kept.version} from ${kept.forwarder} is on trial.`, {
+      version: kept.version,
+      result: 'trial',
+    });
+    void this.#run(this.#trial, gateway);
+    return { version: kept.version, state: 'trial', until: this.#trial.until };
+  }
+
+  /** From the trial to its end. Never rejects. */
+  async #run(trial: Trial, gateway: Configured): Promise<void> {
+    await this.#sleep(BEFORE_TRIAL);
+    let why = trial.end;
+    let inForce = false;
+    if (why === undefined && !this.#stopped) {
+      try {
+        await gateway.reload(trial.next);
+        inForce = true;
+        gateway.republish();
+        why = await this.#watch(trial, gateway);
+      } catch (thrown) {
+        why = `it could not be put in force: ${toError(thrown).message}`;
+      }
+    }
+    // A stop says nothing about it. The record does the rest at the next start.
+    if (this.#stopped) return;
+    if (why === undefined) why = await this.#confirm(trial);
+    if (why !== undefined) await this.#rollBack(trial, gateway, inForce, why);
+    this.#trial = undefined;
+    trial.over.resolve();
+    gateway.republish();
+  }
+
+  /** @returns why it did not prove itself; undefined: it did */
+  async #watch(trial: Trial, gateway: Configured): Promise<string | undefined> {
+    for (let good = 0; ; ) {
+      await this.#sleep(LOOK);
+      if (this.#stopped) return undefined;
+      if (trial.end !== undefined) return trial.end;
+      const faults = missing(gateway.health(), trial.before, trial.kept.forwarder);
+      good = faults.length === 0 ? good + 1 : 0;
+      if (good >= GOOD_LOOKS) {
+        const fault = await gateway.commit().then(
+          () => undefined,
+          (thrown: unknown) => `the log cannot be written: ${toError(thrown).message}`,
+        );
+        if (fault === undefined) return trial.end;
+        faults.push(fault);
+        good = 0;
+      }
+      if (this.#o.clock.monotonic() >= trial.deadline)
+        return faults.length === 0 ? 'it did not run well for long enough' : faults.join('; ');
+    }
+  }
+
+  /** @returns why it cannot be kept */
+  async #confirm({ kept, ran }: Trial): Promise<string | undefined> {
+    const { id: _, owner: __, topic: ___, ...current } = kept;
+    const message = `Version ${kept.version} runs well and is in force.`;
+    const last = outcomeOf(kept, 'confirmed', message, this.#time());
+    try {
+      await this.#put(({ floor }) => ({ floor, current: current satisfies Kept, last }));
+    } catch (thrown) {
+      return `it could not be kept: ${unwrittenWords(thrown)}`;
+    }
+    this.#o.ranWell(ran);
+    this.#report('info', message, { version: kept.version, result: 'confirmed' });
+    this.#answer(last);
+    return undefined;
+  }
+
+  async #rollBack({ kept, previous }: Trial, gateway: Configured, inForce: boolean, why: string): Promise<void> {
+    const message = bounded(`Version ${kept.version} was rolled back: ${why}. The configuration before it is in force.`);
+    const last = outcomeOf(kept, 'rolled-back', message, this.#time());
+    // First of all: a cut from here on starts with the configuration before.
+    await this.#save(({ trial: _, ...rest }) => ({ ...rest, last }));
+    for (let tries = 1; inForce; tries++) {
+      try {
+        await gateway.reload(previous);
+        break;
+      } catch (thrown) {
+        if (this.#stopped) return;
+        const error = toError(thrown);
+        this.#o.logger.error({ error: error.message, tries }, 'The configuration before could not be put in force again.');
+        // A start takes it from the record.
+        if (tries === BACK_TRIES) return gateway.fatal(error);
+        await this.#sleep(BACK_PAUSE);
+      }
+    }
+    this.#report('warning', message, { version: kept.version, result: 'rolled-back', why: bounded(why) });
+    this.#answer(last);
+  }
+
+  /** One change after the other. Rejects with the fault of the file system; then the record is as it was. */
+  #put(change: (record: PushRecord) => PushRecord): Promise<void> {
+    const done = this.#writing.then(async () => {
+      const next = change(this.#record);
+      await this.#o.store.write(next);
+      this.#record = next;
+    });
+    this.#writing = done.catch(() => {});
+    return done;
+  }
+
+  /** What cannot be written counts in this run; the next start sees what is on the disk, and a trial there is rolled back too. */
+  async #save(change: (record: PushRecord) => PushRecord): Promise<void> {
+    await this.#put(change).catch((thrown: unknown) => {
+      this.#record = change(this.#record);
+      this.#o.logger.error({ error: unwrittenWords(thrown) }, 'The record of configurations from upstream cannot be written.');
+    });
+  }
+
+  /** Tells upstream how it ended, until it has the answer. */
+  #answer(last: Last): void {
+    const gateway = this.#gateway;
+    if (gateway === undefined) return;
+    const json = answerOf(last);
+    gateway.answered(last.owner, last.id, json);
+    this.#cancelTell();
+    const { topic } = last;
+    if (topic === undefined) return;
+    const send = async (): Promise<void> => {
+      try {
+        await gateway.say(last.forwarder, topic, json);
+      } catch {
+        if (!this.#stopped) this.#cancelTell = this.#o.clock.after(TELL_AGAIN, () => void send());
+        return;
+      }
+      await this.#save((record) =>
+        record.last?.id === last.id && record.last.time === last.time ? { ...record, last: { ...last, told: true } } : record,
+      );
+    };
+    void send();
+  }
+
+  #report(severity: GatewayEvent['severity'], message: string, data: NonNullable<GatewayEvent['data']>): void {
+    const words = `The configuration from upstream: ${message}`;
+    this.#o.logger[severity === 'info' ? 'info' : 'warn'](data, words);
+    this.#gateway?.tell({ event: 'config', severity, message: words, data: { ...data, inForce: this.report().origin } });
+  }
+
+  #time(): number {
+    return this.#gateway?.now() ?? 0;
+  }
+
+  #sleep(length: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    this.#cancel = this.#o.clock.after(length, resolve);
+    return promise;
+  }
+}
+
+const DAMAGED =
+  'the record of configurations from upstream is damaged (config/upstream.json and its copy), so nobody knows which versions began here; remove both files on the board to begin with any version';
+
+const refused = (words: string): SluiceError => new SluiceError('configure-refused', words);
+function shown({ version, id, forwarder, outcome, message, time }: Last): LastConfigure {
+  return { version, id, forwarder, outcome, message, time };
+}
+
+/** The second answer to the command. */
+function answerOf({ id, version, outcome, message, time }: Last): string {
+  const head = { v: 1, id, do: 'configure' };
+  return JSON.stringify(
+    outcome === 'confirmed'
+      ? { ...head, ok: true, time, result: { version, state: 'confirmed' } }
+      : { ...head, ok: false, time, code: 'rolled-back', message },
+  );
+}

@@ -35,12 +35,12 @@ export async function readOwn(file: string, most: number): Promise<Found> {
   }
 }
 
-/** The same at once, before anything runs. Never throws. @param most bytes */
-export function readOwnNow(file: string, most: number): Found {
+/** The same at once, before anything runs. Never throws. @param most bytes @param of `anybody`: whoever it belongs to */
+export function readOwnNow(file: string, most: number, of: 'self' | 'anybody' = 'self'): Found {
   let fd: number | undefined;
   try {
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    const why = distrust(fstatSync(fd), most);
+    const why = distrust(fstatSync(fd), most, of);
     if (why !== undefined) return { kind: 'unusable', why };
     const bytes = Buffer.alloc(most + 1);
     let length = 0;
@@ -57,10 +57,14 @@ export function readOwnNow(file: string, most: number): Found {
 }
 
 /** Why nobody may believe it; completes "the file …". */
-function distrust(stats: Pick<Stats, 'isFile' | 'uid' | 'mode' | 'size'>, most: number): string | undefined {
+function distrust(
+  stats: Pick<Stats, 'isFile' | 'uid' | 'mode' | 'size'>,
+  most: number,
+  of: 'self' | 'anybody' = 'self',
+): string | undefined {
   const own = process.getuid?.() ?? 0;
   if (!stats.isFile()) return 'is not a file';
-  if (stats.uid !== own && stats.uid !== 0)
+  if (of === 'self' && stats.uid !== own && stats.uid !== 0)
     return `belongs to another user (uid ${stats.uid}), who could have written anything in it`;
   if ((stats.mode & 0o022) !== 0) return 'could be written by other users';
   return stats.size > most ? `is larger than ${most} bytes` : undefined;

@@ -165,6 +165,7 @@ function stateFiles(stateDir: string): string[] {
     ],
     ...filesOf('flow-revisions'),
     ...filesOf('secrets'),
+    ...filesOf('config'),
   ];
   return names.filter((name) => isStateName(name) && existsSync(path.join(stateDir, name)));
 }

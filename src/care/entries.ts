@@ -26,6 +26,8 @@ const STATE_NAMES: readonly string[] = [
 ];
 /** Secrets that a card brought (provisioning/apply.ts): the configuration names them. */
 const SECRET = /^secrets\/[a-z0-9][a-z0-9._-]{0,100}$/;
+/** What came from upstream (configure/record.ts). */
+const UPSTREAM = /^config\/upstream(?:\.json|-copy\.json|-\d{1,10}\.yaml)$/;
 const REVISION = /^flow-revisions\/(?:(\d{1,12})\.flows|ran-well\.json)$/;
 export const GATEWAY_YAML = 'gateway.yaml';
 
@@ -38,7 +40,8 @@ export interface Entry {
 }
 
 export const isConfigName = (name: string): boolean => CONFIG_NAME.test(name) && !name.split('/').includes('..');
-export const isStateName = (name: string): boolean => STATE_NAMES.includes(name) || REVISION.test(name) || SECRET.test(name);
+export const isStateName = (name: string): boolean =>
+  STATE_NAMES.includes(name) || REVISION.test(name) || SECRET.test(name) || UPSTREAM.test(name);
 
 /** The number of a revision of flows; undefined: the file is none. */
 export function revisionOf(name: string): number | undefined {

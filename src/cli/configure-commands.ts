@@ -40,7 +40,7 @@ export function configureCommands(sluice: Command): void {
     .option('-o, --output <dir>', 'write each message to <gateway>.json in this folder')
     .addHelpText(
       'after',
-      '\nThe id of the gateway is gateway.id of the file: no other gateway takes the message.\nExit status: 0 done, 1 failed, 78 a configuration has faults.\nExamples:\n  $ sluice configure sign -k fleet.pem -n 7 site.yaml > site.json\n  $ sluice configure sign -k fleet.pem -n 7 --expires 24h -o messages sites/*.yaml\n  $ mosquitto_pub -q 1 -t sluice/site-1/command -f messages/site-1.json',
+      '\nThe id of the gateway is gateway.id of the file.\nNo other gateway takes the message.\nExit status: 0 done, 1 failed, 78 a configuration has faults.\nExamples:\n  $ sluice configure sign -k fleet.pem -n 7 site.yaml > site.json\n  $ sluice configure sign -k fleet.pem -n 7 -o messages sites/*.yaml\n  $ mosquitto_pub -q 1 -t sluice/site-1/command -f messages/site-1.json',
     )
     .action(
       action(async (files: string[], options: SignOptions) => (await import('./configure.ts')).configureSign(files, options)),

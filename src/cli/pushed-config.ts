@@ -5,7 +5,7 @@ import { formatFault } from '../config/fault.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { type LoadResult, loadConfigText } from '../config/load.ts';
 import type { Base } from '../configure/bounds.ts';
-import type { Loaded } from '../configure/configure.ts';
+import type { Loaded } from '../configure/configured.ts';
 import { type PushRecord, PushStore } from '../configure/record.ts';
 import { settle, withoutCurrent } from '../configure/settle.ts';
 import type { Ran } from '../core/configuring.ts';

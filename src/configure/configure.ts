@@ -9,17 +9,17 @@
  */
 import { unwrittenWords } from '../access/state-file.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
-import type { Clock } from '../core/clock.ts';
 import type { ConfigureCommand, Results, RunOptions } from '../core/commands.ts';
-import { type ConfigureKey, configureKey, signerOf } from '../core/configure-keys.ts';
 import type { ConfigReport, LastConfigure, Ran } from '../core/configuring.ts';
 import { SluiceError, toError } from '../core/errors.ts';
-import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent } from '../core/ports.ts';
+import { admit, DAMAGED, refused } from './admission.ts';
 import { type Base, type Candidate, outOfBounds } from './bounds.ts';
+import type { Configured, ConfigureOptions } from './configured.ts';
 import { type Health, missing } from './health.ts';
-import { bounded, digestOf, EMPTY, type Kept, type Last, outcomeOf, type PushRecord, type PushStore } from './record.ts';
+import { bounded, digestOf, EMPTY, type Kept, type Last, outcomeOf, type PushRecord } from './record.ts';
 import { withoutCurrent } from './settle.ts';
+import { isSame, Telling } from './telling.ts';
 
 /** The answer "on trial" leaves before the connection may end. Milliseconds. */
 const BEFORE_TRIAL = 1000;
@@ -29,46 +29,7 @@ const GOOD_LOOKS = 5;
 /** Tries to put the configuration before in force, and the pause between them. */
 const BACK_TRIES = 5;
 const BACK_PAUSE = 3000;
-const TELL_AGAIN = 5000;
 const OWNER = 'forwarder:';
-
-/** What became of reading a text. */
-export type Loaded = (Candidate & { readonly ran: Ran; readonly faults?: undefined }) | { readonly faults: readonly string[] };
-
-/** The gateway that is configured. */
-export interface Configured {
-  readonly config: GatewayConfig;
-  now(): number;
-  health(): Health;
-  /** Resolves when what is in memory is on the disk. */
-  commit(): Promise<void>;
-  /** @returns what changed. @throws SluiceError; then everything is as it was */
-  reload(config: GatewayConfig): Promise<string[]>;
-  /** Upstream shows another configuration. */
-  republish(): void;
-  /** Resolves when the far side has it. */
-  say(forwarder: string, topic: string, json: string): Promise<void>;
-  /** The answer to a repeated id. */
-  answered(owner: string, id: string, json: string): void;
-  tell(event: GatewayEvent): void;
-  /** The gateway cannot go on as it is. */
-  fatal(error: Error): void;
-}
-
-export interface ConfigureOptions {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly store: PushStore;
-  /** As settle.ts left it, with what it has to report. */
-  readonly record: PushRecord | 'damaged';
-  readonly notices: readonly string[];
-  /** Undefined: the file on the board is broken. */
-  readonly base: Base | undefined;
-  /** @param version names the text in faults */
-  readonly load: (yaml: string, version: number) => Loaded;
-  /** It ran well and may be kept as the last good one. */
-  readonly ranWell: (ran: Ran) => void;
-}
 
 interface Trial {
   readonly kept: NonNullable<PushRecord['trial']>;
@@ -96,7 +57,7 @@ export class Configure {
   #busy = false;
   #stopped = false;
   #cancel: () => void = () => {};
-  #cancelTell: () => void = () => {};
+  #telling: Telling | undefined;
   #wake: () => void = () => {};
   #writing: Promise<void> = Promise.resolve();
 
@@ -113,14 +74,18 @@ export class Configure {
     for (const notice of this.#o.notices) this.#report('warning', notice, {});
     if (this.#o.notices.length > 0) void this.#save((record) => record);
     const { last } = this.#record;
-    if (last !== undefined && !last.told) this.#answer(last);
+    this.#telling = new Telling({
+      ...{ clock: this.#o.clock, gateway },
+      told: (of) => this.#save((record) => (isSame(record.last, of) ? { ...record, last: { ...of, told: true } } : record)),
+    });
+    if (last !== undefined && !last.told) this.#telling?.begin(last);
   }
 
   /** A trial that is under way ends with the process; the next start puts the configuration before in force. */
   stop(): void {
     this.#stopped = true;
     this.#cancel();
-    this.#cancelTell();
+    this.#telling?.stop();
     this.#trial?.over.resolve();
   }
 
@@ -187,7 +152,11 @@ export class Configure {
     this.#busy = true;
     try {
       const forwarder = later.owner.slice(OWNER.length);
-      const { base, key } = this.#admit(command, gateway);
+      const { base, key } = admit(command, {
+        config: gateway.config,
+        base: this.#base,
+        record: this.#damaged ? 'damaged' : this.#record,
+      });
       begin?.();
       const loaded = this.#o.load(command.yaml, command.version);
       if (loaded.faults !== undefined)
@@ -212,32 +181,6 @@ export class Configure {
     } finally {
       this.#busy = false;
     }
-  }
-
-  /** Decided before a byte of the text is understood. */
-  #admit(command: ConfigureCommand, { config }: Configured): { base: Base; key: ConfigureKey } {
-    const { configure, id } = config.gateway;
-    if (configure === undefined)
-      throw refused(
-        'this gateway takes no configuration from upstream: no key is pinned; write gateway.configure.keys in the file on the board',
-      );
-    const keys = configure.keys.flatMap((text) => configureKey(text) ?? []);
-    const key = signerOf({ ...command, gateway: id, expires: command.expires }, command.signature, keys);
-    if (key === undefined)
-      throw refused(
-        `no pinned key signed these bytes for the gateway ${id}, version ${command.version}; sign the configuration for this gateway with a key of gateway.configure.keys`,
-      );
-    if (this.#damaged) throw refused(DAMAGED);
-    if (this.#base === undefined)
-      throw new SluiceError('config-invalid', 'the configuration file on the board is broken; a person has to correct it first');
-    const { floor, last } = this.#record;
-    if (command.version <= floor) {
-      const became = last?.version === command.version ? ` (${last.outcome})` : '';
-      throw refused(
-        `version ${command.version} is not newer than ${floor}, which began here already${became}; sign it with a higher version`,
-      );
-    }
-    return { base: this.#base, key };
   }
 
   async #start(
@@ -288,7 +231,6 @@ export class Configure {
     if (this.#stopped) return;
     if (why === undefined) why = await this.#confirm(trial);
     if (why !== undefined) await this.#rollBack(trial, gateway, inForce, why);
-    this.#trial = undefined;
     trial.over.resolve();
     gateway.republish();
   }
@@ -325,9 +267,10 @@ export class Configure {
     } catch (thrown) {
       return `it could not be kept: ${unwrittenWords(thrown)}`;
     }
+    this.#trial = undefined;
     this.#o.ranWell(ran);
     this.#report('info', message, { version: kept.version, result: 'confirmed' });
-    this.#answer(last);
+    this.#telling?.begin(last);
     return undefined;
   }
 
@@ -349,8 +292,9 @@ export class Configure {
         await this.#sleep(BACK_PAUSE);
       }
     }
+    this.#trial = undefined;
     this.#report('warning', message, { version: kept.version, result: 'rolled-back', why: bounded(why) });
-    this.#answer(last);
+    this.#telling?.begin(last);
   }
 
   /** One change after the other. Rejects with the fault of the file system; then the record is as it was. */
@@ -372,29 +316,6 @@ export class Configure {
     });
   }
 
-  /** Tells upstream how it ended, until it has the answer. */
-  #answer(last: Last): void {
-    const gateway = this.#gateway;
-    if (gateway === undefined) return;
-    const json = answerOf(last);
-    gateway.answered(last.owner, last.id, json);
-    this.#cancelTell();
-    const { topic } = last;
-    if (topic === undefined) return;
-    const send = async (): Promise<void> => {
-      try {
-        await gateway.say(last.forwarder, topic, json);
-      } catch {
-        if (!this.#stopped) this.#cancelTell = this.#o.clock.after(TELL_AGAIN, () => void send());
-        return;
-      }
-      await this.#save((record) =>
-        record.last?.id === last.id && record.last.time === last.time ? { ...record, last: { ...last, told: true } } : record,
-      );
-    };
-    void send();
-  }
-
   #report(severity: GatewayEvent['severity'], message: string, data: NonNullable<GatewayEvent['data']>): void {
     const words = `The configuration from upstream: ${message}`;
     this.#o.logger[severity === 'info' ? 'info' : 'warn'](data, words);
@@ -413,20 +334,6 @@ export class Configure {
   }
 }
 
-const DAMAGED =
-  'the record of configurations from upstream is damaged (config/upstream.json and its copy), so nobody knows which versions began here; remove both files on the board to begin with any version';
-
-const refused = (words: string): SluiceError => new SluiceError('configure-refused', words);
 function shown({ version, id, forwarder, outcome, message, time }: Last): LastConfigure {
   return { version, id, forwarder, outcome, message, time };
-}
-
-/** The second answer to the command. */
-function answerOf({ id, version, outcome, message, time }: Last): string {
-  const head = { v: 1, id, do: 'configure' };
-  return JSON.stringify(
-    outcome === 'confirmed'
-      ? { ...head, ok: true, time, result: { version, state: 'confirmed' } }
-      : { ...head, ok: false, time, code: 'rolled-back', message },
-  );
 }

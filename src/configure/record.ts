@@ -90,16 +90,18 @@ export const digestOf = (text: string): string => createHash('sha256').update(te
 
 export class PushStore {
   readonly folder: string;
+  readonly #of: 'self' | 'anybody';
   #serial = 0;
 
-  /** @param folder `<stateDir>/config` */
-  constructor(folder: string) {
+  /** @param folder `<stateDir>/config` @param of `anybody`: only to look, as root does */
+  constructor(folder: string, of: 'self' | 'anybody' = 'self') {
     this.folder = folder;
+    this.#of = of;
   }
 
   /** The record; `damaged`: there was one, and nobody knows what it said. Never throws. */
   read(): PushRecord | 'damaged' {
-    const found = FILES.map((name) => readOwnNow(path.join(this.folder, name), MOST_RECORD));
+    const found = FILES.map((name) => readOwnNow(path.join(this.folder, name), MOST_RECORD, this.#of));
     if (found.every(({ kind }) => kind === 'none')) return EMPTY;
     const records = found.flatMap((one) => (one.kind === 'text' ? parse(one.text) : []));
     const newest = records.reduce<Written | undefined>((a, b) => (a === undefined || b.serial > a.serial ? b : a), undefined);
@@ -130,7 +132,7 @@ export class PushStore {
 
   /** The text as it was written; undefined: it is missing or damaged. */
   text({ version: of, sha256 }: Kept): string | undefined {
-    const found = readOwnNow(this.#text(of), MOST_TEXT);
+    const found = readOwnNow(this.#text(of), MOST_TEXT, this.#of);
     return found.kind === 'text' && digestOf(found.text) === sha256 ? found.text : undefined;
   }
 

@@ -1,7 +1,7 @@
 /** The gateway as a configuration from upstream sees it (configure/configure.ts). */
 
 import type { GatewayConfig } from '../config/kinds.ts';
-import type { Configured } from '../configure/configure.ts';
+import type { Configured } from '../configure/configured.ts';
 import type { BusHealth, Health } from '../configure/health.ts';
 import type { ConfigReport } from '../core/configuring.ts';
 import type { Log } from '../store/log.ts';

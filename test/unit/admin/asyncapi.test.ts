@@ -165,6 +165,9 @@ const POOLS: Readonly<Record<string, readonly unknown[]>> = {
   from: [1, 10, 0, 9e15],
   to: [1, 10, 'now'],
   points: [['pump'], ['pump.speed', 'tank'], [], ['Pump'], Array(100).fill('p'), Array(101).fill('p'), 'pump'],
+  version: [1, 2 ** 31 - 1, 2 ** 31, 0, '1'],
+  yaml: ['gateway: {id: g1}', '', 1],
+  signature: ['A'.repeat(86), `${'/'.repeat(86)}==`, 'A'.repeat(85), 1],
   other: [1],
 };
 
@@ -188,7 +191,7 @@ test('the gateway takes every command that the schema takes', () => {
       const asked = parseMessage(Buffer.from(JSON.stringify(one)));
       taken.set(asked.do, (taken.get(asked.do) ?? 0) + 1);
     }),
-    { numRuns: 10_000, seed: 11 },
+    { numRuns: 20_000, seed: 11 },
   );
   assert.deepEqual([...taken.keys()].sort(), [...WORDS].sort());
 });

@@ -5,7 +5,17 @@ import { grantOf } from '../../../src/control/remote/granted.ts';
 
 test('a role commands what its grant and those of the roles before it name', () => {
   const grants = { operator: { write: ['pump.speed'], ack: ['*'] }, administrator: { write: ['tank.*'], reload: true } };
-  const none = { write: [], read: [], ack: [], shelve: [], reset: [], outOfService: [], reload: false, resend: false };
+  const none = {
+    write: [],
+    read: [],
+    ack: [],
+    shelve: [],
+    reset: [],
+    outOfService: [],
+    reload: false,
+    resend: false,
+    configure: false,
+  };
   assert.deepEqual(grantOf(grants, 'viewer'), none);
   assert.deepEqual(grantOf(grants, 'operator'), { ...none, write: ['pump.speed'], ack: ['*'] });
   assert.deepEqual(grantOf(grants, 'administrator'), { ...none, write: ['pump.speed', 'tank.*'], ack: ['*'], reload: true });

@@ -10,28 +10,28 @@ import { globSync, readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import path from 'node:path';
 
-/** Lines covered, percent. A little below what was measured, so that a moved line fails nothing and a dropped suite does. */
+/** Lines covered, percent. Two to three points below a run of CI, so that a moved line fails nothing and a dropped suite does. */
 const FLOORS: Readonly<Record<string, number>> = {
   access: 95,
-  admin: 26,
-  boards: 85,
-  care: 60,
-  cli: 33,
-  codecs: 94,
-  config: 87,
-  control: 89,
-  core: 94,
-  drivers: 90,
-  forwarders: 50,
-  gateway: 80,
-  'node-red': 50,
-  pipeline: 85,
-  provisioning: 65,
-  reports: 46,
-  rules: 95,
-  store: 79,
-  time: 95,
-  update: 85,
+  admin: 75,
+  boards: 93,
+  care: 82,
+  cli: 57,
+  codecs: 95,
+  config: 96,
+  control: 95,
+  core: 97,
+  drivers: 95,
+  forwarders: 84,
+  gateway: 87,
+  'node-red': 83,
+  pipeline: 93,
+  provisioning: 74,
+  reports: 86,
+  rules: 97,
+  store: 94,
+  time: 97,
+  update: 92,
 };
 
 interface Part {

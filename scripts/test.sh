@@ -1,6 +1,6 @@
 #!/bin/sh
 # npm test: everything on a fresh clone, then type check, lint, the architecture test and all suites.
-# With file names (npm test -- test/unit/core-units.test.ts) only those.
+# With file names (npm test -- test/unit/core/quota.test.ts) only those.
 set -u
 ROOT=$(cd "$(dirname "$0")/.." && pwd -P)
 cd "$ROOT" || exit 1

@@ -33,7 +33,7 @@ class Book {
   wrong = 0;
 
   record(log: string, topic: string, seq: number): void {
-    this.#room(seq);
+    this.#grow(seq);
     if ((this.#came[seq] as number) > 0) this.repeats++;
     this.#came[seq] = Math.min(255, (this.#came[seq] as number) + 1);
     // The subscription is one session of one cluster, so a mark needs no other source.
@@ -54,7 +54,7 @@ class Book {
     return this.#came.reduce((sum, n) => sum + (n > 0 ? 1 : 0), 0);
   }
 
-  #room(seq: number): void {
+  #grow(seq: number): void {
     if (seq < this.#came.length) return;
     const size = Math.max(2 * this.#came.length, seq + 1);
     for (const which of ['came', 'stored'] as const) {

@@ -56,10 +56,10 @@ function oneFile(name: string, bytes: number, flags = 0): Pattern {
 
 /** Memory at an address that O_DIRECT takes: Node does not tell addresses, so the kernel is asked. */
 function aligned(fd: number, bytes: number): Buffer {
-  const room = Buffer.alloc(bytes + BLOCK, 0x5a);
+  const padding = Buffer.alloc(bytes + BLOCK, 0x5a);
   for (let from = 0; from < BLOCK; from += 8) {
     try {
-      const part = room.subarray(from, from + bytes);
+      const part = padding.subarray(from, from + bytes);
       writeSync(fd, part, 0, bytes, 0);
       return part;
     } catch {

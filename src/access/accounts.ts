@@ -58,7 +58,7 @@ export function withUser(accounts: Accounts, user: User): Accounts {
   checkRole(user.role);
   checkNewName(accounts, user.name);
   if (user.role !== 'administrator') checkClaimed(accounts);
-  checkRoom(accounts.users, MOST_USERS, 'users');
+  checkCount(accounts.users, MOST_USERS, 'users');
   return { ...accounts, users: [...accounts.users, user] };
 }
 
@@ -68,7 +68,7 @@ export function withDevice(accounts: Accounts, device: Device): Accounts {
   checkClaimed(accounts);
   checkFilters(device.publish, 'publish');
   checkFilters(device.subscribe, 'subscribe');
-  checkRoom(accounts.devices, MOST_DEVICES, 'devices');
+  checkCount(accounts.devices, MOST_DEVICES, 'devices');
   const { certificate } = device;
   if (certificate !== undefined && accounts.devices.some((d) => d.certificate === certificate))
     throw new SluiceError('exists', 'another device has this certificate already: each has one of its own');
@@ -80,7 +80,7 @@ export function withToken(accounts: Accounts, token: Token): Accounts {
   checkRole(token.role);
   checkNewName(accounts, token.name);
   checkClaimed(accounts);
-  checkRoom(accounts.tokens, MOST_TOKENS, 'tokens');
+  checkCount(accounts.tokens, MOST_TOKENS, 'tokens');
   if (accounts.tokens.some(({ id }) => id === token.id)) throw new SluiceError('exists', 'this token id is taken; try again');
   return { ...accounts, tokens: [...accounts.tokens, token] };
 }
@@ -171,7 +171,7 @@ function checkClaimed(accounts: Accounts): void {
     );
 }
 
-function checkRoom(list: readonly unknown[], most: number, what: string): void {
+function checkCount(list: readonly unknown[], most: number, what: string): void {
   if (list.length >= most) throw new SluiceError('request-invalid', `a gateway has at most ${most} ${what}; remove one first`);
 }
 

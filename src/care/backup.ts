@@ -35,7 +35,7 @@ import {
 import { filesBeside } from './files-beside.ts';
 
 /** Left free beside the copy, bytes: the gateway that runs needs some. */
-const ROOM = 8 * 1024 * 1024;
+const RESERVE = 8 * 1024 * 1024;
 const SCRATCH = /^\.backup-(\d{1,10})$/;
 
 export interface BackupRequest {
@@ -117,10 +117,10 @@ function scratchIn(stateDir: string, bytes: number): string {
       if (pid !== undefined && !isUnderWay(Number(pid))) rmSync(path.join(stateDir, name), { recursive: true });
     }
     const { bavail, bsize } = statfsSync(stateDir);
-    if (bytes + ROOM > bavail * bsize)
+    if (bytes + RESERVE > bavail * bsize)
       throw new SluiceError(
         'usage',
-        `the disk of ${stateDir} has ${bavail * bsize} bytes free, and the copy of the log needs ${bytes + ROOM}. Make a backup without --with-log`,
+        `the disk of ${stateDir} has ${bavail * bsize} bytes free, and the copy of the log needs ${bytes + RESERVE}. Make a backup without --with-log`,
       );
     mkdirSync(scratch, { mode: 0o700 });
     return scratch;

@@ -19,7 +19,7 @@ import { continueRestore, STAGE, settleState, writeTarget } from './settle.ts';
 /** The most that a configuration has (yaml-source.ts). */
 const MOST_CONFIG = 1024 * 1024;
 /** Left free beside what is restored, bytes. */
-const ROOM = 4 * 1024 * 1024;
+const RESERVE = 4 * 1024 * 1024;
 
 export interface Inspected {
   readonly entries: readonly Entry[];
@@ -77,7 +77,7 @@ export function restore(
     settleState(stateDir);
     dropConfigStage(configFile);
     for (const { where, name } of entries) if (where === 'config') noLinks(path.dirname(configFile), name);
-    roomFor(stateDir, state);
+    assertSpace(stateDir, state);
     const id = randomBytes(16).toString('hex');
     makeOne(stage, 0o700, owner);
     makeOne(path.join(stage, 'state'), 0o750, owner);
@@ -135,11 +135,11 @@ function noLinks(folder: string, name: string): void {
   }
 }
 
-function roomFor(stateDir: string, bytes: number): void {
+function assertSpace(stateDir: string, bytes: number): void {
   const { bavail, bsize } = statfsSync(stateDir);
-  if (bytes + ROOM > bavail * bsize)
+  if (bytes + RESERVE > bavail * bsize)
     throw new SluiceError(
       'usage',
-      `the backup needs ${bytes + ROOM} bytes, and the disk of ${stateDir} has ${bavail * bsize} free: make room first`,
+      `the backup needs ${bytes + RESERVE} bytes, and the disk of ${stateDir} has ${bavail * bsize} free: make room first`,
     );
 }

@@ -8,7 +8,7 @@ import { clean } from './terminal/clean.ts';
 const FULL = 0.9;
 
 /** Others fill the disk: the log gives up its oldest readings, so that the disk never becomes full. */
-export function roomWrong({ log }: GatewayStatus): { head: string; text: string; colour: 33 }[] {
+export function spaceWrong({ log }: GatewayStatus): { head: string; text: string; colour: 33 }[] {
   // A log that has not reached its room takes nothing away.
   if (log.room === undefined || log.bytes < log.room * FULL) return [];
   const text = `The log may take ${formatSize(log.room)} of ${formatSize(log.maxBytes)}, so that buffer.minFree stays free: it thins and drops its oldest readings. Remove files of other programs, or take a larger disk.`;

@@ -74,8 +74,8 @@ function diskLines(disk: NonNullable<GatewayStatus['flows']>['disk']): string[] 
   if (disk === undefined) return [];
   const { used, most, free, spare } = disk;
   const folder = used === undefined ? `may take ${formatSize(most)}` : `takes ${formatSize(used)} of ${formatSize(most)}`;
-  const room = free === undefined ? '' : `; ${formatSize(free)} of the disk are free`;
-  return [`flows    their folder ${folder}${room}${spare > 0 ? `, ${formatSize(spare)} are kept for the log` : ''}`];
+  const space = free === undefined ? '' : `; ${formatSize(free)} of the disk are free`;
+  return [`flows    their folder ${folder}${space}${spare > 0 ? `, ${formatSize(spare)} are kept for the log` : ''}`];
 }
 
 /** The socket for flows. */

@@ -13,7 +13,7 @@ import { figureLines } from './alarm-stats.ts';
 import { localDate, localTime } from './local-time.ts';
 import { paint } from './running.ts';
 import { actionLines, failingActions } from './status-actions.ts';
-import { configLines, configWrong, roomWrong, upstreamWrong } from './status-config.ts';
+import { configLines, configWrong, spaceWrong, upstreamWrong } from './status-config.ts';
 import { rough, statusDetails } from './status-details.ts';
 import { count, whereOf } from './status-words.ts';
 import { clean } from './terminal/clean.ts';
@@ -85,7 +85,7 @@ function wrongOf(report: GatewayStatus): Wrong[] {
         ? []
         : [{ head: `${s.file} was damaged: ${s.why}`, text: `what is left comes back: ${s.running}`, colour: 33 }],
     ),
-    ...roomWrong(report),
+    ...spaceWrong(report),
     ...log.refusedFolders.map((text): Wrong => ({ head: 'a folder is not used', text, colour: 33 })),
     ...report.forwarders.flatMap((f) => forwarderWrong(f, gateway.time)),
     ...(report.broker?.fault === undefined

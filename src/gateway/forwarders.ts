@@ -11,10 +11,10 @@ import { type Outward, PRIVACY_CLASSES, type PrivacyClass } from '../core/privac
 import type { ForwarderContext } from '../forwarders/forwarder-kind.ts';
 import { ForwarderMemories } from '../forwarders/forwarder-memories.ts';
 import { isCounterState } from '../pipeline/counter-state.ts';
+import { seenBy } from '../pipeline/outward.ts';
+import { PastClasses } from '../pipeline/past-classes.ts';
 import type { Log } from '../store/log.ts';
 import { hasAlarm } from './alarming.ts';
-import { seenBy } from './outward.ts';
-import { PastClasses } from './past-classes.ts';
 import { createForwarder } from './registry-create.ts';
 
 /** The input of a forwarder, without the part that follows from the log and the configuration. */

@@ -12,6 +12,7 @@ import { MeasuredFile } from '../drivers/modbus/measured-file.ts';
 import { Counters } from '../pipeline/counters.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
 import type { ClockReport } from '../reports/clock.ts';
+import { reportLeft } from '../reports/left-notices.ts';
 import type { LogWatch } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Moment } from '../rules/rule-state.ts';
@@ -19,7 +20,6 @@ import type { Log } from '../store/log.ts';
 import type { StateDirLock } from '../store/state-dir.ts';
 import { findable } from './findable.ts';
 import { openLog, restore, rulesOf } from './kept-state.ts';
-import { tellLeft } from './left-notices.ts';
 import { clockReportOf, ingestOf, logWatchOf } from './on-the-log.ts';
 import type { Parts, PartsSide } from './parts.ts';
 
@@ -84,7 +84,7 @@ export async function startInOrder(g: Starting, parts: Parts, came: Came): Promi
   parts.newest.begin(log.opened.lastAlarms);
   came.ingest.add(parts.newest);
   came.logWatch.tellStart();
-  await tellLeft(config.gateway.stateDir, (event) => came.ingest?.event(event));
+  await reportLeft(config.gateway.stateDir, (event) => came.ingest?.event(event));
   parts.listening.begin();
   parts.access.begin();
   came.clockReport = clockReportOf(g, log);

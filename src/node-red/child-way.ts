@@ -64,7 +64,7 @@ export class ChildWay implements FlowWay {
     if (fault !== undefined) throw new SluiceError('unsupported', fault);
     const user = config.unsafeSameUser ? undefined : await findUser(config.user ?? '');
     this.#makeFolder(user);
-    makeRoom(this.#adopted);
+    clearPlace(this.#adopted);
     const limits = await hasProgram('prlimit');
     const before = kernelLimits(config.memory, config.disk, user !== undefined, limits);
     const command = [
@@ -94,7 +94,7 @@ export class ChildWay implements FlowWay {
    */
   async adopt(): Promise<string> {
     const user = this.#o.config.unsafeSameUser ? undefined : await findUser(this.#o.config.user ?? '');
-    makeRoom(this.#adopted);
+    clearPlace(this.#adopted);
     linkSync(this.socket, this.#adopted);
     const { uid } = lstatSync(this.#adopted);
     if (!lstatSync(this.#adopted).isSocket() || uid !== (user?.uid ?? process.getuid?.())) {
@@ -142,12 +142,12 @@ export class ChildWay implements FlowWay {
       );
     if ((found.mode & 0o077) !== 0) chmodSync(this.folder, 0o700);
     // The path is one that only its user can change, and a link itself is removed.
-    makeRoom(this.socket);
+    clearPlace(this.socket);
   }
 }
 
 /** For a socket: a killed process left one, or a flow put something there. @throws SluiceError */
-function makeRoom(socket: string): void {
+function clearPlace(socket: string): void {
   try {
     rmSync(socket, { force: true });
   } catch (cause) {

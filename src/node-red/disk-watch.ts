@@ -21,7 +21,7 @@ const MEASURE_LEAST = 2000;
 const REST = 20;
 /** The share of the bound from which a person is warned, and below which stopped flows may start again. */
 const WARN = 0.8;
-const ROOM = 0.9;
+const RESUME = 0.9;
 /** The folder never has more of its file system than this. */
 const SHARE = 0.25;
 /** Free files of the file system below which flows stop: a share of all. */
@@ -48,7 +48,7 @@ export interface DiskWatchOptions {
   readonly flowing: () => boolean;
   /** @param urgent the disk is nearly full: the process is killed @param why completes "flows are stopped because …" */
   readonly full: (why: string, urgent: boolean) => void;
-  readonly room: () => void;
+  readonly space: () => void;
   readonly warn: (message: string) => void;
 }
 
@@ -183,9 +183,9 @@ export class DiskWatch {
       return;
     }
     if (before !== undefined) {
-      if (this.#spaceFault(1.5) !== undefined || this.#folderFault(bounds, ROOM) !== undefined) return;
+      if (this.#spaceFault(1.5) !== undefined || this.#folderFault(bounds, RESUME) !== undefined) return;
       this.#full = undefined;
-      this.#o.room();
+      this.#o.space();
     }
     this.#warnNear(bounds);
   }

@@ -6,7 +6,7 @@ import type { Dir, Stats } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import path from 'node:path';
 
-/** An empty file has no block; its name and its inode take room all the same. Bytes. */
+/** An empty file has no block; its name and its inode take space all the same. Bytes. */
 const LEAST_OF_ENTRY = 4096;
 /** Entries that one walk looks at. */
 export const MOST_ENTRIES = 100_000;
@@ -36,12 +36,12 @@ export interface FolderWalk {
 /** @throws what the folder itself throws: it is not there, or it cannot be read */
 export async function folderSize(folder: string, walk: FolderWalk): Promise<FolderSize> {
   const top = await lstat(folder);
-  const run = new Run(walk, top);
-  await run.read(await opendir(folder), folder, 1);
-  return { bytes: run.bytes, entries: run.entries, ended: run.ended };
+  const count = new FolderCount(walk, top);
+  await count.read(await opendir(folder), folder, 1);
+  return { bytes: count.bytes, entries: count.entries, ended: count.ended };
 }
 
-class Run {
+class FolderCount {
   readonly #walk: FolderWalk;
   readonly #device: number;
   readonly #until: number;

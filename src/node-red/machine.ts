@@ -30,7 +30,7 @@ export type FlowEvent =
   | { readonly type: 'unwant' }
   /** What flows wrote takes too much of the disk; or no longer. `urgent`: it is killed. */
   | { readonly type: 'full'; readonly why: string; readonly urgent: boolean }
-  | { readonly type: 'room' }
+  | { readonly type: 'space' }
   /** Its settings changed: it starts again, with what stands then. */
   | { readonly type: 'changed'; readonly safeMode: 'afterCrashes' | 'never' }
   | { readonly type: 'ready' }
@@ -130,8 +130,8 @@ export class FlowMachine {
         return this.#alive ? this.#end(now) : this.#rest(undefined, now);
       case 'full':
         return this.#fill(event.why, event.urgent, now);
-      case 'room':
-        return this.#room(now);
+      case 'space':
+        return this.#space(now);
       case 'ready':
         return this.#ready(now);
       case 'flows':
@@ -200,7 +200,7 @@ export class FlowMachine {
     return [...news, ...ends, ...(urgent ? [{ type: 'kill' } as const] : [])];
   }
 
-  #room(now: number): FlowEffect[] {
+  #space(now: number): FlowEffect[] {
     if (this.#full === undefined) return [];
     const news: FlowEffect[] = [{ type: 'tell', what: 'disk-room', why: this.#full }];
     this.#full = undefined;

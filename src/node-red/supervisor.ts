@@ -90,7 +90,7 @@ export class Supervisor implements FlowSupervisor {
       new DiskWatch({
         ...{ clock: options.clock, ...options.disk, flowing: () => this.#machine.flowing },
         full: (why, urgent) => this.#handle({ type: 'full', why, urgent }),
-        room: () => this.#handle({ type: 'room' }),
+        space: () => this.#handle({ type: 'space' }),
         warn: (message) => this.#warn('disk-near', message),
       });
   }

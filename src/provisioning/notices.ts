@@ -1,4 +1,4 @@
-/** Leaves an event for the next start of the gateway, which reports it and removes the file (gateway/left-notices.ts). */
+/** Leaves an event for the next start of the gateway, which reports it and removes the file (reports/left-notices.ts). */
 import path from 'node:path';
 import { MOST_NOTICES, MOST_NOTICES_BYTES, NOTICES_FILE, parseNotices } from '../core/notices.ts';
 import type { GatewayEvent } from '../core/ports.ts';

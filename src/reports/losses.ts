@@ -1,11 +1,10 @@
-/** Tells what was lost as events: at most one a minute, with the sums since the last one, by point. */
+/** Reports what was lost as events: at most one a minute, with the sums since the last one, by point. */
 import type { Clock } from '../core/clock.ts';
 import type { GatewayEvent } from '../core/ports.ts';
 import { Quota } from '../core/quota.ts';
+import { largest, sum } from './largest.ts';
 
 const PERIOD = 60_000;
-/** Points named in one event; the others are summed up. */
-const NAMED = 50;
 
 type Counts = readonly (readonly [point: string, readings: number])[];
 
@@ -38,7 +37,7 @@ export class LossReport {
       this.#points.set(point, (this.#points.get(point) ?? 0) + n);
       this.totals.dropped += n;
     }
-    // Where a point lost readings for both, as many as can be are told for want of space: that is what an operator can change.
+    // Where a point lost readings for both, as many as can be are reported for want of space: that is what an operator can change.
     const space = new Map(removed.dropped);
     const aged = new Map(removed.aged);
     for (const [point, n] of lost) this.#old += Math.min(aged.get(point) ?? 0, Math.max(0, n - (space.get(point) ?? 0)));
@@ -61,13 +60,9 @@ export class LossReport {
   }
 
   #report(): void {
-    const sum = [...this.#points.values()].reduce((a, b) => a + b, 0);
-    const named = [...this.#points]
-      .filter(([point]) => !this.#withheld(point))
-      .sort((a, b) => b[1] - a[1])
-      .slice(0, NAMED);
-    const rest = sum - named.reduce((a, [, n]) => a + n, 0);
-    const full = sum - this.#old;
+    const dropped = sum(this.#points);
+    const { named, others } = largest(this.#points, this.#withheld);
+    const full = dropped - this.#old;
     const parts = [
       ...(full > 0 ? [`The log is full: the ${full} oldest readings were dropped before they were delivered.`] : []),
       ...(this.#old > 0 ? [`${this.#old} readings were too old to be kept and were dropped before they were delivered.`] : []),
@@ -77,10 +72,10 @@ export class LossReport {
         : []),
       ...(this.#notices > 0 ? [`${this.#notices} alarms and events were dropped before they were delivered.`] : []),
     ];
-    const data: Record<string, number> = { dropped: sum, notKept: this.#overflow, notices: this.#notices };
+    const data: Record<string, number> = { dropped, notKept: this.#overflow, notices: this.#notices };
     if (this.#noticesNotKept > 0) data.noticesNotKept = this.#noticesNotKept;
     for (const [point, n] of named) data[point] = n;
-    if (rest > 0) data.others = rest;
+    if (others > 0) data.others = others;
     this.#points = new Map();
     this.#old = 0;
     this.#overflow = 0;

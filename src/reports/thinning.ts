@@ -1,11 +1,10 @@
-/** Tells what was thinned and dropped for space as one event an hour, by point. What is older than maxAge goes untold. */
+/** Reports what was thinned and dropped for space as one event an hour, by point. What is older than maxAge is not reported. */
 import type { Clock } from '../core/clock.ts';
 import type { GatewayEvent } from '../core/ports.ts';
 import { Quota } from '../core/quota.ts';
+import { largest, sum } from './largest.ts';
 
 const PERIOD = 3_600_000;
-/** Points named in one event; the others are summed up. */
-export const NAMED = 50;
 
 type Counts = readonly (readonly [point: string, readings: number])[];
 
@@ -59,19 +58,12 @@ export class RemovalReport {
 
   /** `device.point thinned: 12`, the largest first; what is not named stands under `others`. */
   #nameLargest(data: Record<string, number>, counts: ReadonlyMap<string, number>, word: string): void {
-    const named = [...counts]
-      .filter(([point]) => !this.#withheld(point))
-      .sort((a, b) => b[1] - a[1])
-      .slice(0, NAMED);
+    const { named, others } = largest(counts, this.#withheld);
     for (const [point, n] of named) data[`${point} ${word}`] = n;
-    const others = sum(counts) - named.reduce((total, [, n]) => total + n, 0);
     if (others > 0) data[`others ${word}`] = others;
   }
 }
 
-function sum(counts: ReadonlyMap<string, number>): number {
-  return [...counts.values()].reduce((a, b) => a + b, 0);
-}
 function add(to: Map<string, number>, counts: Counts): number {
   let total = 0;
   for (const [point, n] of counts) {

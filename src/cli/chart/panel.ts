@@ -74,9 +74,9 @@ function axisOf({ buckets, limits, boolean }: Panel): NumberAxis | undefined {
   const reach = FLATTER * Math.max(high - low, Math.max(Math.abs(low), Math.abs(high)) / 20);
   const inReach = limits.map((l) => l.value).filter((value) => value >= low - reach && value <= high + reach);
   // A limit at the edge keeps room for its name.
-  const room = (Math.max(high, ...inReach) - Math.min(low, ...inReach)) * 0.09;
-  low = Math.min(low, ...inReach.map((value) => value - room));
-  high = Math.max(high, ...inReach.map((value) => value + room));
+  const margin = (Math.max(high, ...inReach) - Math.min(low, ...inReach)) * 0.09;
+  low = Math.min(low, ...inReach.map((value) => value - margin));
+  high = Math.max(high, ...inReach.map((value) => value + margin));
   return numberAxis(low, high);
 }
 

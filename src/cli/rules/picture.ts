@@ -160,8 +160,12 @@ function axisOf(buckets: readonly Bucket[], limits: readonly Limited[]): NumberA
   const reach = 20 * Math.max(high - low, Math.max(Math.abs(low), Math.abs(high)) / 20);
   const near = limits.map(({ value }) => value).filter((value) => value >= low - reach && value <= high + reach);
   const all = [low, high, ...near];
-  const room = (Math.max(...all) - Math.min(...all)) * 0.1;
-  return numberAxis(Math.min(low, ...near.map((value) => value - room)), Math.max(high, ...near.map((value) => value + room)), 4);
+  const margin = (Math.max(...all) - Math.min(...all)) * 0.1;
+  return numberAxis(
+    Math.min(low, ...near.map((value) => value - margin)),
+    Math.max(high, ...near.map((value) => value + margin)),
+    4,
+  );
 }
 
 function grid(

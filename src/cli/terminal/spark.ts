@@ -31,11 +31,11 @@ export function sparkline(cells: readonly Cell[], look: Look, { least = 0, isSwi
     high = 1;
   }
   // Halves, because the difference of two large numbers may be none.
-  const room = isSwitch ? 0 : least / 2 - (high / 2 - low / 2);
-  if (room > 0) {
+  const margin = isSwitch ? 0 : least / 2 - (high / 2 - low / 2);
+  if (margin > 0) {
     // The middle lies in the middle of a level: a value at rest does not hop between two.
-    low -= room * (7 / 8);
-    high += room * (9 / 8);
+    low -= margin * (7 / 8);
+    high += margin * (9 / 8);
   }
   const spans: Span[] = [];
   let text = '';

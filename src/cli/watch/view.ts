@@ -30,12 +30,12 @@ export function pointRows(watched: Watched, { rows, columns }: Size): number {
 export function watchPage(watched: Watched, size: Size, look: Look): Line[] {
   const { points, now, from, valueWidth } = watched;
   const top = above(watched, size.columns, size.rows);
-  const room = pointRows(watched, size);
-  const first = Math.max(0, Math.min(from, points.length - room));
+  const fitting = pointRows(watched, size);
+  const first = Math.max(0, Math.min(from, points.length - fitting));
   const alarms = new Map(
     watched.status.alarms.filter(({ state }) => state.startsWith('active')).map(({ point, severity }) => [point, severity]),
   );
-  const shown = points.slice(first, first + room).map((p): ShownPoint => {
+  const shown = points.slice(first, first + fitting).map((p): ShownPoint => {
     const alarm = alarms.get(`${p.device}.${p.point}`);
     return { ...p, reading: p.reading ?? unread(p, now), alarm };
   });

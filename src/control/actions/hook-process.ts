@@ -68,8 +68,8 @@ export function runProcess({ run, input, timeout }: HookRequest, clock: Clock): 
     cancelWait = clock.after(KILLED_WITHIN, () => reject(failure(`${program} was killed (${words}) and does not end`, 'later')));
   };
   const take = (chunk: Buffer): void => {
-    const room = MOST_KEPT - Math.min(size, MOST_KEPT);
-    if (room > 0) kept.push(chunk.subarray(0, room));
+    const left = MOST_KEPT - Math.min(size, MOST_KEPT);
+    if (left > 0) kept.push(chunk.subarray(0, left));
     size += chunk.length;
     if (size > MOST_OUTPUT) end('it wrote more than 1 MB');
   };

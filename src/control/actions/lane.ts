@@ -83,8 +83,8 @@ export class Lane<J> {
       }
       this.#supersede(task.key);
     }
-    const room = this.waiting < this.#o.most || this.#makeRoom(task);
-    if (!room) {
+    const fits = this.waiting < this.#o.most || this.#dropLeast(task);
+    if (!fits) {
       this.#o.settled(task.job, { result: 'dropped' });
       return;
     }
@@ -114,15 +114,15 @@ export class Lane<J> {
   }
 
   /** @returns false: none of those that wait is less severe */
-  #makeRoom(task: Task<J>): boolean {
+  #dropLeast(task: Task<J>): boolean {
     let least: Entry<J> | undefined;
     for (const entry of this.#entries) if (!entry.begun && (least === undefined || rank(entry) <= rank(least))) least = entry;
     if (least === undefined || rank(least) >= rank(task)) return false;
     const { job } = least;
     this.#entries = this.#entries.filter((entry) => entry !== least);
     this.#o.settled(job, { result: 'dropped' });
-    // What came in its stead may have taken the room.
-    return this.waiting < this.#o.most || this.#makeRoom(task);
+    // What came in its stead may have taken the place.
+    return this.waiting < this.#o.most || this.#dropLeast(task);
   }
 
   #next(): void {

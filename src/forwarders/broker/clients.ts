@@ -244,7 +244,7 @@ export class Clients {
   }
 
   #refuse(client: Client, refused: LogInRefused): AuthenticateError {
-    this.refused[ROOM.has(refused.kind) ? (refused.kind as Refused) : 'clients']++;
+    this.refused[NO_PLACE.has(refused.kind) ? (refused.kind as Refused) : 'clients']++;
     this.#turnedAway.log(refused.kind, { client: client.id });
     return refusalError(refused);
   }
@@ -256,7 +256,7 @@ export function guardOf(client: Client): FrameGuard {
 }
 
 /** What a client is refused for when there is no room for it. */
-const ROOM: ReadonlySet<string> = new Set(['places', 'account', 'sessions', 'id'] satisfies Refused[]);
+const NO_PLACE: ReadonlySet<string> = new Set(['places', 'account', 'sessions', 'id'] satisfies Refused[]);
 /** Packets that cost too much. */
 const SIZES: ReadonlySet<string> = new Set(['size', 'partial', 'unfinished'] satisfies Refused[]);
 /** Rules of the protocol. */

@@ -208,7 +208,7 @@ export class Session {
     this.#calls.add(id);
     const part = async (readings: readonly unknown[]): Promise<void> => {
       this.#say({ type: 'part', id, readings });
-      while (this.#isBehind && !this.#gone.signal.aborted) await this.#room();
+      while (this.#isBehind && !this.#gone.signal.aborted) await this.#taken();
       if (this.#gone.signal.aborted) throw new SluiceError('busy', 'the client is gone');
     };
     calls
@@ -225,7 +225,7 @@ export class Session {
   }
 
   /** Resolves when the client has taken what it was sent, or is gone. */
-  #room(): Promise<void> {
+  #taken(): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
         this.#socket.removeListener('drain', done);

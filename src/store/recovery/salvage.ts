@@ -233,14 +233,14 @@ export class DamagedFile {
     if (pointers + 2 * count > this.#pageSize) return false;
     let whole = true;
     // Cells lie beside each other: what they take together is no more than the page.
-    let room = this.#pageSize;
-    for (let i = 0; i < count && room > 0; i++) {
+    let left = this.#pageSize;
+    for (let i = 0; i < count && left > 0; i++) {
       const found = this.#cell(bytes, bytes.readUInt16BE(pointers + 2 * i), pointers + 2 * count, kind, 'any');
       if (found === undefined) {
         whole = false;
         continue;
       }
-      room -= found.local;
+      left -= found.local;
       yield found.row;
       // One of its overflow pages has a copy that may be damaged, or older than the others: the caller proves which row is whole.
       if (!found.unsure) continue;
@@ -249,7 +249,7 @@ export class DamagedFile {
         if (other !== undefined) yield other.row;
       }
     }
-    return whole && room >= 0;
+    return whole && left >= 0;
   }
 
   /** @returns `local`: bytes of it that lie in the page */

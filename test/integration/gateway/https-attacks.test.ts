@@ -63,7 +63,7 @@ devices: {d1: {bus: plant, unit: 1, interval: 50ms, points: {n: {table: holding,
   await gateway.up();
   await gateway.kill();
   rmSync(path.join(state, 'claim'));
-  const makeRoom = fill(disk);
+  const emptyDisk = fill(disk);
   gateway.write(`${plain(gateway)}dashboard: {listen: [{port: 0, tls: true}]}\n`);
   const before = gateway.logs().length;
   await gateway.up(WITHOUT_KOFFI);
@@ -100,7 +100,7 @@ devices: {d1: {bus: plant, unit: 1, interval: 50ms, points: {n: {table: holding,
   for (const name of ['claim', 'admin.key', 'tls/own.pem', 'tls/ca.crt'])
     assert.ok(!existsSync(path.join(state, name)), `${name} is there`);
 
-  makeRoom();
+  emptyDisk();
   const shown = await sluice(t, 'claim', '--socket', socket);
   assert.equal(shown.code, 0, shown.stderr);
   const code = await waitFor('the file of the claim code', () => readFileSync(path.join(state, 'claim'), 'utf8').trim(), MINUTES);

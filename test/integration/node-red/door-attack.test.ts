@@ -67,12 +67,12 @@ async function flood(socket: net.Socket, lines: number, line: (i: number) => str
   for (let i = 0; i < lines && !socket.destroyed && socket.writable; ) {
     let text = '';
     for (const end = Math.min(lines, i + 500); i < end; i++) text += `${line(i)}\n`;
-    if (!socket.write(text)) await room(socket);
+    if (!socket.write(text)) await drained(socket);
   }
 }
 
 /** There is room again, or nobody is there. */
-function room(socket: net.Socket): Promise<void> {
+function drained(socket: net.Socket): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       socket.removeListener('drain', done);

@@ -158,9 +158,12 @@ test('every size has its page, and the last page is full', () => {
       const lines = watchPage(page, { columns, rows }, LOOK);
       assert.ok(lines.length <= rows);
       for (const line of lines) assert.ok(render(line, columns, LOOK).width <= columns);
-      const room = Math.min(pointRows(page, { columns, rows }), page.points.length);
+      const fitting = Math.min(pointRows(page, { columns, rows }), page.points.length);
       if (rows > 20 && columns > 60)
-        assert.equal(lines.filter((line) => /(temperature|humidity|running|pressure|mode) {2}/.test(plain(line))).length, room);
+        assert.equal(
+          lines.filter((line) => /(temperature|humidity|running|pressure|mode) {2}/.test(plain(line))).length,
+          fitting,
+        );
     }),
   );
 });

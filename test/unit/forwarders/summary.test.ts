@@ -4,7 +4,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { Summaries } from '../../../src/forwarders/mqtt/budget/summaries.ts';
 import { HOUR, MOST_HOURS, oneStepWithin, type SummaryCell, summaryWithin } from '../../../src/forwarders/mqtt/budget/summary.ts';
-import { PastClasses } from '../../../src/gateway/past-classes.ts';
+import { PastClasses } from '../../../src/pipeline/past-classes.ts';
 import { Described } from '../../oracles/described.ts';
 
 const FROM = 1_795_572_000_000;

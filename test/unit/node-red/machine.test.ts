@@ -177,11 +177,11 @@ test('a full disk ends the process once and starts it without flows, whatever th
     assert.deepEqual(handle({ type: 'flows', flows: 'started' }), ['tell disk-full', 'wait', 'end']);
     assert.deepEqual(handle(ENDED), ['wait', 'start']);
     handle(READY);
-    assert.deepEqual(handle({ type: 'room' }), ['tell disk-room', 'wait', 'end']);
+    assert.deepEqual(handle({ type: 'space' }), ['tell disk-room', 'wait', 'end']);
     handle(ENDED);
     handle(READY);
     assert.deepEqual([machine.state, machine.safeMode], ['running', undefined]);
-    assert.deepEqual(handle({ type: 'room' }), []);
+    assert.deepEqual(handle({ type: 'space' }), []);
   }
 });
 
@@ -190,7 +190,7 @@ test('a disk that is full before the start, and room while it ends, decide the n
   assert.equal(machine.state, 'safe-mode');
   const early = after(WANT);
   assert.deepEqual(early.handle(URGENT), ['tell disk-full', 'wait', 'end', 'kill']);
-  assert.deepEqual(early.handle({ type: 'room' }), ['tell disk-room']);
+  assert.deepEqual(early.handle({ type: 'space' }), ['tell disk-room']);
   assert.deepEqual(early.handle({ type: 'refused', why: 'stopped' }), ['wait', 'start']);
   early.handle(READY);
   assert.equal(early.machine.state, 'running');
@@ -204,7 +204,7 @@ test('a disk that is full before the start, and room while it ends, decide the n
   both.handle(READY);
   assert.deepEqual(both.handle(FULL), ['tell disk-full']);
   assert.equal(both.machine.reason, FULL.why);
-  assert.deepEqual(both.handle({ type: 'room' }), ['tell disk-room']);
+  assert.deepEqual(both.handle({ type: 'space' }), ['tell disk-room']);
   assert.match(both.machine.reason ?? '', /ended by itself/);
   assert.deepEqual(handle({ type: 'unwant' }), ['wait', 'end']);
 });

@@ -25,7 +25,7 @@ const points: ModbusPoint[] = [
 const shape = shapeOf('d', points);
 
 /** One start of a gateway, as far as counters are concerned. */
-class Run {
+class CounterRun {
   readonly log: Log;
   readonly counters: Counters;
   readonly #decode: ReturnType<typeof compileRequest>;
@@ -37,7 +37,7 @@ class Run {
     this.#decode = compileRequest(shape, points, 0, new DeviceMemory(points, 'd', counters));
   }
 
-  static async start(t: TestContext, folder: string): Promise<Run> {
+  static async start(t: TestContext, folder: string): Promise<CounterRun> {
     const log = await Log.open({
       ...{ stateDir: path.join(folder, 'state'), runtimeDir: path.join(folder, 'run'), clock: systemClock },
       ...{ maxSize: 64e6, maxAge: 1e12, commitEvery: 3_600_000 },
@@ -47,7 +47,7 @@ class Run {
     await counters.restore([shape]);
     log.setInventory('{}');
     t.after(() => log.abandon());
-    return new Run(log, counters);
+    return new CounterRun(log, counters);
   }
 
   /** @returns both cumulative values after this reading; undefined for one that the device did not answer */
@@ -88,7 +88,7 @@ test('stops, kills and power cuts: the cumulative value goes on from what the lo
     /** What a power cut leaves. */
     let safe: Model | undefined;
     for (let round = 0; round < 4; round++) {
-      const run = await Run.start(t, folder);
+      const run = await CounterRun.start(t, folder);
       for (let i = below(8); i >= 0; i--) {
         if (below(12) === 0 && raw > 100 && raw < 850) raw = below(20);
         else raw = (raw + below(90)) % MODULUS;
@@ -124,19 +124,19 @@ test('stops, kills and power cuts: the cumulative value goes on from what the lo
 
 test('a kill loses nothing, not even what was reset and read a moment before', async (t) => {
   const folder = scratch(t, 'counters');
-  const first = await Run.start(t, folder);
+  const first = await CounterRun.start(t, folder);
   assert.deepEqual(first.read(500, BIG - 1n), { n: 500, big: BIG - 1n });
   first.read(510, 3n);
   assert.deepEqual(first.read(7, 3n), { n: 517, big: BIG + 3n });
   await first.log.abandon();
-  const second = await Run.start(t, folder);
+  const second = await CounterRun.start(t, folder);
   assert.deepEqual(second.read(9, 4n), { n: 519, big: BIG + 4n });
   await second.log.abandon();
 });
 
 test('readings after the last saved state are found in the log, also in its history', async (t) => {
   const folder = scratch(t, 'counters');
-  const first = await Run.start(t, folder);
+  const first = await CounterRun.start(t, folder);
   for (let n = 0; n <= 400; n += 100) first.read(n, 0n);
   await first.log.flush();
   await first.log.compact();
@@ -146,7 +146,7 @@ test('readings after the last saved state are found in the log, also in its hist
   await first.log.flush();
   await first.log.abandon();
   rmSync(path.join(folder, 'run'), { recursive: true, force: true });
-  const second = await Run.start(t, folder);
+  const second = await CounterRun.start(t, folder);
   // It was reset while nobody looked: 500 had been counted.
   assert.equal(second.read(20, 0n).n, 520);
   await second.log.abandon();

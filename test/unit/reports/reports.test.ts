@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { GatewayEvent } from '../../../src/core/ports.ts';
+import { NAMED } from '../../../src/reports/largest.ts';
 import { LossReport } from '../../../src/reports/losses.ts';
-import { NAMED, RemovalReport } from '../../../src/reports/thinning.ts';
+import { RemovalReport } from '../../../src/reports/thinning.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const HOUR = 3_600_000;

@@ -6,8 +6,8 @@ import type { ResolvedRule } from '../../../src/config/kinds.ts';
 import { badSample, type Shape } from '../../../src/core/point.ts';
 import { RuleEngine } from '../../../src/rules/engine.ts';
 import { parseRuleState, type RuleState } from '../../../src/rules/rule-state.ts';
-import type { Reading, Said } from './memory-oracle.ts';
-import * as oracle from './memory-oracle.ts';
+import type { Reading, Said } from '../../oracles/memory-oracle.ts';
+import * as oracle from '../../oracles/memory-oracle.ts';
 
 const shape: Shape = { device: 'd', points: [{ name: 'p', type: 'float64', storage: 'number' }] };
 const WALL = 1_795_000_000_000;

@@ -74,8 +74,8 @@ export function draw(into: HTMLElement, series: Series, o: DrawOptions): uPlot {
 /** A flat line stands in the middle, and not on the edge. */
 function rangeOf(_: uPlot, min: number | null, max: number | null): uPlot.Range.MinMax {
   if (min === null || max === null) return [0, 1];
-  const room = max === min ? Math.abs(max) * 0.05 || 1 : (max - min) * 0.08;
-  return [min - room, max + room];
+  const margin = max === min ? Math.abs(max) * 0.05 || 1 : (max - min) * 0.08;
+  return [min - margin, max + margin];
 }
 
 function gaps({ ctx, bbox, valToPos }: uPlot, series: Series, fill: string): void {

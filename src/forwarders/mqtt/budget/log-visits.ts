@@ -80,7 +80,7 @@ export class LogVisits {
   async #summary(courier: Courier): Promise<void> {
     const { options, holds } = this.#side;
     if (this.#summaries === undefined || holds() || this.visits.starved) return;
-    const made = await this.#summaries.make(this.visits.room).catch((thrown: unknown) => {
+    const made = await this.#summaries.make(this.visits.left).catch((thrown: unknown) => {
       if (thrown instanceof SluiceError && thrown.code === 'log-read') return undefined;
       throw thrown;
     });

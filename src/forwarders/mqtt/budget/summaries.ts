@@ -3,7 +3,7 @@
  *
  * - A summary stands beside the records: it moves no cursor, and the records leave later all the same.
  * - It covers whole hours, from the end of the last one on. Hours whose readings all left are covered as well.
- * - It leaves where the visit has no room for all readings that wait. It takes a quarter of that room, or half in a single step.
+ * - It leaves where the visit has no space for all readings that wait. It takes a quarter of that space, or half in a single step.
  * - Bounds: 500 points, 31 days, one question to the files for each point.
  */
 import { Selection } from '../../../codecs/record-filter.ts';
@@ -14,7 +14,7 @@ import type { OutMessage } from '../dialect.ts';
 import { HOUR, MOST_HOURS, oneStepWithin, type SummaryCell, type SummaryPoint, summaryWithin } from './summary.ts';
 
 const MOST_POINTS = 500;
-/** The part of a visit's room that a summary takes at most: in fine steps, and in a single one. */
+/** The part of a visit's space that a summary takes at most: in fine steps, and in a single one. */
 const SHARE = { fine: 1 / 4, coarsest: 1 / 2 };
 /** Smaller summaries say too little to be worth it. */
 const LEAST = 200;
@@ -73,9 +73,9 @@ export class Summaries {
     this.#side.memory.save({ covered: hour });
   }
 
-  /** @param room bytes that the visit has. @returns undefined: none is needed, or none fits. @throws SluiceError log-read */
-  async make(room: number): Promise<MadeSummary | undefined> {
-    if (!Number.isFinite(room) || room * SHARE.coarsest < LEAST) return undefined;
+  /** @param space bytes that the visit has. @returns undefined: none is needed, or none fits. @throws SluiceError log-read */
+  async make(space: number): Promise<MadeSummary | undefined> {
+    if (!Number.isFinite(space) || space * SHARE.coarsest < LEAST) return undefined;
     const { gateway, forwarder, log, now } = this.#side;
     // What is not committed yet is in no answer.
     const to = startOfHour(now() - COMMITS * log.options.commitEvery);
@@ -84,10 +84,10 @@ export class Summaries {
     const from = Math.max(this.#covered, to - MOST_HOURS * HOUR);
     if (from >= to) return undefined;
     const waiting = (await log.unsent(forwarder))?.readings ?? 0;
-    if (waiting * this.#bytesOfReading() <= room) return undefined;
+    if (waiting * this.#bytesOfReading() <= space) return undefined;
     const { points, estimated } = await this.#points(from, to);
     const of = { gateway, from, to, estimated, points };
-    const json = summaryWithin(of, room * SHARE.fine) ?? oneStepWithin(of, room * SHARE.coarsest);
+    const json = summaryWithin(of, space * SHARE.fine) ?? oneStepWithin(of, space * SHARE.coarsest);
     if (json === undefined) return undefined;
     const message: OutMessage = { topic: `sluice/${gateway}/summary`, payload: json, qos: 1, retain: false };
     return { message, bytes: Buffer.byteLength(json), to };

@@ -173,22 +173,22 @@ export class Visits {
   admit(bytes: number, readings: number, batch = true): true | number {
     if (this.#window !== undefined && this.#side.account.utc >= this.#window.to) return 0;
     const cost = costOf(bytes);
-    const { room } = this;
-    if (cost <= room) {
+    const { left } = this;
+    if (cost <= left) {
       if (batch) this.#admitted = true;
       this.#promised += cost;
       return true;
     }
-    const fits = room - costOf(0);
+    const fits = left - costOf(0);
     return fits < LEAST ? 0 : Math.floor(0.9 * readings * (fits / bytes) * (1 - exchangeHeaders(fits) / (fits + 1000)));
   }
-  /** At the last visit no batch fitted: this one leaves all of its room to readings. */
+  /** At the last visit no batch fitted: this one leaves all of its space to readings. */
   get starved(): boolean {
     return this.#needs > 0;
   }
   /** Bytes on the wire that this visit may still take. */
-  get room(): number {
-    return this.#room() - CLOSING - this.#promised;
+  get left(): number {
+    return this.#leftToday() - CLOSING - this.#promised;
   }
   settled(bytes: number): void {
     this.#promised = Math.max(0, this.#promised - costOf(bytes));
@@ -236,7 +236,7 @@ export class Visits {
   }
 
   /** Bytes that a bulk visit may still take today. */
-  #room(): number {
+  #leftToday(): number {
     const { account, budget } = this.#side;
     const { perDay, between } = budget;
     if (perDay === undefined) return Number.POSITIVE_INFINITY;
@@ -249,7 +249,7 @@ export class Visits {
 
   async #bulkIsDue(): Promise<boolean> {
     const { budget, account, clock, readings } = this.#side;
-    const left = this.#room() - this.#cost - CLOSING;
+    const left = this.#leftToday() - this.#cost - CLOSING;
     if (left < Math.max(LEAST, this.#needs) || clock.monotonic() < this.#againAt) return false;
     if (budget.between === undefined) {
       if (clock.monotonic() < this.#notBefore || left < Math.min(WORTH.costs * this.#cost, WORTH.share * (budget.perDay ?? 0)))

@@ -45,10 +45,10 @@ export function announcement({ inventory, site, mayWrite }: SiteOf, at: Places):
   for (const [device, { profile, points = {} }] of Object.entries((JSON.parse(inventory()) as Inventory).devices ?? {})) {
     const rules = (rulesOf.get(device) ?? []).map(({ name }) => name);
     const named = Object.entries(points);
-    const room = devices.size < MOST_DEVICES ? MOST_COMPONENTS : 0;
+    const left = devices.size < MOST_DEVICES ? MOST_COMPONENTS : 0;
     // Alarms first: there are fewer of them.
-    const fitting = rules.slice(0, room);
-    const shown = named.slice(0, room - fitting.length);
+    const fitting = rules.slice(0, left);
+    const shown = named.slice(0, left - fitting.length);
     leftOut += rules.length + named.length - fitting.length - shown.length;
     if (fitting.length + shown.length === 0) continue;
     for (const rule of fitting) placed.add(rule);

@@ -1,5 +1,5 @@
 /** The kinds with memory as their pages describe them, computed anew from all readings at each step. Slow, and without state. */
-import type { Verdict } from '../../../src/rules/rule-kind.ts';
+import type { Verdict } from '../../src/rules/rule-kind.ts';
 
 /** `bad` where `v` is undefined. Times are whole ms. */
 export interface Reading {

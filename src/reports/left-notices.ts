@@ -6,7 +6,7 @@ import { MOST_NOTICES_BYTES, NOTICES_FILE, parseNotices } from '../core/notices.
 import type { GatewayEvent } from '../core/ports.ts';
 
 /** Never rejects. A notice is reported again when the file cannot be removed. */
-export async function tellLeft(stateDir: string, tell: (event: GatewayEvent) => void): Promise<void> {
+export async function reportLeft(stateDir: string, tell: (event: GatewayEvent) => void): Promise<void> {
   const file = path.join(stateDir, NOTICES_FILE);
   try {
     const text = await readBounded(file);

@@ -4,6 +4,8 @@
  */
 import * as z from 'zod';
 import type { ResolvedRule } from '../config/kinds.ts';
+import { POINT } from '../config/point-name.ts';
+import { NAME } from '../config/schema-parts.ts';
 import { ALARM_STATES, SEVERITIES } from '../core/alarm.ts';
 import type { Value } from '../core/point.ts';
 
@@ -23,21 +25,42 @@ const LONGEST_AGO = 100 * 366 * 86_400_000;
 const LAST_TIME = 8.64e15;
 /** Letters of a sentence about an alarm. */
 const LONGEST_WORDS = 4000;
+/** Letters of a value that is a text, and digits of a whole number of 64 bits. */
+const LONGEST_VALUE = 1000;
+const DIGITS = 20;
+/** Activations that a gateway may count: one more each millisecond stays a whole number for 280,000 years. */
+const MOST_COUNTED = 2 ** 52;
 const ago = z.number().min(0).max(LONGEST_AGO);
 /** Words are worth less than the state that they stand in: those that are too long are cut. */
 const words = z.string().transform((text) => text.slice(0, LONGEST_WORDS));
-export const savedValue = z.union([z.number(), z.boolean(), z.string(), z.strictObject({ int: z.string().regex(/^-?\d+$/) })]);
+/** What a damaged file says too much of is brought to its bound: the state beside it is worth more than the number. */
+const count = z
+  .int()
+  .min(0)
+  .transform((n) => Math.min(n, MOST_COUNTED));
+const savedAt = z
+  .number()
+  .min(0)
+  .transform((ms) => Math.min(ms, LAST_TIME));
+export const savedValue = z.union([
+  z.number(),
+  z.boolean(),
+  z.string().transform((text) => text.slice(0, LONGEST_VALUE)),
+  z.strictObject({ int: z.string().regex(new RegExp(`^-?\\d{1,${DIGITS}}$`)) }),
+]);
+/** A name becomes a part of topics: another text than a name of the configuration must not. */
+const name = z.string().max(64).regex(NAME);
 const schema = z.object({
-  rule: z.string(),
+  rule: name,
   /** The quantity that the rule measures, as text; another one means that the rule was changed. */
   fingerprint: z.string(),
-  point: z.string(),
+  point: z.string().max(129).regex(POINT),
   severity: z.enum(SEVERITIES),
   state: z.enum(ALARM_STATES),
   /** Activations so far. */
-  occurrence: z.int().min(0),
+  occurrence: count,
   /** Wall milliseconds at which the times below were taken. */
-  savedAt: z.number().min(0).max(LAST_TIME),
+  savedAt,
   wallKnown: z.boolean(),
   /** A delay that runs, and for how long it has. */
   pending: z.object({ kind: z.enum(['on', 'off']), elapsed: ago }).optional(),
@@ -60,7 +83,7 @@ const schema = z.object({
   /** The words with which the active alarm began. */
   message: words.optional(),
   /** Figures of a rule that is only observed: for how long, how often its alarm would have begun, and the longest one. */
-  observed: z.object({ for: ago, count: z.int().min(0), longest: ago }).optional(),
+  observed: z.object({ for: ago, count, longest: ago }).optional(),
   /** The memory of a condition. Its kind validates it (watch.ts bounds it). */
   memory: z.unknown().optional(),
 });

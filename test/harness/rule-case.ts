@@ -10,6 +10,7 @@ import { policyOf, type WrittenPolicy } from '../../src/config/rule-policy.ts';
 import { ruleSchema } from '../../src/config/sections.ts';
 import type { AlarmTransition, Severity } from '../../src/core/alarm.ts';
 import { Calendar } from '../../src/core/calendar.ts';
+import { SluiceError } from '../../src/core/errors.ts';
 import type { PointInfo, PointType, Sample, Shape, Value } from '../../src/core/point.ts';
 import { storageOf } from '../../src/core/point.ts';
 import type { ReasonName } from '../../src/core/reasons.ts';
@@ -141,12 +142,17 @@ interface Restart {
   readonly clean?: boolean;
 }
 
+/** @param json of a saved state */
+type Harm = (json: string) => string;
+
 /** One gateway that is restarted: true time runs on, each run has its own monotonic and wall clock. */
 class Gateway {
   readonly transitions: Expected[] = [];
   readonly #store = new Map<string, string>();
   readonly #shapes: readonly Shape[];
   readonly #exact: boolean;
+  readonly #harm: Harm;
+  readonly #harmed: boolean;
   #engine: RuleEngine;
   #rules: ResolvedRule[];
   /** True time at which the monotonic clock of this run was 0. */
@@ -159,8 +165,10 @@ class Gateway {
   #wrong = 0;
 
   /** @param exact tick at every `nextDue`; otherwise only where the timeline says so. */
-  constructor(from: Case, exact: boolean) {
+  constructor(from: Case, exact: boolean, harm?: Harm) {
     this.#exact = exact;
+    this.#harmed = harm !== undefined;
+    this.#harm = harm ?? ((json) => json);
     this.#points = from.points;
     this.#calendar = new Calendar(from.timezone ?? 'UTC');
     this.#beginning = from.beginning === undefined ? BEGINNING : Date.parse(from.beginning);
@@ -190,7 +198,7 @@ class Gateway {
         this.#rules = resolveRules(detail as Section, this.#points);
         this.#collect(this.#engine.tick(at - this.#boot));
         this.#collect(this.#engine.reload(this.#rules, this.#moment(at), this.#shapes));
-      } else if (key in ACTS) this.#collect((ACTS[key] as ActOf)(this.#engine, detail as Done, this.#moment(at)).transitions);
+      } else if (key in ACTS) this.#act(ACTS[key] as ActOf, detail as Done, at);
       else if (key === 'record') this.#collect(this.#engine.sample(this.#record(detail as Section, at)));
       else this.#collect(this.#engine.sample(this.#record({ [key]: detail }, at)));
     }
@@ -199,6 +207,19 @@ class Gateway {
 
   alarms(text: string) {
     return this.#engine.alarms(this.#moment(time(text)));
+  }
+  /** What the next run finds, as JSON. */
+  get saved(): readonly string[] {
+    return [...this.#store.values()];
+  }
+
+  #act(act: ActOf, detail: Done, at: number): void {
+    try {
+      this.#collect(act(this.#engine, detail, this.#moment(at)).transitions);
+    } catch (thrown) {
+      // A harmed state may leave nothing to do.
+      if (!this.#harmed || !(thrown instanceof SluiceError)) throw thrown;
+    }
   }
 
   #run(until: number): void {
@@ -216,7 +237,9 @@ class Gateway {
     this.#boot = next - 7000;
     this.#wallKnown = clock === 'known';
     if (rules !== undefined) this.#rules = resolveRules(rules, this.#points);
-    const saved = [...this.#store.values()].map(parseRuleState).filter((state): state is RuleState => state !== undefined);
+    const saved = [...this.#store.values()]
+      .map((text) => parseRuleState(this.#harm(text)))
+      .filter((state): state is RuleState => state !== undefined);
     this.#engine = this.#start(next, saved);
     this.#collect(this.#engine.tick(next - this.#boot));
     this.#commit(next);
@@ -266,9 +289,9 @@ function pointInfo([name, { type, unit }]: [string, { type: PointType; unit?: st
   return { name: name.split('.')[1] as string, type, storage: storageOf(type, false), unit };
 }
 
-/** Plays a case; the transitions in the order of their times. */
-export function playCase(from: Case, exact: boolean): { transitions: Expected[]; gateway: Gateway } {
-  const gateway = new Gateway(from, exact);
+/** Plays a case; the transitions in the order of their times. @param harm what a restart finds of a saved state */
+export function playCase(from: Case, exact: boolean, harm?: Harm): { transitions: Expected[]; gateway: Gateway } {
+  const gateway = new Gateway(from, exact, harm);
   for (const step of from.timeline) gateway.step(step);
   return { transitions: gateway.transitions.toSorted((a, b) => a.at - b.at), gateway };
 }

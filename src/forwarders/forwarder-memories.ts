@@ -3,6 +3,7 @@
  * refused, and what was kept before stays.
  */
 import { SluiceError } from '../core/errors.ts';
+import { savedState } from '../store/hot/saved-states.ts';
 import type { Log } from '../store/log.ts';
 import { type ForwarderContext, MAX_FORWARDER_STATE } from './forwarder-kind.ts';
 
@@ -16,7 +17,7 @@ export class ForwarderMemories {
     // States of rules share the table; no rule and no point has such a name.
     const key = `@forwarder.${name}`;
     return {
-      load: () => (this.#newer.has(name) ? this.#newer.get(name) : log.opened.savedStates.find(([k]) => k === key)?.[1]),
+      load: () => (this.#newer.has(name) ? this.#newer.get(name) : savedState(log.opened.savedStates, key)),
       save: (state) => {
         const { length } = JSON.stringify(state);
         if (length > MAX_FORWARDER_STATE)

@@ -5,12 +5,12 @@
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig, ResolvedForwarder } from '../config/kinds.ts';
 import { type ForwarderPrivacy, outwardOf } from '../config/privacy.ts';
+import { NAME } from '../config/schema-parts.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Forwarder, LiveSink } from '../core/ports.ts';
 import { type Outward, PRIVACY_CLASSES, type PrivacyClass } from '../core/privacy.ts';
 import type { ForwarderContext } from '../forwarders/forwarder-kind.ts';
 import { ForwarderMemories } from '../forwarders/forwarder-memories.ts';
-import { isCounterState } from '../pipeline/counter-state.ts';
 import { seenBy } from '../pipeline/outward.ts';
 import { PastClasses } from '../pipeline/past-classes.ts';
 import type { Log } from '../store/log.ts';
@@ -144,7 +144,7 @@ export class Forwarders {
       log,
       memory: (name) => this.#memories.of(name, log),
       // Also rules whose removal an earlier run could not tell upstream.
-      goneRules: [...known].filter((key) => !isCounterState(key) && !hasAlarm(config, key)),
+      goneRules: [...known].filter((key) => NAME.test(key) && !hasAlarm(config, key)),
     });
     return { forwarder, fingerprint: fingerprintOf(resolved, outward) };
   }

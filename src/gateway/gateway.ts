@@ -2,6 +2,7 @@
  * One running gateway: makes the parts, joins them, starts them in an order in which nothing is lost, and stops them
  * the other way round. It starts whatever is broken: no network, no port and no broker are states, not faults.
  */
+
 import path from 'node:path';
 import type { Access } from '../access/access.ts';
 import type { OwnIdentity } from '../access/tls/certificates.ts';
@@ -12,7 +13,7 @@ import { settleState } from '../care/settle.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Configure } from '../configure/configure.ts';
 import type { Actions } from '../control/actions/actions.ts';
-import { Ledger } from '../control/remote/ledger.ts';
+import { isLedgerState, Ledger } from '../control/remote/ledger.ts';
 import type { Once } from '../control/remote/once.ts';
 import type { BrokenConfig } from '../core/broken-config.ts';
 import type { Clock, Machine } from '../core/clock.ts';
@@ -34,6 +35,7 @@ import { brokenEvent, correctedEvent } from '../reports/broken-config.ts';
 import type { LogWatch } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import { bootName } from '../store/files/layout.ts';
+import { statesOf } from '../store/hot/saved-states.ts';
 import type { Log } from '../store/log.ts';
 import { StateDirLock } from '../store/state-dir.ts';
 import { systemProbes } from '../time/probes.ts';
@@ -203,7 +205,7 @@ export class Gateway implements Starting, Reloadable {
   }
   get ledger(): Ledger {
     this.#ledger ??= new Ledger({
-      saved: this.log.opened.savedStates,
+      saved: statesOf(this.log.opened.savedStates, isLedgerState),
       save: (key, state) => this.log.saveState(key, state),
       flush: () => this.log.flush(),
     });

@@ -1,5 +1,6 @@
 /** What a start takes over from the run before: the log, and what the log keeps of counters and rules. */
 import type { GatewayConfig } from '../config/kinds.ts';
+import { NAME } from '../config/schema-parts.ts';
 import { Calendar, systemTimezone } from '../core/calendar.ts';
 import type { Clock, Machine } from '../core/clock.ts';
 import { toError } from '../core/errors.ts';
@@ -8,8 +9,9 @@ import type { Shape } from '../core/point.ts';
 import type { Counters } from '../pipeline/counters.ts';
 import type { DerivedStates } from '../pipeline/derived-states.ts';
 import { FIGURES_KEY } from '../rules/alarm-figures.ts';
-import { RuleEngine } from '../rules/engine.ts';
+import { RuleEngine, type SavedRules } from '../rules/engine.ts';
 import { type Moment, parseRuleState } from '../rules/rule-state.ts';
+import { type SavedStates, savedState } from '../store/hot/saved-states.ts';
 import { Log } from '../store/log.ts';
 
 interface LogSide {
@@ -58,12 +60,24 @@ interface RulesSide {
   readonly shapes: readonly Shape[];
 }
 
+/** The text becomes a state when its rule asks for it. A state lies under the name of its rule, or is none. */
+function rulesIn(saved: SavedStates): SavedRules {
+  const texts = new Map(saved.filter(([key]) => NAME.test(key)));
+  return {
+    names: () => texts.keys(),
+    get: (name) => {
+      const state = parseRuleState(texts.get(name) ?? '');
+      return state?.rule === name ? state : undefined;
+    },
+  };
+}
+
 /** Rules continue in the states that the log keeps: a delay that runs goes on. */
 export function rulesOf(config: GatewayConfig, { log, start, shapes }: RulesSide): RuleEngine {
   return new RuleEngine({
     ...{ rules: config.rules.values(), start, shapes },
     calendar: new Calendar(config.gateway.timezone ?? systemTimezone()),
-    saved: log.opened.savedStates.map(([, state]) => parseRuleState(JSON.stringify(state))).filter((s) => s !== undefined),
-    figures: log.opened.savedStates.find(([key]) => key === FIGURES_KEY)?.[1],
+    saved: rulesIn(log.opened.savedStates),
+    figures: savedState(log.opened.savedStates, FIGURES_KEY),
   });
 }

@@ -2,9 +2,11 @@
  * The start of a gateway, in the order in which nothing is lost: the clock, the page that says that it starts, the log, what reads and
  * judges, where it goes, and only then the buses. Its counterpart is stop-order.ts.
  */
+
 import type { AdminServer } from '../admin/admin-server.ts';
 import type { MdnsResponder } from '../admin/mdns/responder.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
+import { isActionState } from '../control/actions/actions.ts';
 import type { Machine } from '../core/clock.ts';
 import type { Shape } from '../core/point.ts';
 import { VERSION } from '../core/version.ts';
@@ -16,6 +18,7 @@ import { reportLeft } from '../reports/left-notices.ts';
 import type { LogWatch } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Moment } from '../rules/rule-state.ts';
+import { statesOf } from '../store/hot/saved-states.ts';
 import type { Log } from '../store/log.ts';
 import type { StateDirLock } from '../store/state-dir.ts';
 import { findable } from './findable.ts';
@@ -80,7 +83,12 @@ export async function startInOrder(g: Starting, parts: Parts, came: Came): Promi
   const rules = rulesOf(config, { log, start: moment(), shapes: field.shapes });
   came.rules = rules;
   came.ingest = ingestOf(g, { log, rules, parts });
-  parts.actions.restore(log.opened.savedStates);
+  parts.actions.restore([...statesOf(log.opened.savedStates, isActionState)]);
+  if (log.opened.statesLeft > 0)
+    logger.warn(
+      { states: log.opened.statesLeft },
+      'The log keeps more states of rules and forwarders than a start takes up, so the largest begin anew. Use fewer rules with long windows.',
+    );
   parts.newest.begin(log.opened.lastAlarms);
   came.ingest.add(parts.newest);
   came.logWatch.tellStart();

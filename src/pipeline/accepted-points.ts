@@ -4,6 +4,7 @@
  * Bound: the points that a device accepts (drivers/flows/limits.ts).
  */
 import type { AcceptedMemory, AcceptedPoint } from '../core/flow-points.ts';
+import { savedState } from '../store/hot/saved-states.ts';
 import type { Log } from '../store/log.ts';
 
 const MOST = 1000;
@@ -20,7 +21,7 @@ export class AcceptedPoints implements AcceptedMemory {
 
   load(device: string): readonly AcceptedPoint[] {
     const key = keyOf(device);
-    return this.#saved.get(device) ?? parseAccepted(this.#log().opened.savedStates.find(([name]) => name === key)?.[1]);
+    return this.#saved.get(device) ?? parseAccepted(savedState(this.#log().opened.savedStates, key));
   }
 
   save(device: string, points: readonly AcceptedPoint[]): void {

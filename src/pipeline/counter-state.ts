@@ -14,7 +14,7 @@ export interface SavedCounter extends CounterKey {
 
 /** States of rules and counters share a table; the name of a rule has no dot. */
 export function isCounterState(key: string): boolean {
-  return key.includes('.');
+  return key.includes('.') && !key.startsWith('@');
 }
 
 /** undefined: it is no state of a counter. */
@@ -23,11 +23,12 @@ export function parseSaved(json: unknown): SavedCounter | undefined {
   const saved = json as Partial<SavedCounter>;
   const texts = [saved.device, saved.point, saved.total, saved.fingerprint, saved.value, saved.cumulative, saved.log];
   if (!texts.every((text) => typeof text === 'string') || !Number.isSafeInteger(saved.seq)) return undefined;
-  if (!AMOUNT.test(saved.value ?? '') || !AMOUNT.test(saved.cumulative ?? '')) return undefined;
+  if (![saved.value, saved.cumulative].every((text = '') => AMOUNT.test(text) && isAmount(amountOf(text)))) return undefined;
   return { ...(saved as SavedCounter), time: typeof saved.time === 'number' ? saved.time : undefined };
 }
 
-const AMOUNT = /^(\d+n|\d+(\.\d+)?(e[+-]?\d+)?)$/;
+/** At most 20 digits of a whole number, and no power beyond those of a double. */
+const AMOUNT = /^(\d{1,20}n|\d{1,309}(\.\d{1,400})?(e[+-]?\d{1,3})?)$/;
 
 export function isAmount(value: unknown): value is Amount {
   return typeof value === 'bigint' || (typeof value === 'number' && Number.isFinite(value));

@@ -13,8 +13,9 @@ import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Shape } from '../core/point.ts';
 import type { Moment } from '../rules/rule-state.ts';
+import { statesOf } from '../store/hot/saved-states.ts';
 import type { Log } from '../store/log.ts';
-import { amountOf, isAmount, parseSaved, type SavedCounter, textOf } from './counter-state.ts';
+import { amountOf, isAmount, isCounterState, parseSaved, type SavedCounter, textOf } from './counter-state.ts';
 
 /** Milliseconds; so much of the log is looked through at a start. */
 const SAVE_EVERY = 3_600_000;
@@ -61,7 +62,7 @@ export class Counters implements CounterMemory {
    */
   async restore(shapes: readonly Shape[]): Promise<void> {
     const { log, clock } = this.#options;
-    const saved = log.opened.savedStates.map(([, state]) => parseSaved(state)).filter((state) => state !== undefined);
+    const saved = [...statesOf(log.opened.savedStates, isCounterState)].flatMap(([, state]) => parseSaved(state) ?? []);
     for (const counter of saved) this.#take(counter, counter.value, counter.cumulative);
     const there = saved.filter(({ device, point, total }) =>
       shapes.some((s) => s.device === device && [point, total].every((name) => s.points.some((p) => p.name === name))),

@@ -6,6 +6,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { DerivedMemory } from '../core/derived-points.ts';
 import type { Shape } from '../core/point.ts';
+import { savedState, statesOf } from '../store/hot/saved-states.ts';
 import type { Log } from '../store/log.ts';
 
 /** A start does not wait longer for the log, ms. */
@@ -38,7 +39,7 @@ export class DerivedStates implements DerivedMemory {
     const { savedStates } = this.#options.log().opened;
     const saved = this.#saved.get(device);
     if (saved !== undefined) return saved;
-    const kept = parseKept(savedStates.find(([key]) => key === keyOf(device))?.[1]);
+    const kept = parseKept(savedState(savedStates, keyOf(device)));
     return kept && { state: kept.state };
   }
 
@@ -60,7 +61,7 @@ export class DerivedStates implements DerivedMemory {
   async restore(shapes: readonly Shape[]): Promise<void> {
     const { clock } = this.#options;
     const log = this.#options.log();
-    const states = new Map(log.opened.savedStates.filter(([key]) => key.startsWith(PREFIX)));
+    const states = new Map(statesOf(log.opened.savedStates, (key) => key.startsWith(PREFIX)));
     const wanted = shapes.flatMap(({ device, points }) => {
       const kept = parseKept(states.get(keyOf(device)));
       const ordinal = log.opened.logs.find(({ name }) => name === kept?.log)?.ordinal;

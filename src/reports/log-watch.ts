@@ -34,7 +34,11 @@ export interface LogWatchOptions {
   readonly withheld?: ((point: string) => boolean) | undefined;
 }
 
+/** Events that wait for the end of the start. A log line says each of them too. */
+const MOST_EARLY = 100;
+
 export class LogWatch {
+  readonly #given: LogWatchOptions;
   readonly #options: LogWatchOptions;
   readonly losses: LossReport;
   readonly removals: RemovalReport;
@@ -46,7 +50,12 @@ export class LogWatch {
   /** The findings of the opening; the rest is reported as it comes. */
   readonly #repairs: LogWatchOptions['log']['opened']['repairs'];
 
-  constructor(options: LogWatchOptions) {
+  /** What came before `tellStart`, when nobody can take an event yet. undefined: the start was told. */
+  #early: GatewayEvent[] | undefined = [];
+
+  constructor(given: LogWatchOptions) {
+    const options = { ...given, event: (event: GatewayEvent) => this.#tell(event) };
+    this.#given = given;
     this.#options = options;
     this.#repairs = options.log.opened.repairs.filter((r) => r.unfinished !== true);
     this.losses = new LossReport(options.clock, options.event, options.withheld);
@@ -122,8 +131,21 @@ export class LogWatch {
     log.on('dead', (error) => onFatal(error));
   }
 
-  /** Reports the findings of the start to operators. */
+  /** A file may be mended, or a fault begin, while the gateway is still being put together: the event waits. */
+  #tell(event: GatewayEvent): void {
+    if (this.#early === undefined) this.#given.event(event);
+    else if (this.#early.length < MOST_EARLY) this.#early.push(event);
+  }
+
+  /** Reports the findings of the start to operators, then what came meanwhile. */
   tellStart(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    this.#tellOpened();
+    for (const event of early) this.#given.event(event);
+  }
+
+  #tellOpened(): void {
     const { log, event, openFaults = [] } = this.#options;
     const { recovered, boot } = log.opened;
     event({

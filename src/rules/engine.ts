@@ -41,7 +41,7 @@ export interface RuleEngineOptions {
   /** The moment from which silence is counted and at which `saved` is taken up. */
   readonly start: Moment;
   /** The states that `takeDirty` or `state` of an earlier run gave. */
-  readonly saved?: Iterable<RuleState> | undefined;
+  readonly saved?: Iterable<RuleState> | SavedRules | undefined;
   /** The figures that `takeDirty` gave last. */
   readonly figures?: unknown;
   /** Shapes known already; others are taken in when their first sample comes. They give the units for messages. */
@@ -50,6 +50,12 @@ export interface RuleEngineOptions {
   readonly kinds?: readonly RuleKind[] | undefined;
   /** For conditions that go by the calendar. Default UTC. */
   readonly calendar?: Calendar | undefined;
+}
+
+/** States by the names of rules. Each is made when it is asked for. */
+export interface SavedRules {
+  readonly names: () => Iterable<string>;
+  readonly get: (rule: string) => RuleState | undefined;
 }
 
 /** The action of an operator on an alarm. */
@@ -86,10 +92,11 @@ export class RuleEngine {
     this.#figures = new AlarmFigures(start, options.figures);
     this.#clock = new WallClock(start, options.calendar);
     this.#kinds = new Map((options.kinds ?? RULE_KINDS).map((kind) => [kind.key, kind]));
-    const saved = new Map([...(options.saved ?? [])].map((state) => [state.rule, state]));
+    const saved = savedRules(options.saved ?? []);
+    const left = new Set(saved.names());
     for (const rule of options.rules) {
       const before = saved.get(rule.name);
-      saved.delete(rule.name);
+      left.delete(rule.name);
       const same = before?.fingerprint === fingerprint(rule);
       const machine = this.#make(rule, start, same ? before : undefined, before);
       this.#machines.set(rule.name, machine);
@@ -98,9 +105,10 @@ export class RuleEngine {
       machine.touch();
       if (before.state !== 'normal' && !machine.standing) this.#end(before, start.at, changedMessage(rule.name, before.point));
     }
-    for (const gone of saved.values()) {
-      this.#unsaved.remove(gone.rule);
-      if (gone.state !== 'normal') this.#end(gone, start.at, removedMessage(gone.rule, gone.point));
+    for (const name of left) {
+      this.#unsaved.remove(name);
+      const gone = saved.get(name);
+      if (gone !== undefined && gone.state !== 'normal') this.#end(gone, start.at, removedMessage(gone.rule, gone.point));
     }
     this.#index(options.shapes ?? [], start.at);
   }
@@ -357,4 +365,10 @@ export class RuleEngine {
     for (const machine of this.#machines.values()) if (machine.wake < wake) wake = machine.wake;
     this.#wake = wake;
   }
+}
+
+function savedRules(saved: Iterable<RuleState> | SavedRules): SavedRules {
+  if (!(Symbol.iterator in saved)) return saved;
+  const states = new Map([...saved].map((state) => [state.rule, state]));
+  return { names: () => states.keys(), get: (rule) => states.get(rule) };
 }

@@ -2,6 +2,8 @@
 import type { Random } from '../oracles/store-samples.ts';
 
 const DEEP = 2000;
+/** What lies deeper stays as it is: such a value may be harmed again. */
+const MOST_LEVELS = 30;
 /** Nothing of JSON nests deeper than parsers bear, but deeper than a program expects. */
 const nested = (levels: number): unknown => {
   let value: unknown = 1;
@@ -23,12 +25,13 @@ const HOSTILE: readonly (() => unknown)[] = [
   () => nested(DEEP),
 ];
 
-/** Some nodes of a value are replaced, doubled or taken away. @param share of the nodes, 0 to 1 */
-export function hostileJson(value: unknown, next: Random, share = 0.15): unknown {
+/** Some nodes of a value are replaced, doubled or taken away. @param share of the nodes, 0 to 1 @param depth of this node */
+export function hostileJson(value: unknown, next: Random, share = 0.15, depth = 0): unknown {
+  if (depth > MOST_LEVELS) return value;
   if (next(1000) < share * 250) return next.pick(HOSTILE)();
   if (Array.isArray(value)) {
     const items = value.flatMap((item): unknown[] => {
-      const one = hostileJson(item, next, share);
+      const one = hostileJson(item, next, share, depth + 1);
       const luck = next(1000);
       if (luck < share * 100) return [];
       return luck > 1000 - share * 100 ? [one, one] : [one];
@@ -38,7 +41,7 @@ export function hostileJson(value: unknown, next: Random, share = 0.15): unknown
   if (typeof value === 'object' && value !== null)
     return Object.fromEntries(
       Object.entries(value).flatMap(([key, part]) =>
-        next(1000) < share * 100 ? [] : [[key, hostileJson(part, next, share)] as const],
+        next(1000) < share * 100 ? [] : [[key, hostileJson(part, next, share, depth + 1)] as const],
       ),
     );
   return next(1000) < share * 400 ? next.pick(HOSTILE)() : value;

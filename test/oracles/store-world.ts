@@ -11,6 +11,7 @@ import type { Shape } from '../../src/core/point.ts';
 import type { OutBatch, OutNotice } from '../../src/store/delivery/out.ts';
 import type { Outlet } from '../../src/store/delivery/outlet.ts';
 import type { Lane, NoticeKind } from '../../src/store/files/lane-state.ts';
+import { statesOf } from '../../src/store/hot/saved-states.ts';
 import { Log } from '../../src/store/log.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { allNotices } from '../harness/all-notices.ts';
@@ -438,7 +439,7 @@ export class World {
   async #afterPowerCut(): Promise<void> {
     rmSync(path.join(this.#dir, 'run'), { recursive: true, force: true });
     await this.open();
-    this.#alarms = new Map(this.log.opened.savedStates);
+    this.#alarms = new Map(statesOf(this.log.opened.savedStates, () => true));
   }
 
   #save(how: Saved['how']): Uint8Array {
@@ -491,7 +492,7 @@ export class World {
     }
     await this.open();
     if (this.log.id === id) this.fault('a log without its file went on under its old id');
-    this.#alarms = new Map(this.log.opened.savedStates);
+    this.#alarms = new Map(statesOf(this.log.opened.savedStates, () => true));
   }
   #cut(): void {
     for (const f of this.forwarders) this.drop(f);
@@ -501,7 +502,7 @@ export class World {
     for (const f of this.forwarders) f.owed.delete(item.key);
   }
   #compareAlarms(): void {
-    const opened = new Map(this.log.opened.savedStates);
+    const opened = new Map(statesOf(this.log.opened.savedStates, () => true));
     if (!isDeepStrictEqual(opened, this.#alarms))
       this.fault(`alarm states ${JSON.stringify([...opened])}, not ${JSON.stringify([...this.#alarms])}`);
   }

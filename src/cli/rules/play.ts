@@ -69,7 +69,7 @@ export async function play(config: GatewayConfig, file: string | undefined, opti
       rulesOf(config, {
         start,
         shapes: [...shapes],
-        log: { opened: { savedStates: saved.map((state) => [state.rule, state]) } },
+        log: { opened: { savedStates: saved.map((state) => [state.rule, JSON.stringify(state)]) } },
       }),
     onTransition: (transition) => timeline.take(transition),
     onReading: (time, reading) => panels?.take(time, reading),

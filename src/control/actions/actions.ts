@@ -21,11 +21,13 @@ import { Book, type Planned } from './book.ts';
 import { rulePrincipal } from './interlocks.ts';
 import { actionAt, type Job, nameOf, parseBook } from './job.ts';
 import type { Outcome } from './lane.ts';
-import { Outputs } from './outputs.ts';
+import { isOutputState, Outputs } from './outputs.ts';
 import { type ActionCounts, type ActionFigures, ActionTally } from './tally.ts';
 import type { AlarmFacts } from './texts.ts';
 
 const KEY = '@action.';
+/** Of actions and outputs. */
+export const isActionState = (key: string): boolean => key.startsWith(KEY) || isOutputState(key);
 
 /** An alarm as the rules have it now. */
 export interface AlarmLook {

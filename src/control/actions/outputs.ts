@@ -25,6 +25,7 @@ const MOST_LEFT = 256;
 type Output = Extract<ResolvedAction, { kind: 'output' }>;
 
 const KEY = '@output.';
+export const isOutputState = (key: string): boolean => key.startsWith(KEY);
 
 /** A point that was on, as the log has it. */
 const heldSchema = z.object({

@@ -17,10 +17,11 @@ export const PER_OWNER = 64;
 /** Letters of a result that is kept; a longer one is answered once, and a repeated question gets the news that it was done. */
 const MOST_RESULT = 1000;
 const KEY = '@command.';
+export const isLedgerState = (key: string): boolean => key.startsWith(KEY);
 
 /** The part of the log that it needs. */
 export interface LedgerStore {
-  readonly saved: readonly (readonly [key: string, state: unknown])[];
+  readonly saved: Iterable<readonly [key: string, state: unknown]>;
   save(key: string, state: unknown): void;
   /** Resolves when everything that was saved is on the disk. */
   flush(): Promise<void>;

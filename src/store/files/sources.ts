@@ -18,7 +18,7 @@ export interface Sources {
   readonly shapes: readonly { readonly id: number; readonly body: string }[];
   readonly clock: readonly ClockList[];
   readonly lanes: readonly LanesRow[];
-  readonly alarms: readonly (readonly [rule: string, state: unknown])[];
+  readonly alarms: readonly (readonly [rule: string, json: string])[];
   readonly inventory: { readonly revision: number; readonly body: string } | undefined;
   /** Logs and boots whose lanes the runtime directory has, and up to where they were committed. */
   readonly tails: readonly { readonly log: string; readonly boot: number; readonly committed: number }[];

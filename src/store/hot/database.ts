@@ -158,7 +158,7 @@ export class LogDatabase {
   setLanes(changed: readonly ForwarderState[], log: number, boot: number, settled: number): void {
     this.lanesTable.set(changed, log, boot, settled);
   }
-  savedStates(): [key: string, state: unknown][] {
+  savedStates(): ReturnType<SavedStateTable['all']> {
     return this.states.all();
   }
   saveState(key: string, state: unknown): void {

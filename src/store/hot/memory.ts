@@ -28,11 +28,12 @@ export interface SmallTables {
 
 export class Memory {
   readonly #known: { -readonly [K in keyof Known]: Known[K] };
-  readonly #savedStates: Map<string, unknown>;
+  /** As JSON. */
+  readonly #savedStates: Map<string, string>;
 
   constructor(tables: SmallTables) {
     const boots = tables.boots.all();
-    this.#savedStates = new Map(tables.states.all());
+    this.#savedStates = new Map(tables.states.all().states);
     this.#known = {
       logs: tables.logTable.all(),
       boots,
@@ -50,7 +51,7 @@ export class Memory {
     known.logs = known.logs.map((l) => (l.ordinal === log ? { ...l, lease: Math.max(l.lease, request.leaseEnd) } : l));
     for (const [key, state] of request.savedStates)
       if (state === null) this.#savedStates.delete(key);
-      else this.#savedStates.set(key, state);
+      else this.#savedStates.set(key, JSON.stringify(state));
     known.clock = [...new Map([...known.clock, ...request.clock].map((list) => [list.boot, list])).values()];
     known.inventory = request.newInventory ?? known.inventory;
     known.compacted = [...new Map([...known.compacted, ...request.compacted])];

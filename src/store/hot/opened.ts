@@ -5,6 +5,7 @@ import type { NoticeMessage } from '../../core/ports.ts';
 import type { BootInfo, ForwarderState, LogHead } from '../files/layout.ts';
 import type { Repair } from '../files/repair-report.ts';
 import type { SalvageTask } from '../files/sources.ts';
+import type { SavedStates } from './saved-states.ts';
 
 export interface OpenRequest {
   readonly file: string;
@@ -33,8 +34,9 @@ export interface Opened {
   readonly leaseEnd: number;
   readonly shapes: readonly (readonly [id: number, shape: Shape])[];
   readonly forwarders: readonly ForwarderState[];
-  /** States of rules, by name, and of counters, by `device.point`. */
-  readonly savedStates: readonly (readonly [key: string, state: unknown])[];
+  /** States of rules, by name, and of counters, by `device.point`; and how many are too large to be taken up. */
+  readonly savedStates: SavedStates;
+  readonly statesLeft: number;
   /** The newest transition of each rule that the log still holds: retained topics are rebuilt from them. */
   readonly lastAlarms: readonly NoticeMessage[];
   readonly inventory: { readonly revision: number; readonly body: string } | undefined;

@@ -230,6 +230,7 @@ export function beginRun(database: LogDatabase, request: OpenRequest, { tail: fo
             },
           ]
         : [];
+    const { states: savedStates, left: statesLeft } = database.savedStates();
     return {
       logs: logsOf(database).filter((l) => (l.last > 0 && l.ordinal > upTo) || l.ordinal === current.ordinal),
       boot,
@@ -238,7 +239,7 @@ export function beginRun(database: LogDatabase, request: OpenRequest, { tail: fo
       leaseEnd,
       shapes: database.shapes(),
       forwarders: database.forwarders(),
-      savedStates: database.savedStates(),
+      ...{ savedStates, statesLeft },
       lastAlarms: newestOf(salvage?.task.alarms ?? [], database.lastAlarms()),
       inventory: database.inventory(),
       recovered,

@@ -135,7 +135,9 @@ export class Rebuild {
       for (const { fromSeq, offset, estimated } of segments)
         this.#takeClock({ boot, from_seq: fromSeq, offset, estimated: estimated ? 1 : 0, version });
     for (const [log, seq] of compacted) this.#db.prepare('insert into compacted (log, seq) values (?, ?)').run(log, seq);
-    for (const [rule, state] of alarms) this.#put('alarm', { rule, state: JSON.stringify(state) });
+    // A task that an earlier version left has the state itself.
+    for (const [rule, state] of alarms)
+      this.#put('alarm', { rule, state: typeof state === 'string' ? state : JSON.stringify(state) });
     if (inventory !== undefined) this.#put('inventory', { ...inventory });
   }
 

@@ -179,3 +179,38 @@ test('a start that the disk let through only after some tries is told by one eve
   );
   assert.match(event?.message ?? '', /^The log could be opened only after 2 tries that failed: disk I\/O error\. /);
 });
+
+test('a repair that ends while the gateway is put together is told when the start is over', async (t) => {
+  const dir = scratch(t, 'short-faults');
+  const log = await Log.open({
+    ...{ stateDir: path.join(dir, 'state'), runtimeDir: path.join(dir, 'run'), clock: systemClock },
+    ...{ maxSize: 8e6, maxAge: 1e13, commitEvery: 3_600_000 },
+  });
+  t.after(() => log.abandon());
+  const events: GatewayEvent[] = [];
+  let started = false;
+  const watch = new LogWatch({
+    ...{ log, clock: systemClock, logger: silentLogger, onFatal: (error) => assert.fail(error) },
+    event: (event) => {
+      assert.ok(started, 'nobody takes events yet');
+      events.push(event);
+    },
+  });
+  t.after(() => watch.stop());
+  const repair = {
+    file: 'history.db' as const,
+    why: 'its header is noise',
+    quarantine: undefined,
+    salvaged: undefined,
+    ended: [],
+  };
+  log.emit('repaired', repair);
+  started = true;
+  watch.tellStart();
+  assert.deepEqual(
+    events.map(({ event }) => event),
+    ['start', 'salvage', 'loss'],
+  );
+  log.emit('repaired', repair);
+  assert.equal(events.length, 5);
+});

@@ -7,7 +7,7 @@ import { ForwarderMemories } from '../../../src/forwarders/forwarder-memories.ts
 function bench() {
   const kept: [string, unknown][] = [];
   const log = {
-    opened: { savedStates: [['@forwarder.a', 'from the file']] as [string, unknown][] },
+    opened: { savedStates: [['@forwarder.a', '"from the file"']] as [string, string][] },
     saveState: (key: string, state: unknown) => void kept.push([key, state]),
   };
   return { kept, log, memories: new ForwarderMemories() };

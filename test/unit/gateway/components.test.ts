@@ -105,7 +105,7 @@ for (const [what, culprit] of [
 function forwardersBench() {
   const story: string[] = [];
   const log = {
-    opened: { savedStates: [['@forwarder.a', 'from the file']], lastAlarms: [] },
+    opened: { savedStates: [['@forwarder.a', '"from the file"']], lastAlarms: [] },
     saveState: (key: string, state: unknown) => void story.push(`${key} keeps ${state}`),
     release: async (name: string) => void story.push(`${name} is released`),
   } as unknown as Log;

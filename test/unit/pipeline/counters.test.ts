@@ -161,7 +161,10 @@ function fakeLog(alarms: [string, unknown][], newest: Log['keeper']['newest']) {
   const saved: Saved[] = [];
   const log = {
     ...{ id: 'log1', next: 77, keeper: { newest } as Log['keeper'] },
-    opened: { savedStates: alarms, logs: [{ ordinal: 3, name: 'log1', last: 70 }] } as unknown as Log['opened'],
+    opened: {
+      savedStates: alarms.map(([name, state]) => [name, JSON.stringify(state)]),
+      logs: [{ ordinal: 3, name: 'log1', last: 70 }],
+    } as unknown as Log['opened'],
     saveState: (key: string, state: unknown) => void saved.push({ key, state: state as Saved['state'] }),
   };
   return { log, saved };

@@ -81,7 +81,10 @@ test('derive: a state goes on from the newest value in the log, and a damaged on
     const log = {
       id: 'log2',
       next: 77,
-      opened: { savedStates: [...saved], logs: [{ name: 'log2', ordinal: 3 }] },
+      opened: {
+        savedStates: [...saved].map(([name, state]) => [name, JSON.stringify(state)] as const),
+        logs: [{ name: 'log2', ordinal: 3 }],
+      },
       saveState: (key: string, state: unknown) => saved.set(key, JSON.parse(JSON.stringify(state))),
       keeper: {
         newest: async ({ wanted }: { wanted: unknown[] }) => {

@@ -4,6 +4,7 @@
  */
 import type Database from 'better-sqlite3';
 import { rowSum } from '../../files/sealed-rows.ts';
+import { MOST_OF_ALL, MOST_OF_ONE, type SavedStates } from '../saved-states.ts';
 
 export class SavedStateTable {
   readonly #db: Database.Database;
@@ -12,11 +13,20 @@ export class SavedStateTable {
     this.#db = db;
   }
 
-  all(): [key: string, state: unknown][] {
-    return this.#db
-      .prepare<[], { rule: string; state: string }>('select rule, state from alarm')
-      .all()
-      .map((r) => [r.rule, JSON.parse(r.state)]);
+  /** @returns the states that a start takes up, and how many are too large for it */
+  all(): { readonly states: SavedStates; readonly left: number } {
+    const sizes = this.#db
+      .prepare<[], { rule: string; letters: number }>('select rule, length(state) as letters from alarm order by letters, rule')
+      .all();
+    const get = this.#db.prepare<[string], string>('select state from alarm where rule = ?').pluck();
+    const states: [string, string][] = [];
+    let letters = 0;
+    for (const row of sizes) {
+      letters += row.letters;
+      if (row.letters > MOST_OF_ONE || letters > MOST_OF_ALL) break;
+      states.push([row.rule, get.get(row.rule) ?? 'null']);
+    }
+    return { states, left: sizes.length - states.length };
   }
   /** @param state null forgets it */
   save(key: string, state: unknown): void {
@@ -24,7 +34,9 @@ export class SavedStateTable {
       this.#db.prepare('delete from alarm where rule = ?').run(key);
       return;
     }
-    const text = JSON.stringify(state);
+    this.put(key, JSON.stringify(state));
+  }
+  put(key: string, text: string): void {
     this.#db
       .prepare('insert or replace into alarm (rule, state, sum) values (?, ?, ?)')
       .run(key, text, rowSum('alarm', key, text));

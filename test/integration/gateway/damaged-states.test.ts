@@ -1,7 +1,7 @@
 /**
  * What rules, actions, outputs, figures, counters and computed points keep, harmed in every row while the gateway is down, after a stop
  * and after a kill; then bytes of every file in the state directory. The gateway starts, polls, locks and writes what its rules say.
- * SLUICE_STATE_RUNS (2 of each), SLUICE_SEED (1).
+ * SLUICE_STATE_RUNS (1 of each), SLUICE_SEED (1).
  */
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -19,10 +19,12 @@ import type { Gateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { random } from '../../oracles/store-samples.ts';
 
-const RUNS = Number(process.env.SLUICE_STATE_RUNS ?? 2);
+const RUNS = Number(process.env.SLUICE_STATE_RUNS ?? 1);
 const SEED = Number(process.env.SLUICE_SEED ?? 1);
 /** What a start says of files that it mended or gave up. */
 const REPAIR = /damaged|salvaged|not the newest|made anew/;
+/** Letters of all states that are harmed: more than a start takes up. */
+const MOST_HARM = 12_000_000;
 /** Registers. */
 const LEVEL = 5;
 const SPEED = 0;
@@ -92,12 +94,16 @@ async function bench(t: TestContext) {
 /** Rows of the table of states, with the seal of rows that were written so. */
 function harmStates(gateway: Gateway, seed: number): number {
   const next = random(seed * 7919);
+  let left = MOST_HARM;
   const db = new Database(path.join(gateway.stateDir, 'log.db'));
   try {
     const rows = db.prepare<[], { rule: string; state: string }>('select rule, state from alarm').all();
     const put = db.prepare('insert or replace into alarm (rule, state, sum) values (?, ?, ?)');
     const save = (key: string, value: unknown): void => {
       const text = JSON.stringify(value);
+      // States that were harmed before are harmed again: they must not fill the disk.
+      left -= text.length;
+      if (left < 0) return;
       put.run(key, text, rowSum('alarm', key, text));
     };
     for (const { rule, state } of rows) {
@@ -150,7 +156,7 @@ async function assertWorks(gateway: Gateway, device: RegisterDevice, what: strin
 test('hostile rows of states: the gateway starts, polls, locks and acts', { timeout: 600_000 }, async (t) => {
   const { gateway, device } = await bench(t);
   let rows = 0;
-  for (let seed = SEED; seed < SEED + RUNS; seed++) {
+  for (let seed = SEED; seed < SEED + RUNS + 1; seed++) {
     if (seed % 2 === 0) assert.equal(await gateway.stop(), 0);
     else await gateway.kill();
     rows += harmStates(gateway, seed);
@@ -159,7 +165,7 @@ test('hostile rows of states: the gateway starts, polls, locks and acts', { time
     await gateway.up();
     await assertWorks(gateway, device, `seed ${seed}`);
   }
-  t.diagnostic(`${RUNS} starts with ${rows} hostile rows`);
+  t.diagnostic(`${RUNS + 1} starts with ${rows} hostile rows`);
 });
 
 // The runtime directory is in memory, where nothing damages a file; and a name of another gateway in it is believed.

@@ -9,7 +9,7 @@ import { playCase, readCase } from '../../harness/rule-case.ts';
 import { random } from '../../oracles/store-samples.ts';
 
 const FOLDER = path.join(import.meta.dirname, '..', '..', 'cases', 'rules');
-const SEEDS = Number(process.env.SLUICE_STATE_SEEDS ?? 12);
+const SEEDS = Number(process.env.SLUICE_STATE_SEEDS ?? 6);
 /** JSON letters of one state: MOST in watch.ts and the words of two messages, with room. */
 const LONGEST = 200_000;
 

@@ -87,7 +87,7 @@ export async function startInOrder(g: Starting, parts: Parts, came: Came): Promi
   if (log.opened.statesLeft > 0)
     logger.warn(
       { states: log.opened.statesLeft },
-      'The log keeps more states of rules and forwarders than a start takes up, so the largest begin anew. Use fewer rules with long windows.',
+      'The log keeps more states of rules and forwarders than a start takes up. The largest are left out. Use fewer rules with long windows.',
     );
   parts.newest.begin(log.opened.lastAlarms);
   came.ingest.add(parts.newest);

@@ -7,7 +7,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { GatewayKeyFile } from '../access/gateway-key.ts';
-import { BundleWriter } from '../codecs/bundle/container.ts';
+import { BundleWriter, roomIn } from '../codecs/bundle/container.ts';
 import { grouped, type PlatformKey, platformKey } from '../codecs/bundle/keys.ts';
 import { type BundleRange, readReceipt, receiptFor, type Statement } from '../codecs/bundle/statement.ts';
 import { stickFault } from '../codecs/bundle/stick.ts';
@@ -18,9 +18,12 @@ import type { GatewayEvent, Inventory } from '../core/ports.ts';
 import { type FilterSettings, filteredInventory, severityLeaves } from '../forwarders/mqtt/filter-keys.ts';
 import { Content, ofRange, undelivered } from '../store/bundle/content.ts';
 import { liveContent, liveRange } from '../store/bundle/live.ts';
+import { volumes } from '../store/bundle/volumes.ts';
 import type { Received } from '../store/delivery/owed.ts';
 import type { Log } from '../store/log.ts';
 
+/** A bundle may not be smaller, bytes; its head, statement and proofs take some of it. */
+export const MIN_BUNDLE = 1024 ** 2;
 /** A commit is waited for so long; a disk that refuses for longer ends the bundle. */
 const COMMIT_WITHIN = 15_000;
 
@@ -30,6 +33,8 @@ export interface BundleQuery {
   /** UTC ms, inclusive: records of this time instead of what is not delivered. */
   readonly from?: number | undefined;
   readonly to?: number | undefined;
+  /** Bytes of a bundle; what does not fit goes into more of them, which follow. undefined: one bundle. */
+  readonly max?: number | undefined;
   /** The bundle goes to a stick: its token, and the id of its file system. */
   readonly stick?: { readonly token: string; readonly id?: string | undefined } | undefined;
 }
@@ -74,8 +79,8 @@ export class Bundles {
     return { gateway: config.gateway.id, key: text, fingerprint: grouped(fingerprint) };
   }
 
-  /** The bytes of a bundle. Rejects before the first of them with `not-found`, `bundle-refused`, `access-locked`, `access-write`. */
-  async *export({ forwarder, from, to, stick }: BundleQuery): AsyncGenerator<Uint8Array> {
+  /** The bytes of a bundle, or of several. Rejects before the first of them with `not-found`, `bundle-refused`, `access-locked`, `access-write`, `request-invalid`. */
+  async *export({ forwarder, from, to, stick, max }: BundleQuery): AsyncGenerator<Uint8Array> {
     const g = this.#g();
     const { name, platform } = platformOf(g.config, forwarder);
     if (stick !== undefined) assertStick(stick.token, stick.id, platform);
@@ -83,30 +88,26 @@ export class Bundles {
     if (outlet === undefined) throw new SluiceError('not-found', `the forwarder ${name} keeps no place in the log`);
     const key = await this.#own(g.config).get();
     const gateway = g.config.gateway.id;
-    const writer = new BundleWriter({ id: randomBytes(16).toString('hex'), gateway, key, platform });
-    const content = new Content();
+    const content = new Content(max === undefined ? undefined : roomIn(max));
     const ranged = from !== undefined || to !== undefined;
     // What is not committed is in no file, and its lane is not fixed.
     await this.#commit(g);
     const between = { from: from ?? 0, to: to ?? Number.MAX_SAFE_INTEGER };
     const filter = g.config.forwarders.get(name)?.settings.filter as FilterSettings | undefined;
-    const sections = ranged
+    const pieces = ranged
       ? ofRange(
           liveRange(g.log, outlet, gateway, g.now(), between, () => this.#commit(g)),
           content,
         )
       : undelivered(liveContent(g.log, outlet, gateway), content, (json) => severityLeaves(filter, json));
-    yield writer.begin();
     // A time range is everything of that time that the forwarder may have.
     const inventory = filteredInventory(ranged ? { outward: outlet.outward } : outlet.wanted, JSON.stringify(g.inventory));
-    yield writer.section('inventory', Buffer.from(inventory));
-    for await (const { kind, body } of sections) {
-      const bytes = writer.section(kind, body);
-      if (bytes.length > 0) yield bytes;
-    }
-    await this.#commit(g);
-    const { records, readings, notices, ranges } = content;
-    yield writer.end({ ...(ranged ? {} : { forwarder: name }), made: g.now(), records, readings, notices, ranges });
+    yield* volumes({
+      ...{ content, pieces, inventory: Buffer.from(inventory), forwarder: ranged ? undefined : name },
+      writer: () => new BundleWriter({ id: randomBytes(16).toString('hex'), gateway, key, platform }),
+      now: () => g.now(),
+      settle: () => this.#commit(g),
+    });
   }
 
   /** @throws SluiceError bundle-refused, not-found, access-locked, log-write */

@@ -10,6 +10,7 @@ export interface ExportOptions extends SourceOptions {
   readonly bundle?: string;
   readonly forwarder?: string;
   readonly stick?: boolean;
+  readonly max?: string;
   readonly from?: string;
   readonly to?: string;
   readonly format: 'csv' | 'jsonl' | 'svg';
@@ -29,7 +30,7 @@ export async function exportLog(options: ExportOptions): Promise<void> {
     await (await import('./bundle/export-bundle.ts')).exportBundle({ ...options, bundle: options.bundle }, range);
     return;
   }
-  for (const name of ['forwarder', 'stick'] as const)
+  for (const name of ['forwarder', 'stick', 'max'] as const)
     if (options[name] !== undefined) throw new SluiceError('usage', `--${name} belongs to --bundle`);
   const source = await logSource(options);
   try {

@@ -256,6 +256,7 @@ export function program(): Command {
       ),
     )
     .option('--forwarder <name>', 'with --bundle: the forwarder (default: the only one with a platform)')
+    .option('--max <size>', 'with --bundle: the size of one file; more files follow (default: 2GB)')
     .option('--stick', 'with --bundle: the folder is on a stick, which has to belong to the platform')
     .addHelpText(
       'after',

@@ -2,9 +2,10 @@
 import { MAX_RECEIPT } from '../../codecs/bundle/statement.ts';
 import { MAX_TOKEN } from '../../codecs/bundle/stick.ts';
 import { parseTime } from '../../core/times.ts';
+import { MIN_BUNDLE } from '../bundles.ts';
 import { RECEIPT_BODY } from '../limits.ts';
 import { BYTES_TYPE } from '../respond.ts';
-import { keys, text, time } from './fields.ts';
+import { keys, text, time, whole } from './fields.ts';
 import { jsonRoute, type Route, writingRoute } from './route.ts';
 
 export const BUNDLES: readonly Route[] = [
@@ -23,6 +24,7 @@ export const BUNDLES: readonly Route[] = [
         forwarder: text('a forwarder with `platform` (default: the only one)').optional(),
         from: time('records of a time range: the first moment').optional(),
         to: time('the last moment').optional(),
+        max: whole('bytes of a bundle; what does not fit follows as more bundles', MIN_BUNDLE, 2 ** 50).optional(),
         stick: keys({
           token: text('the content of sluice-stick.json', MAX_TOKEN),
           id: text('the id of the file system of the stick').optional(),

@@ -136,13 +136,15 @@ function writeFault(folder: string, cause: unknown): SluiceError {
   const words =
     code === 'ENOSPC' || code === 'EDQUOT'
       ? 'there is no room; make room, or take another one'
-      : code === 'EROFS'
-        ? 'it is read-only'
-        : code === 'EACCES' || code === 'EPERM'
-          ? 'you may not write there'
-          : code === 'ENOENT' || code === 'ENOTDIR'
-            ? 'there is no such folder'
-            : toError(cause).message;
+      : code === 'EFBIG'
+        ? 'its file system takes no file so large (FAT32: less than 4 GB); write smaller ones with --max 2GB'
+        : code === 'EROFS'
+          ? 'it is read-only'
+          : code === 'EACCES' || code === 'EPERM'
+            ? 'you may not write there'
+            : code === 'ENOENT' || code === 'ENOTDIR'
+              ? 'there is no such folder'
+              : toError(cause).message;
   return new SluiceError('usage', `nothing was written to ${folder}: ${words}`, { cause });
 }
 

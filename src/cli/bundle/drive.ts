@@ -1,5 +1,5 @@
 /** The file system on which a folder lies: its top folder, its id, and whether its drive can be pulled out. */
-import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
 
 export interface Drive {
@@ -26,6 +26,23 @@ export function driveOf(folder: string, { sys, byUuid }: SystemFolders = SYSTEM)
   // A board may run from a drive on USB, which nobody carries away.
   const carried = statSync('/').dev !== dev && isRemovable(path.join(sys, 'dev', 'block', `${major}:${minor}`));
   return { top, id: idOf(dev, byUuid), removable: carried };
+}
+
+/** FAT12, FAT16 and FAT32 on Linux (linux/magic.h). */
+const MSDOS = 0x4d44;
+/** FAT32 keeps the length of a file in 32 bits. */
+const FAT_FILE = 2 ** 32 - 1;
+
+export interface Room {
+  /** Bytes that are free. */
+  readonly free: number;
+  /** Bytes of one file at most. */
+  readonly largest: number;
+}
+
+export function roomOf(folder: string): Room {
+  const { type, bavail, bsize } = statfsSync(folder);
+  return { free: bavail * bsize, largest: type === MSDOS ? FAT_FILE : Number.POSITIVE_INFINITY };
 }
 
 function idOf(dev: number, byUuid: string): string | undefined {

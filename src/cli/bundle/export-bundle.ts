@@ -1,18 +1,19 @@
-/** `sluice export --bundle`: a bundle into a folder, or to a stick of the platform. The file appears whole, or not at all. */
+/** `sluice export --bundle`: bundles into a folder, or to a stick of the platform. Each file appears whole, or not at all. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { BundleQuery } from '../../admin/bundles.ts';
+import { type BundleQuery, MIN_BUNDLE } from '../../admin/bundles.ts';
 import { bytes } from '../../admin/client.ts';
 import { BundleFile } from '../../codecs/bundle/container.ts';
 import { gatewayKey } from '../../codecs/bundle/keys.ts';
+import { BundleSplitter } from '../../codecs/bundle/split.ts';
 import type { Statement } from '../../codecs/bundle/statement.ts';
 import { MAX_TOKEN, STICK_FILE } from '../../codecs/bundle/stick.ts';
 import { SluiceError } from '../../core/errors.ts';
-import { formatSize } from '../../core/units.ts';
+import { formatSize, parseSize } from '../../core/units.ts';
 import { nobodyRuns, socketOf } from '../running.ts';
 import { count } from '../words.ts';
 import { FileSource, isFolder, readSmall, WholeFile } from './bundle-file.ts';
-import { driveOf } from './drive.ts';
+import { driveOf, type Room, roomOf } from './drive.ts';
 import { stoppedBundle } from './stopped.ts';
 
 export interface BundleOptions {
@@ -20,6 +21,8 @@ export interface BundleOptions {
   readonly socket?: string;
   readonly bundle: string;
   readonly forwarder?: string;
+  /** A size. */
+  readonly max?: string;
   /** The folder is on a stick, whatever the system says. */
   readonly stick?: boolean;
   readonly from?: string;
@@ -30,36 +33,119 @@ export interface BundleOptions {
 export async function exportBundle(options: BundleOptions, range: { from?: number; to?: number }): Promise<void> {
   const folder = options.bundle;
   if (!isFolder(folder)) throw new SluiceError('usage', `there is no folder ${folder}: make it first, or mount the stick`);
-  const query: BundleQuery = { forwarder: options.forwarder, ...range, stick: stickOf(folder, options.stick === true) };
+  const max = boundOf(options.max, roomOf(folder), folder);
+  const query: BundleQuery = { forwarder: options.forwarder, ...range, max, stick: stickOf(folder, options.stick === true) };
   const pieces = await source(options, query);
-  let out: WholeFile | undefined;
+  const volumes = new Volumes(folder);
   try {
-    // Before the folder is touched: a foreign stick gets nothing.
-    const first = await pieces.next();
-    out = new WholeFile(folder);
-    let size = 0;
-    for (let piece = first; piece.done !== true; piece = await pieces.next()) {
-      out.write(piece.value);
-      size += piece.value.length;
+    for await (const piece of pieces) volumes.take(piece);
+    volumes.end();
+  } catch (thrown) {
+    // What is whole stays, and counts.
+    volumes.sayWhole();
+    throw thrown;
+  } finally {
+    volumes.abandon();
+    // After a fault the gateway would wait for somebody who takes the rest.
+    await pieces.return(undefined);
+  }
+}
+
+/** A file that a FAT32 stick takes, and that a copy to another one does not have to be cut for. */
+const DEFAULT_MAX = '2GB';
+/** Room that stays: the folder grows as well. */
+const MARGIN = 65_536;
+
+/** The bytes of one bundle. A stick with less room gets one that fits. @throws SluiceError usage */
+export function boundOf(text: string | undefined, { free, largest }: Room, folder: string): number {
+  const max = parseSize(text ?? DEFAULT_MAX);
+  if (max === undefined || max < MIN_BUNDLE)
+    throw new SluiceError(
+      'usage',
+      `--max ${text}: write a size of at least ${formatSize(MIN_BUNDLE)}, for example ${DEFAULT_MAX}`,
+    );
+  if (max > largest)
+    throw new SluiceError(
+      'usage',
+      `--max ${text}: ${folder} is FAT32, which has no file of 4 GB or more; write --max ${DEFAULT_MAX}`,
+    );
+  if (free - MARGIN < MIN_BUNDLE) throw noRoom(folder);
+  return Math.min(max, free - MARGIN);
+}
+function noRoom(folder: string): SluiceError {
+  return new SluiceError('usage', `nothing was written to ${folder}: there is no room; make room, or take another one`);
+}
+
+/** The files of an export. Each gets its name when it is proven to be whole, and before the next one begins. */
+class Volumes {
+  readonly #folder: string;
+  readonly #splitter = new BundleSplitter();
+  #out: WholeFile | undefined;
+  #size = 0;
+  /** The last one, whole but without a name: the number in it depends on whether there are more. */
+  #waits: { readonly out: WholeFile; readonly statement: Statement; readonly size: number } | undefined;
+  #written = 0;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** @throws SluiceError usage, bundle-refused */
+  take(bytes: Uint8Array): void {
+    for (const piece of this.#splitter.take(bytes)) {
+      if (this.#waits !== undefined) this.#name(this.#written + 1);
+      if (this.#out === undefined) {
+        if (this.#written > 0 && roomOf(this.#folder).free - MARGIN < MIN_BUNDLE) throw noRoom(this.#folder);
+        this.#out = new WholeFile(this.#folder);
+        this.#size = 0;
+      }
+      this.#out.write(piece.bytes);
+      this.#size += piece.bytes.length;
+      if (piece.ends) this.#prove(this.#out);
     }
+  }
+
+  /** @throws SluiceError bundle-refused: the last one was cut off on its way */
+  end(): void {
+    if (this.#out !== undefined) this.#prove(this.#out);
+    if (this.#waits === undefined) return;
+    const { statement } = this.#waits;
+    if (this.#written === 0 && statement.records + statement.notices === 0) process.stderr.write(`${nothingWords(statement)}\n`);
+    else this.#name(this.#written === 0 ? undefined : this.#written + 1);
+    if (this.#written > 0) process.stderr.write('On the computer of the platform: sluice import FILE\n');
+  }
+
+  sayWhole(): void {
+    if (this.#written === 0) return;
+    const are = this.#written === 1 ? 'The bundle above is' : `The ${this.#written} bundles above are`;
+    process.stderr.write(
+      `sluice: ${are} whole, and can be carried. The rest stays in the gateway: it comes with the next export after their receipts, or with all of it on a larger stick.\n`,
+    );
+  }
+
+  /** Nothing stays of what has no name. */
+  abandon(): void {
+    this.#out?.abandon();
+    this.#waits?.out.abandon();
+  }
+
+  /** What was cut off on its way never gets the name of a bundle. */
+  #prove(out: WholeFile): void {
     const file = new BundleFile(new FileSource(out.fd));
     const key = gatewayKey(file.head.key);
     if (key === undefined) throw new SluiceError('internal', 'the gateway sent a bundle without its key');
-    // What was cut off on its way never gets the name of a bundle.
-    const { statement } = file.verify(key);
-    if (statement.records + statement.notices === 0) {
-      process.stderr.write(`${nothingWords(statement)}\n`);
-      return;
-    }
-    const name = out.finish(nameOf(statement));
+    this.#waits = { out, statement: file.verify(key).statement, size: this.#size };
+    this.#out = undefined;
+  }
+
+  #name(volume: number | undefined): void {
+    if (this.#waits === undefined) return;
+    const { out, statement, size } = this.#waits;
+    const name = out.finish(nameOf(statement, volume));
+    this.#waits = undefined;
+    this.#written++;
     process.stdout.write(`${name}\n`);
-    process.stderr.write(
-      `${contentWords(statement)}, ${formatSize(size)}. On the computer of the platform: sluice import FILE\n`,
-    );
-  } finally {
-    out?.abandon();
-    // After a fault the gateway would wait for somebody who takes the rest.
-    await pieces.return(undefined);
+    process.stderr.write(`${contentWords(statement)}, ${formatSize(size)}.\n`);
   }
 }
 
@@ -73,10 +159,10 @@ function nothingWords({ forwarder }: Statement): string {
     : `Everything of ${forwarder} is delivered; no bundle was written.`;
 }
 
-/** In the order of time, and one for each bundle. */
-function nameOf({ gateway, forwarder, made, bundle }: Statement): string {
+/** In the order of time and of their numbers, and one for each bundle. */
+function nameOf({ gateway, forwarder, made, bundle }: Statement, volume: number | undefined): string {
   const time = new Date(Math.min(made, 8.64e15)).toISOString().replace(/[-:]|\.\d+/g, '');
-  return `${gateway}-${forwarder ?? 'range'}-${time}-${bundle.slice(0, 8)}.sluice`;
+  return `${gateway}-${forwarder ?? 'range'}-${time}-${volume === undefined ? '' : `${String(volume).padStart(3, '0')}-`}${bundle.slice(0, 8)}.sluice`;
 }
 
 function stickOf(folder: string, isStick: boolean): BundleQuery['stick'] {

@@ -9,28 +9,55 @@ import { readSmall } from './bundle-file.ts';
 /** A commit may wait for the disk. */
 const WITHIN = 60_000;
 
+/** In any order: a receipt that another one has to be before is tried again behind it. */
 export async function takeReceipts(files: readonly string[], options: RunningOptions): Promise<void> {
   const socket = socketOf(options);
-  for (const file of files) {
-    try {
-      const receipt = readSmall(file, MAX_RECEIPT);
-      const reply = (await request(socket, 'POST', '/api/v1/receipt', { receipt }, WITHIN)) as ReceiptReply;
-      process.stdout.write(options.json === true ? `${JSON.stringify(reply)}\n` : `${file}: ${outcomeWords(reply)}\n`);
-      if (reply.ranges.some(({ outcome }) => outcome === 'gap')) process.exitCode = 1;
-    } catch (thrown) {
-      if (!(thrown instanceof SluiceError) || !['bundle-refused', 'not-found', 'usage'].includes(thrown.code)) throw thrown;
-      process.stderr.write(`sluice: ${file}: ${toError(thrown).message}\n`);
-      process.exitCode = 1;
+  let replies: [file: string, reply: ReceiptReply][] = [];
+  for (let left = files; left.length > 0; ) {
+    const early: [file: string, reply: ReceiptReply][] = [];
+    for (const file of left) {
+      const reply = await takeReceipt(file, socket);
+      if (reply === undefined) continue;
+      if (has(reply, 'gap')) early.push([file, reply]);
+      else say(file, reply, options);
     }
+    replies = early;
+    // None of them came any further.
+    if (early.length === left.length) break;
+    left = early.map(([file]) => file);
+  }
+  for (const [file, reply] of replies) {
+    say(file, reply, options);
+    process.exitCode = 1;
   }
 }
 
-function outcomeWords({ forwarder, ranges }: ReceiptReply): string {
-  const has = (outcome: ReceiptReply['ranges'][number]['outcome']) => ranges.some((range) => range.outcome === outcome);
-  const moved = has('moved') ? [`the cursor of ${forwarder} moved; what the platform has is not sent again`] : [];
-  if (has('gap')) return [...moved, 'a bundle before this one is missing, so its readings are still kept'].join('; ');
+async function takeReceipt(file: string, socket: string): Promise<ReceiptReply | undefined> {
+  try {
+    const receipt = readSmall(file, MAX_RECEIPT);
+    return (await request(socket, 'POST', '/api/v1/receipt', { receipt }, WITHIN)) as ReceiptReply;
+  } catch (thrown) {
+    if (!(thrown instanceof SluiceError) || !['bundle-refused', 'not-found', 'usage'].includes(thrown.code)) throw thrown;
+    process.stderr.write(`sluice: ${file}: ${toError(thrown).message}\n`);
+    process.exitCode = 1;
+    return undefined;
+  }
+}
+
+function say(file: string, reply: ReceiptReply, { json }: RunningOptions): void {
+  process.stdout.write(json === true ? `${JSON.stringify(reply)}\n` : `${file}: ${outcomeWords(reply)}\n`);
+}
+
+type Outcome = ReceiptReply['ranges'][number]['outcome'];
+function has({ ranges }: ReceiptReply, outcome: Outcome): boolean {
+  return ranges.some((range) => range.outcome === outcome);
+}
+
+function outcomeWords(reply: ReceiptReply): string {
+  const moved = has(reply, 'moved') ? [`the cursor of ${reply.forwarder} moved; what the platform has is not sent again`] : [];
+  if (has(reply, 'gap')) return [...moved, 'a bundle before this one is missing, so its readings are still kept'].join('; ');
   if (moved.length > 0) return moved.join();
-  if (has('old')) return 'nothing changed: the gateway knew already that the platform has all of it';
+  if (has(reply, 'old')) return 'nothing changed: the gateway knew already that the platform has all of it';
   return 'nothing changed: the gateway has no such log any more';
 }
 

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { GATEWAY_KEY_FILE, unusable } from '../../access/gateway-key.ts';
 import { assertStick, type BundleQuery, platformOf } from '../../admin/bundles.ts';
-import { BundleWriter } from '../../codecs/bundle/container.ts';
+import { BundleWriter, roomIn } from '../../codecs/bundle/container.ts';
 import { type GatewaySecret, readGatewaySecret } from '../../codecs/bundle/keys.ts';
 import { type ForwarderPrivacy, outwardOf } from '../../config/privacy.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
@@ -16,6 +16,7 @@ import { PRIVACY_CLASSES } from '../../core/privacy.ts';
 import { type FilterSettings, recordFilter, severityLeaves } from '../../forwarders/mqtt/filter-keys.ts';
 import { Content, ofRange, undelivered } from '../../store/bundle/content.ts';
 import { FilesContent } from '../../store/bundle/stopped.ts';
+import { volumes } from '../../store/bundle/volumes.ts';
 import { HISTORY_FILE } from '../../store/files/history-layout.ts';
 import { machineBoot } from '../../time/probes.ts';
 import { validConfig } from '../config-file.ts';
@@ -36,8 +37,7 @@ export async function* stoppedBundle(config: string, query: BundleQuery): AsyncG
         'log-read',
         `${path.join(stateDir, HISTORY_FILE)} cannot be read (${fault}), so the older readings would be missing; no bundle was written. Start the gateway: it repairs the file, or says what to do. For the newest readings alone: sluice export`,
       );
-    const writer = new BundleWriter({ id: randomBytes(16).toString('hex'), gateway, key, platform });
-    const content = new Content();
+    const content = new Content(query.max === undefined ? undefined : roomIn(query.max));
     const { from, to } = query;
     const ranged = from !== undefined || to !== undefined;
     const filter = (site.forwarders.get(name)?.settings.filter ?? {}) as FilterSettings;
@@ -51,14 +51,18 @@ export async function* stoppedBundle(config: string, query: BundleQuery): AsyncG
       machineBoot()?.id,
     );
     const between = { from: from ?? 0, to: to ?? Number.MAX_SAFE_INTEGER };
-    const sections = ranged
+    const pieces = ranged
       ? ofRange(files.range(between), content)
       : undelivered(files, content, (json) => severityLeaves(filter, json));
-    yield writer.begin();
-    for await (const { kind, body } of sections) yield writer.section(kind, body);
-    const { records, readings, notices, ranges } = content;
-    sayLeftOut(files, records + notices === 0);
-    yield writer.end({ ...(ranged ? {} : { forwarder: name }), made: Date.now(), records, readings, notices, ranges });
+    let given = 0;
+    yield* volumes({
+      ...{ content, pieces, forwarder: ranged ? undefined : name, now: Date.now },
+      writer: () => new BundleWriter({ id: randomBytes(16).toString('hex'), gateway, key, platform }),
+      settle: async (last) => {
+        given += content.records + content.notices;
+        if (last) sayLeftOut(files, given === 0);
+      },
+    });
   } finally {
     reader.close();
   }

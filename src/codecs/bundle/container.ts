@@ -30,14 +30,24 @@ import {
 } from './statement.ts';
 
 const MAGIC = Uint8Array.of(0x53, 0x4c, 0x42, 1);
-const MAX_HEAD = 4096;
+export const MAX_HEAD = 4096;
 const CHUNK = 65_536;
 const TAG = 16;
+export const MAX_CHUNK = CHUNK + TAG;
 const CIPHER = 'chacha20-poly1305';
 const INFO = 'sluice bundle 1';
 /** Kind and length. */
-const SECTION_HEAD = 5;
+export const SECTION_HEAD = 5;
 export const MAX_SECTION = 16 * 1024 * 1024;
+
+/**
+ * Bytes of sections, with their heads, that fit into a bundle of so many bytes for certain: the head and the statement may be as long
+ * as they ever are, and each chunk has its length and its proof.
+ */
+export function roomIn(bytes: number): number {
+  const around = MAGIC.length + 4 + MAX_HEAD + 4 + 4 + MAX_STATEMENT + SIGNATURE_BYTES;
+  return Math.max(0, Math.floor((bytes - around) / (CHUNK + 4 + TAG)) * CHUNK);
+}
 
 export const SECTION = { data: 1, history: 2, alarm: 3, event: 4, inventory: 5, range: 6 } as const;
 export type SectionKind = keyof typeof SECTION;

@@ -6,7 +6,7 @@ import type { BundleRange } from '../../../src/codecs/bundle/statement.ts';
 import { readColumns } from '../../../src/codecs/read-columns.ts';
 import type { Shape } from '../../../src/core/point.ts';
 import { seeded } from '../../../src/core/seeded.ts';
-import { Content, undelivered } from '../../../src/store/bundle/content.ts';
+import { Content, NEXT_VOLUME, undelivered } from '../../../src/store/bundle/content.ts';
 import { liveContent } from '../../../src/store/bundle/live.ts';
 import type { Outlet } from '../../../src/store/delivery/outlet.ts';
 import { Log } from '../../../src/store/log.ts';
@@ -34,7 +34,9 @@ async function bundle(log: Log, outlet: Outlet): Promise<{ seqs: Map<string, num
   await log.flush();
   const content = new Content();
   const seqs = new Map<string, number[]>();
-  for await (const { kind, body } of undelivered(liveContent(log, outlet, 'g1'), content)) {
+  for await (const piece of undelivered(liveContent(log, outlet, 'g1'), content)) {
+    assert.ok(piece !== NEXT_VOLUME, 'a bundle without a bound is one');
+    const { kind, body } = piece;
     const found =
       kind === 'data' || kind === 'history'
         ? readColumns(body, kind).records.map(({ seq }) => seq)

@@ -43,6 +43,8 @@ const STORMS: Partial<Record<StormKind, string>> = {
 const HTTPS: readonly StormKind[] = ['pages', 'metrics', 'status'];
 
 class Storm {
+  /** When its flood had no connection, as it says at its end. */
+  aways: readonly (readonly [number, number])[] = [];
   readonly #child: ChildProcess;
 
   constructor(space: Workspace, kind: StormKind, broker: Broker, count?: number) {
@@ -63,9 +65,11 @@ class Storm {
   }
 
   async stop(): Promise<Readonly<Record<string, number>>> {
-    const said = this.said() as Promise<{ done: Record<string, number> }>;
+    const said = this.said() as Promise<{ done: Record<string, number>; aways: [number, number][] }>;
     this.#child.send('stop');
-    return (await said).done;
+    const { done, aways } = await said;
+    this.aways = aways;
+    return done;
   }
 }
 
@@ -143,20 +147,29 @@ async function lateness(kind: Kind, storm: StormKind): Promise<(string | number)
 }
 
 /** How long other clients wait beside one that stopped reading. */
-async function stall(kind: Kind): Promise<(string | number)[]> {
+async function stall(kind: Kind, storm: 'stall' | 'steady'): Promise<(string | number)[]> {
   return Workspace.use(async (space) => {
     const broker = await startBroker(space, kind);
     const beats = await withBeats(space, broker);
     await sleep(SETTLE);
-    const attack = new Storm(space, 'stall', broker);
+    const reader = new Storm(space, 'reads', broker);
+    const attack = new Storm(space, storm, broker);
     const span = await watch(broker, kind === 'aedes' ? STALL : STALL / 3);
     const waits = beats.delays(span.from, span.to);
+    const read = await reader.stop();
     const done = await attack.stop();
+    const { gapMs = 0, gapFrom = 0 } = read;
+    const away = attack.aways.reduce(
+      (sum, [from, to]) => sum + Math.max(0, Math.min(to, gapFrom + gapMs) - Math.max(from, gapFrom)),
+      0,
+    );
     await sleep(SETTLE);
     return [
-      BROKERS[kind],
-      ...[ms(percentile(waits, 0.5)), ms(worst(waits)), done.gapMs ?? '', beats.lost(span.from, span.to)],
-      ...[done.cut ?? 0, done.cutAfterMs ?? '', done.cutWhenFullMs ?? '', done.published ?? 0, done.delivered ?? 0],
+      `${BROKERS[kind]}, ${storm === 'stall' ? 'as fast as it may' : '80 % of the rate'}`,
+      ...[ms(percentile(waits, 0.5)), ms(worst(waits)), read.delayMs ?? '', gapMs],
+      ...[storm === 'stall' ? Math.round(away) : '', beats.lost(span.from, span.to)],
+      done.floodCut ?? 0,
+      ...[done.cut ?? 0, done.cutAfterMs ?? '', done.cutWhenFullMs ?? '', done.published ?? 0, read.delivered ?? 0],
       ...[Math.round(span.most), span.load.toFixed(1)],
     ];
   });
@@ -287,7 +300,10 @@ if (parts.includes('stall')) {
     'wait p50 ms',
     'longest ms',
     'same topic ms',
+    'gap ms',
+    'of it no publisher ms',
     'lost',
+    'flood cut off',
     'cut off',
     'after ms',
     'when full ms',
@@ -297,7 +313,7 @@ if (parts.includes('stall')) {
     'load',
   ];
   const rows: (string | number)[][] = [head];
-  for (const kind of kinds) rows.push(await stall(kind));
+  for (const kind of kinds) for (const storm of ['stall', 'steady'] as const) rows.push(await stall(kind, storm));
   printTable(rows);
 }
 if (parts.includes('burst')) {

@@ -29,8 +29,11 @@ const FLOOD_BYTES = 4096;
 const SMALL = 100;
 const PARALLEL = 50;
 const IDS = 500;
+/** 80 % of what an account may ask for: so many clients, and messages a second of each (ACCOUNT_REQUESTS_PER_SECOND is 400). */
+const STEADY_CLIENTS = 4;
+const STEADY_RATE = 80;
 
-os.setPriority(Math.min(19, os.getPriority() + 10));
+if (process.argv[2] !== 'reads') os.setPriority(Math.min(19, os.getPriority() + 10));
 // Where what is measured has a class of its own (chrt -f), this stays in the ordinary one.
 if (process.env.SLUICE_BENCH_CLASS !== undefined) execFileSync('chrt', ['-a', '-o', '-p', '0', String(process.pid)]);
 const order = JSON.parse(process.argv[3] ?? '{}') as Order;
@@ -43,26 +46,70 @@ const soon = (run: () => void): void => {
   setTimeout(run, 1);
 };
 
+/** A message that says when it was written, µs. */
+function timed(): Buffer {
+  const payload = Buffer.alloc(FLOOD_BYTES, 0x78);
+  payload.writeBigUInt64BE(process.hrtime.bigint() / 1000n);
+  count('published');
+  return mqtt.publishing('storm/flood', payload);
+}
+
+/** Publishes at a steady rate, and counts how often it is cut off. */
+function steady(name: string): void {
+  const run = (): void => {
+    const socket = mqtt.dial(port, mqtt.connecting(name, device));
+    let pace: NodeJS.Timeout | undefined;
+    socket.once('data', () => {
+      const from = performance.now();
+      let sent = 0;
+      pace = setInterval(() => {
+        for (; sent < ((performance.now() - from) / 1000) * STEADY_RATE; sent++) socket.write(timed());
+      }, 5);
+    });
+    socket.once('close', () => {
+      clearInterval(pace);
+      count('floodCut');
+      soon(run);
+    });
+  };
+  run();
+}
+
 /** Writes as fast as the broker takes it, on a new connection when it ends one. @param batch made for each write */
 function flood(name: string, logIn: mqtt.LogIn | undefined, batch: (socket: Socket) => Buffer, clean = true): void {
+  let cutAt = 0;
   const run = (): void => {
     count('connections');
     const socket = mqtt.dial(port, mqtt.connecting(name, logIn, clean));
     const more = (): void => {
       while (!socket.destroyed && socket.write(batch(socket)));
     };
-    socket.once('data', more);
+    socket.once('data', () => {
+      if (cutAt > 0 && aways.length < MOST_AWAYS) aways.push([cutAt, monotonic()]);
+      cutAt = 0;
+      more();
+    });
     socket.on('drain', more);
-    socket.once('close', () => soon(run));
+    socket.once('close', () => {
+      if (cutAt === 0) cutAt = monotonic();
+      count('floodCut');
+      soon(run);
+    });
   };
   run();
 }
 
+/** When a flood had no connection that the broker accepted: from and to, ms of CLOCK_MONOTONIC. At most MOST_AWAYS of them. */
+const aways: [number, number][] = [];
+const MOST_AWAYS = 50_000;
+const monotonic = (): number => Number(process.hrtime.bigint() / 1000n) / 1000;
+
 /** The longest time in which a reader got nothing. */
 const gap = { since: 0 };
 function arrived(): void {
-  const at = performance.now();
-  if (gap.since > 0) done.gapMs = Math.max(done.gapMs ?? 0, Math.round(at - gap.since));
+  const at = monotonic();
+  if (gap.since > 0 && at - gap.since > (done.gapMs ?? 0))
+    Object.assign(done, { gapMs: Math.round(at - gap.since), gapFrom: gap.since });
   gap.since = at;
 }
 
@@ -70,10 +117,14 @@ function readers(many: number, topic: string): void {
   for (let i = 0; i < many; i++) {
     const run = (): void => {
       const first = Buffer.concat([mqtt.connecting(`reads${i}`, reader), mqtt.subscribing(topic)]);
-      const socket = mqtt.dial(port, first, (type) => {
+      const socket = mqtt.dial(port, first, (type, body) => {
         if (type >> 4 !== mqtt.PACKET.publish) return;
         count('delivered');
         arrived();
+        const { payload } = mqtt.messageOf(type, body);
+        if (payload.length !== FLOOD_BYTES) return;
+        const delay = Number(process.hrtime.bigint() / 1000n - payload.readBigUInt64BE()) / 1000;
+        done.delayMs = Math.max(done.delayMs ?? 0, Math.round(delay));
       });
       socket.once('close', () => soon(run));
     };
@@ -154,12 +205,14 @@ const numbers = { next: 0 };
 const storms = {
   stall: () => {
     stalled();
-    readers(1, 'storm/flood');
-    const packet = mqtt.publishing('storm/flood', Buffer.alloc(FLOOD_BYTES, 0x78));
-    flood('floods', device, () => {
-      count('published');
-      return packet;
-    });
+    flood('floods', device, timed);
+  },
+  /** A healthy reader of that topic. The floods keep their own process busy, so it has one of its own. */
+  reads: () => readers(1, 'storm/flood'),
+  /** The same below the rate of the account: nothing ends its publishers. */
+  steady: () => {
+    stalled();
+    for (let i = 0; i < STEADY_CLIENTS; i++) steady(`floods${i}`);
   },
   connects: () => comeAndGo(PARALLEL, () => mqtt.connecting(`c${numbers.next++}`, device)),
   subscribes: () => {
@@ -325,7 +378,7 @@ await storms[kind]();
 process.on('message', () => {
   // What has not come by now is as late as this.
   if (gap.since > 0) arrived();
-  process.send?.({ done });
+  process.send?.({ done, aways });
   process.exit(0);
 });
 process.on('disconnect', () => process.exit(0));

@@ -8,7 +8,7 @@
  * - what follows a CONNECT waits until it is accepted; one of another MQTT version is answered here;
  * - a client that asks for more than its share is disconnected; all together get so many packets through in a turn;
  * - the broker never waits for a client: what is written lies here, and `roomy` says when there is space again;
- * - a peer that makes no progress for `drainTimeout` while something waits for it is cut off, however large a write is.
+ * - a peer that makes no progress for `drainTimeout` while much waits for it is cut off, however large a write is (outbound.ts).
  */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';

@@ -76,7 +76,7 @@ export const MOST_LEVELS = 99;
 export const AEDES_LEVELS = 100;
 
 /**
- * A subscriber whose connection makes no progress for this long is closed; it never holds up the others meanwhile. On loopback
+ * A subscriber that takes nothing for this long is closed when much waits for it (outbound.ts); it never holds up the others. On loopback
  * a peer acknowledges in steps of about 100 kB: a reader of 200 kB/s does so at least every 1.8 s, one of 50 kB/s every 2.6 s.
  */
 export const DRAIN_TIMEOUT = 3_000;

@@ -1,7 +1,7 @@
 /**
  * Gives the bytes for a client to its socket, piece by piece, and watches whether the peer takes them. A peer that takes
- * nothing for `drainTimeout` while something waits for it is reported, however large a write is: each piece that the kernel
- * takes is progress, and so is what the peer acknowledges to it.
+ * nothing for `drainTimeout` while much waits for it is reported, however large a write is, and however much the kernel still takes
+ * for it: progress is what the peer acknowledges. Where the system does not say that, it is each piece that was stuck and has gone.
  */
 import type { Socket } from 'node:net';
 import type { Clock } from '../../core/clock.ts';
@@ -9,6 +9,12 @@ import { unacknowledgedBytes } from './unacknowledged.ts';
 
 /** Bytes given to the socket at once. */
 const PIECE = 64 * 1024;
+/**
+ * So many bytes that the kernel has and the peer has not are watched although the kernel takes more. It takes megabytes: without this
+ * a slow stream would fill them for seconds, or for minutes, before a peer that stopped reading is noticed. Less is not watched, so
+ * that a client may be busy for some seconds.
+ */
+const MUCH = 256 * 1024;
 /** Looks at the progress in one `drainTimeout`. */
 const LOOKS = 6;
 /**
@@ -33,7 +39,14 @@ export class Outbound {
   readonly #drainTimeout: number;
   readonly #side: OutboundSide;
   #stalledSince: number | undefined;
-  #unacknowledged: number | undefined;
+  /** What the last look saw of bytes given to the kernel, and how many of them the peer had at most. */
+  #seen: { readonly given: number; readonly waiting: number; readonly acknowledged: number } | undefined;
+  #given = 0;
+  /** Bytes given to the kernel since the last look. */
+  #unseen = 0;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  /** The piece under way was stuck at a look. */
+  #seenStuck = false;
   #cancelLook: (() => void) | undefined;
   readonly #waiting: typeof unacknowledgedBytes;
 
@@ -52,7 +65,7 @@ export class Outbound {
   }
 
   stop(): void {
-    this.#progressed();
+    this.#forget();
   }
 
   #from(chunks: Buffer[], at: number, done: (error?: Error | null) => void): void {
@@ -78,44 +91,75 @@ export class Outbound {
     const last = piece.pop() as Buffer;
     for (const part of piece) socket.write(part);
     socket.write(last, (error) => {
-      this.#progressed();
       if (error) {
+        this.#forget();
         done(error);
         return;
       }
+      this.#took(bytes);
       this.taken += bytes;
       this.#side.took();
       this.#from(chunks, next, done);
     });
     socket.uncork();
-    if (socket.writableLength > 0) this.#watch();
+    if (socket.writableLength > 0) this.#watch(FIRST_LOOK);
   }
 
-  /** The kernel took a piece, or there is nothing to wait for any more. */
-  #progressed(): void {
+  /** The kernel took a piece. */
+  #took(bytes: number): void {
+    this.#given += bytes;
+    this.#unseen += bytes;
+    // What was stuck has gone because the peer took something.
+    if (this.#seenStuck) this.#forget();
+    if (this.#unseen >= MUCH) this.#watch(Math.max(FIRST_LOOK, this.#lookedAt + this.#period - this.#clock.monotonic()));
+    else if (this.#stalledSince === undefined) this.#forget();
+  }
+
+  /** There is nothing to wait for any more. */
+  #forget(): void {
     this.#cancelLook?.();
     this.#cancelLook = undefined;
     this.#stalledSince = undefined;
-    this.#unacknowledged = undefined;
+    this.#seen = undefined;
+    this.#seenStuck = false;
   }
 
-  #watch(): void {
-    this.#cancelLook ??= this.#clock.after(Math.min(FIRST_LOOK, this.#drainTimeout / LOOKS), () => this.#look());
+  get #period(): number {
+    return this.#drainTimeout / LOOKS;
+  }
+
+  #watch(ms: number): void {
+    this.#cancelLook ??= this.#clock.after(Math.min(ms, this.#period), () => this.#look());
   }
 
   /** Whether the peer took anything since the last look. */
   #look(): void {
     const now = this.#clock.monotonic();
     const waiting = this.#waiting(this.#socket);
-    if (waiting !== undefined && waiting !== this.#unacknowledged) this.#stalledSince = now;
+    this.#cancelLook = undefined;
+    this.#lookedAt = now;
+    this.#unseen = 0;
+    this.#seenStuck = this.#socket.writableLength > 0;
+    if (!this.#seenStuck && (waiting ?? 0) < MUCH) {
+      this.#forget();
+      return;
+    }
+    if (waiting !== undefined && this.#moved(waiting)) this.#stalledSince = now;
     this.#stalledSince ??= now;
-    this.#unacknowledged = waiting;
-    const period = this.#drainTimeout / LOOKS;
     // The progress may be a period older than the look that saw it. The last look is at the deadline, however late the others were.
-    const left = this.#stalledSince + this.#drainTimeout - period - now;
+    const left = this.#stalledSince + this.#drainTimeout - this.#period - now;
     // Timers may run a fraction of a millisecond early.
-    const isOver = left < 1;
-    this.#cancelLook = isOver ? undefined : this.#clock.after(Math.min(left, period), () => this.#look());
-    if (isOver) this.#side.stalled();
+    if (left < 1) this.#side.stalled();
+    else this.#watch(left);
+  }
+
+  /** @param waiting bytes that the peer has not acknowledged @returns whether it acknowledged more than at the last look */
+  #moved(waiting: number): boolean {
+    const seen = this.#seen;
+    // The kernel may have a part of the piece that is stuck: then this is too little by at most that piece.
+    const acknowledged = this.#given - waiting;
+    this.#seen = { given: this.#given, waiting, acknowledged: Math.max(acknowledged, seen?.acknowledged ?? acknowledged) };
+    if (seen === undefined || acknowledged > seen.acknowledged) return true;
+    return seen.given === this.#given && waiting < seen.waiting;
   }
 }

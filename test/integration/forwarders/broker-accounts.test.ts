@@ -6,13 +6,14 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { Access } from '../../../src/access/access.ts';
 import { type IssueAnswer, issue } from '../../../src/access/tls/issuing.ts';
-import { systemClock } from '../../../src/core/clock.ts';
+import { type Clock, systemClock } from '../../../src/core/clock.ts';
 import type { Principal, Role } from '../../../src/core/commands.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import { BUILT } from '../../../src/core/version.ts';
 import type { CommandSink } from '../../../src/forwarders/broker/broker-types.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { BrokerFile } from '../../../src/store/broker-store.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
 import { startChild } from '../../harness/child.ts';
 import { BrokerBench, inventoryOf, Raw, ROOT, Sub, shapeOf } from '../../harness/embedded-broker.ts';
 import { scratch } from '../../harness/scratch.ts';
@@ -25,10 +26,11 @@ const DAY = 86_400_000;
 /** Hashes that cost a test little. */
 const COST = { logN: 10, r: 8, p: 1 };
 
-async function accountBench(t: TestContext, listen?: ConstructorParameters<typeof BrokerBench>[1]) {
+/** @param clock of the accounts; the broker has that of the system */
+async function accountBench(t: TestContext, listen?: ConstructorParameters<typeof BrokerBench>[1], clock: Clock = systemClock) {
   const stateDir = scratch(t, 'accounts');
   const access = new Access({
-    ...{ stateDir, clock: systemClock, logger: silentLogger, tell: () => {}, cost: COST },
+    ...{ stateDir, clock, logger: silentLogger, tell: () => {}, cost: COST },
     time: () => ({ utc: Date.now(), known: true }),
   });
   await access.open();
@@ -334,21 +336,33 @@ test('a device logs in with its certificate over TLS, and a stranger with anothe
   );
 });
 
-test('of a thousand wrong log-ins few are checked, and the others are served meanwhile', async (t) => {
-  const s = await accountBench(t);
+test('of a thousand wrong log-ins five are checked, then one after each wait', async (t) => {
+  const clock = new ManualClock();
+  const s = await accountBench(t, undefined, clock);
   await s.user('anna', 'administrator');
   const anna = await Sub.start(t, s.port, [...as('anna', PASSWORD), '-t', `${ROOT}/event`, '-q', '1', '-i', 'anna']);
   if (anna === undefined) return;
-  const before = s.access.checked;
-  for (let round = 0; round < 50; round++)
-    await Promise.all(
-      Array.from({ length: 20 }, async () => {
-        const raw = await Raw.open(t, s.port);
-        assert.notEqual(await raw.connect('x', 0xc2, [text('anna'), text('guess')]), 0);
-        raw.socket.destroy();
-      }),
-    );
-  assert.ok(s.access.checked - before < 50, `${s.access.checked - before} were checked`);
+  let before = s.access.checked;
+  const checked = async (rounds: number): Promise<number> => {
+    for (let round = 0; round < rounds; round++)
+      await Promise.all(
+        Array.from({ length: 20 }, async () => {
+          const raw = await Raw.open(t, s.port);
+          assert.notEqual(await raw.connect('x', 0xc2, [text('anna'), text('guess')]), 0);
+          raw.socket.destroy();
+        }),
+      );
+    const more = s.access.checked - before;
+    before = s.access.checked;
+    return more;
+  };
+  assert.equal(await checked(50), 5);
+  for (const wait of [1_000, 2_000, 4_000]) {
+    await clock.advance(wait - 1);
+    assert.equal(await checked(1), 0, `just before ${wait} ms`);
+    await clock.advance(1);
+    assert.equal(await checked(1), 1, `after ${wait} ms`);
+  }
   s.bench.broker.notice({ kind: 'event', key: 'x', seq: 1, json: '{"after":1}' });
   await anna.message(`${ROOT}/event`);
 });

@@ -103,9 +103,91 @@ test('each piece that the kernel takes begins the time anew', async () => {
 
 test('pieces that are stuck for a moment cost no look at the kernel', async () => {
   const stuck = new Stuck();
-  for (let i = 0; i < 10; i++) {
+  for (let i = 0; i < 3; i++) {
     await stuck.passes(90);
     await stuck.takesPiece();
   }
   assert.equal(stuck.looks, 0);
+});
+
+/** A kernel that takes all that it is given, as it does for some megabytes, and a peer that acknowledges what it is told to. */
+class Roomy {
+  readonly clock = new ManualClock();
+  given = 0;
+  /** Of those given; all of them when it is more. */
+  acknowledged = 0;
+  looks = 0;
+  stalled: number | undefined;
+  readonly #outbound: Outbound;
+
+  constructor() {
+    const socket = new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        this.given += chunk.length;
+        done();
+      },
+    });
+    const side = {
+      took: () => {},
+      stalled: () => {
+        this.stalled ??= this.clock.monotonic();
+      },
+    };
+    this.#outbound = new Outbound(socket as unknown as Socket, this.clock, DRAIN_TIMEOUT, side, () => {
+      this.looks++;
+      return Math.max(0, this.given - this.acknowledged);
+    });
+  }
+
+  get waiting(): number {
+    return Math.max(0, this.given - this.acknowledged);
+  }
+
+  /** A stream of so many bytes a second, of which the peer acknowledges steps. */
+  async streams(ms: number, perSecond: number, step?: { readonly bytes: number; readonly every: number }): Promise<void> {
+    for (let passed = 0; passed < ms && this.stalled === undefined; passed += TICK) {
+      this.#outbound.send([Buffer.alloc((perSecond * TICK) / 1000)], () => {});
+      await nextTurn();
+      if (step !== undefined && passed % step.every === 0) this.acknowledged += step.bytes;
+      await this.clock.advance(TICK);
+    }
+  }
+}
+
+for (const perSecond of [100_000, 1_600_000, 20_000_000])
+  test(`a peer is reported within 3 s after 256 kB wait, though the kernel takes ${perSecond} bytes/s more`, async () => {
+    const roomy = new Roomy();
+    while (roomy.waiting < 256 * 1024) await roomy.streams(TICK, perSecond);
+    const from = roomy.clock.monotonic();
+    await roomy.streams(60_000, perSecond);
+    const after = (roomy.stalled ?? Number.POSITIVE_INFINITY) - from;
+    assert.ok(after <= 3_000 && after >= 2_500, `${after} ms`);
+  });
+
+test('the end of a stream does not end the watch: the peer is reported though nothing more is sent', async () => {
+  const roomy = new Roomy();
+  while (roomy.waiting < 256 * 1024) await roomy.streams(TICK, 4_000_000);
+  await roomy.streams(3_000, 0);
+  assert.notEqual(roomy.stalled, undefined);
+});
+
+test('a peer that leaves less than 256 kB is not reported, however long', async () => {
+  const roomy = new Roomy();
+  while (roomy.waiting < 250_000) await roomy.streams(TICK, 1_000_000);
+  await roomy.streams(60_000, 0);
+  assert.equal(roomy.stalled, undefined);
+});
+
+test('a peer that takes 100 kB each 2.4 s of a faster stream stays, while megabytes wait for it', async () => {
+  const roomy = new Roomy();
+  await roomy.streams(60_000, 200_000, { bytes: 100_000, every: 2_400 });
+  assert.equal(roomy.stalled, undefined);
+  assert.ok(roomy.waiting > 5_000_000, String(roomy.waiting));
+});
+
+test('a peer that takes all of 20 MB a second costs two looks a second at most', async () => {
+  const roomy = new Roomy();
+  roomy.acknowledged = Number.MAX_SAFE_INTEGER;
+  await roomy.streams(10_000, 20_000_000);
+  assert.ok(roomy.looks <= 20 && roomy.looks > 10, String(roomy.looks));
 });

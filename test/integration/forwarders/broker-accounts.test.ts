@@ -336,7 +336,7 @@ test('a device logs in with its certificate over TLS, and a stranger with anothe
   );
 });
 
-test('of a thousand wrong log-ins five are checked, then one after each wait', async (t) => {
+test('of a thousand wrong log-ins few are checked, and the others are served meanwhile', async (t) => {
   const clock = new ManualClock();
   const s = await accountBench(t, undefined, clock);
   await s.user('anna', 'administrator');

@@ -3,10 +3,12 @@
  * hostile flow after the other under another user. Each row has a quiet time before its flow, with an empty flow, in the same run.
  * `npm run bench:node-red-hostile` (root; Node-RED installed by scripts/setup-node-red.sh; some eight minutes).
  *
- * SLUICE_BENCH_ROWS=sockets takes the rows with this word only. SLUICE_BENCH_FENCE puts one more fence around Node-RED, to compare:
+ * SLUICE_BENCH_ROWS=none,sockets takes the rows with these words only. SLUICE_BENCH_FENCE puts one more fence around Node-RED, to compare:
  * `idle` (SCHED_IDLE for all of its threads), `files` (256 open files in place of 1,024), `half` (half of one core, by SIGSTOP and
  * SIGCONT each 20 ms, as cpu.max of a control group would). The columns "waits" and "system" say why polls are late: time that the
- * main thread of the gateway was ready and had no core, and its time in the kernel, both in ms for each second.
+ * main thread of the gateway was ready and had no core, and its time in the kernel, both in ms for each second. "Gap" is the longest
+ * time in which a device got no poll beside the flow, and the two columns behind it are what the main thread did meanwhile: a poll that
+ * is more than an interval late is left out, whether the thread was busy or waited for a core.
  *
  * The devices note when a poll arrives. Each device is polled at its interval for ever, so a poll is as late as it is behind the
  * earliest place in the interval of its row.
@@ -25,7 +27,7 @@ import { waitFor } from '../test/harness/wait-for.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
 import { cpuSeconds, memory } from './lib/proc.ts';
 import { pidOf, startGateway } from './lib/site.ts';
-import { Devices } from './lib/storm-brokers.ts';
+import { Devices, type Poll } from './lib/storm-brokers.ts';
 import { behind, placeOf } from './lib/storm-lateness.ts';
 import { Workspace } from './lib/workspace.ts';
 
@@ -40,7 +42,9 @@ const AIM = 20;
 const USER = 'nobody';
 const PASSWORD = 'a long enough password';
 const FENCE = process.env.SLUICE_BENCH_FENCE;
-const ROWS = process.env.SLUICE_BENCH_ROWS ?? '';
+const ROWS = (process.env.SLUICE_BENCH_ROWS ?? '').split(',');
+/** How often the main thread is looked at, ms. */
+const LOOK = 50;
 
 /** Puts the fence that is compared around a process that runs already. @returns takes a periodic one away */
 function fence(pid: number): () => void {
@@ -76,7 +80,61 @@ function mainThread(pid: number): { readonly waits: number; readonly system: num
   };
 }
 
+/** What the main thread has had since its start, ms: time on a core, and time in which it waited for one (proc_pid_schedstat). */
+interface Look {
+  /** As `now`. */
+  readonly at: number;
+  readonly ran: number;
+  readonly waited: number;
+}
+
+/** Looks at the main thread again and again. @returns ends that, and gives what was seen */
+function watchThread(pid: number): () => Look[] {
+  const seen: Look[] = [];
+  const look = (): void => {
+    const [ran, waited] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'latin1').split(' ');
+    seen.push({ at: now(), ran: Number(ran) / 1e6, waited: Number(waited) / 1e6 });
+  };
+  look();
+  const timer = setInterval(look, LOOK);
+  return () => {
+    clearInterval(timer);
+    look();
+    return seen;
+  };
+}
+
+/** What grew between two moments, from the looks around them. */
+function between(seen: readonly Look[], from: number, to: number): { readonly ran: number; readonly waited: number } {
+  const first = seen.findLast(({ at }) => at <= from) ?? seen[0];
+  const last = seen.find(({ at }) => at >= to) ?? seen.at(-1);
+  if (first === undefined || last === undefined) return { ran: 0, waited: 0 };
+  return { ran: last.ran - first.ran, waited: last.waited - first.waited };
+}
+
+/** The longest time between two polls of a device. */
+function longestGap(
+  polls: readonly (readonly Poll[])[],
+  begin: number,
+  end: number,
+): { readonly from: number; readonly to: number } {
+  let [from, to] = [begin, begin];
+  for (const of of polls) {
+    const times = of.map(([, at]) => at).filter((at) => at >= begin && at < end);
+    for (const [i, at] of times.entries()) {
+      const before = times[i - 1] ?? begin;
+      if (at - before > to - from) [from, to] = [before, at];
+    }
+  }
+  return { from, to };
+}
+
 const now = (): number => Number(process.hrtime.bigint() / 1000n);
+
+/** Polls that were left out since the start, of all devices. */
+function missedOf({ buses }: GatewayStatus): number {
+  return buses.flatMap((bus) => bus.devices).reduce((sum, device) => sum + (device.counters?.missedPolls ?? 0), 0);
+}
 
 const fault = installFault();
 if (process.getuid?.() !== 0) throw new Error('this measurement runs Node-RED under another user and needs root');
@@ -138,7 +196,7 @@ const rows = await Workspace.use(async (space) => {
     ['10,000 sockets, broker', sockets([mqtt])],
     ['10,000 sockets, HTTP', sockets([http])],
   ];
-  const cases = all.filter(([label]) => label.includes(ROWS));
+  const cases = all.filter(([label]) => ROWS.some((word) => label.includes(word)));
   const pid = pidOf(gateway);
   const found: (string | number)[][] = [];
   for (const [label, code] of cases) {
@@ -150,11 +208,14 @@ const rows = await Workspace.use(async (space) => {
     const middle = now();
     const used = cpuSeconds(pid);
     const thread = mainThread(pid);
-    const { restarts: before = 0, pid: child } = (await status()).flows ?? {};
+    const earlier = await status();
+    const { restarts: before = 0, pid: child } = earlier.flows ?? {};
+    const looks = watchThread(pid);
     const open = child === undefined ? undefined : fence(child);
     if (code !== undefined) await deploy(startsWith(code));
     await sleep(HOSTILE);
     const to = now();
+    const seen = looks();
     const then = mainThread(pid);
     open?.();
     const cpu = cpuSeconds(pid) - used;
@@ -167,12 +228,16 @@ const rows = await Workspace.use(async (space) => {
     const [quiet, hostile] = [late(from, middle), late(middle, to)];
     const due = Math.round(((to - middle) / 1000 / INTERVAL) * DEVICES);
     const more = percentile(hostile, 0.99) - percentile(quiet, 0.99);
-    const { flows, buses } = await status();
-    const missed = buses.flatMap((bus) => bus.devices).reduce((sum, device) => sum + (device.counters?.missedPolls ?? 0), 0);
+    const later = await status();
+    const { flows } = later;
+    const missed = missedOf(later) - missedOf(earlier);
+    const gap = longestGap(polls, middle, to);
+    const { ran, waited } = between(seen, gap.from, gap.to);
     found.push([
       ...[label, percentile(quiet, 0.99).toFixed(1), Math.max(...quiet).toFixed(1), percentile(hostile, 0.99).toFixed(1)],
       ...[Math.max(...hostile).toFixed(1), more.toFixed(1), more <= AIM ? 'kept' : 'MISSED', `${hostile.length} of ${due}`],
-      ...[missed, (flows?.restarts ?? 0) - before, ((cpu / ((to - middle) / 1e6)) * 100).toFixed(0), memory(pid).pss.toFixed(0)],
+      ...[missed, ((gap.to - gap.from) / 1000).toFixed(0), waited.toFixed(0), ran.toFixed(0)],
+      ...[(flows?.restarts ?? 0) - before, ((cpu / ((to - middle) / 1e6)) * 100).toFixed(0), memory(pid).pss.toFixed(0)],
       ...(['waits', 'system'] as const).map((what) => ((then[what] - thread[what]) / ((to - middle) / 1e6)).toFixed(0)),
     ]);
     // Another process: what a function opened past its nodes ends with it.
@@ -205,7 +270,7 @@ printConditions(
 printTable([
   [
     ...['flow', 'quiet p99', 'most', 'hostile p99', 'most', 'p99 more', `at most ${AIM}`],
-    ...['polls of due', 'missed in all', 'restarts', 'CPU %', 'PSS MB', 'waits', 'system'],
+    ...['polls of due', 'left out', 'gap', 'waited in it', 'ran in it', 'restarts', 'CPU %', 'PSS MB', 'waits', 'system'],
   ],
   ...rows,
 ]);

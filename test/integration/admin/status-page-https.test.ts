@@ -1,4 +1,5 @@
 /** The status page of a running gateway over HTTPS, in a real browser: claim, live values, an alarm, log-out, log-in, a restart. */
+import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { get } from 'node:https';
 import test, { type TestContext } from 'node:test';

@@ -1,5 +1,6 @@
 /** Each view and state of the status page, in each language and theme, in a real browser: for everybody, on a small phone. */
 // Needs a quiet machine: a browser beside Node-RED takes both of its cores.
+import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import * as sites from '../../fakes/page-sites.ts';

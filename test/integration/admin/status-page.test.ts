@@ -1,4 +1,5 @@
 /** The status page at work, in a real browser before a made-up gateway. */
+import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import * as sites from '../../fakes/page-sites.ts';

@@ -1,4 +1,4 @@
-/** The suites of Node-RED run in a network without an outside: nothing that they show can rest on the internet. */
+/** The suites of Node-RED and of the status page run in a network without an outside: nothing that they show can rest on the internet. */
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -43,12 +43,17 @@ test('inside there is a loopback and no way out', async (t) => {
   server.close();
 });
 
-test('every suite of this folder enters that network before anything else', () => {
-  const folder = import.meta.dirname;
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.test.ts'));
-  assert.ok(files.length > 25, String(files.length));
-  for (const file of files) {
-    const [first] = readFileSync(path.join(folder, file), 'utf8').match(/^import .*$/m) ?? [];
+test('every suite of this folder and of the status page enters that network before anything else', () => {
+  const suites = (folder: string, name: RegExp): string[] =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((file) => name.test(file))
+      .map((file) => path.join(folder, file));
+  const own = suites(import.meta.dirname, /\.test\.ts$/);
+  const pages = suites(path.join(import.meta.dirname, '../admin'), /^status-page.*\.test\.ts$/);
+  assert.ok(own.length > 25, String(own.length));
+  assert.ok(pages.length >= 3, String(pages.length));
+  for (const file of [...own, ...pages]) {
+    const [first] = readFileSync(file, 'utf8').match(/^import .*$/m) ?? [];
     assert.match(first ?? '', /^import '(\.\.\/)+harness\/no-outside\.ts';$/, file);
   }
 });

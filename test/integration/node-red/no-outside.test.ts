@@ -43,7 +43,7 @@ test('inside there is a loopback and no way out', async (t) => {
   server.close();
 });
 
-test('every suite of this folder and of the status page enters that network before anything else', () => {
+test('every suite of Node-RED and of the status page enters that network first', () => {
   const suites = (folder: string, name: RegExp): string[] =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter((file) => name.test(file))

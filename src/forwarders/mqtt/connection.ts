@@ -35,6 +35,8 @@ export interface ConnectionOptions {
   readonly path?: string;
   readonly tls?: TlsMaterial | undefined;
   readonly sessions?: TlsSessions | undefined;
+  /** See open-wire. */
+  readonly thrifty?: boolean | undefined;
   readonly meter?: WireMeter | undefined;
   readonly proxy?: ProxyRoute | undefined;
   /** Whether the system clock is known to be right, for the words about certificates. */
@@ -112,8 +114,20 @@ export class Connection {
       ...(options.password === undefined ? {} : { password: options.password }),
     };
     encodeNumbersOnDemand();
-    const { scheme = 'mqtt', host, port, path = '', tls = {}, sessions, meter, proxy, clock, clockKnown = true } = options;
-    const route = { address: { scheme, host, port, path }, tls, sessions, meter, proxy, clock, clockKnown };
+    const {
+      scheme = 'mqtt',
+      host,
+      port,
+      path = '',
+      tls = {},
+      sessions,
+      thrifty,
+      meter,
+      proxy,
+      clock,
+      clockKnown = true,
+    } = options;
+    const route = { address: { scheme, host, port, path }, tls, sessions, thrifty, meter, proxy, clock, clockKnown };
     const gaveUp = new AbortController();
     const abort = (): void => gaveUp.abort();
     if (options.signal.aborted) abort();

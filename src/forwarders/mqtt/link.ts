@@ -271,7 +271,15 @@ export class Link {
     if (this.#stopping) return 'over';
     this.#connecting = new AbortController();
     const connection = await connect({
-      ...{ ...address, ...way, sessions: this.#sessions, meter: this.account.meter, clock, will: () => this.#speaker.will() },
+      ...{
+        ...address,
+        ...way,
+        sessions: this.#sessions,
+        thrifty: settings.budget !== undefined,
+        meter: this.account.meter,
+        clock,
+        will: () => this.#speaker.will(),
+      },
       excess: () => this.#work.visits?.excess(),
       ...{ clockKnown: this.#options.clockKnown(), signal: this.#connecting.signal },
       ...{ connectTimeout: CONNECT_TIMEOUT, ackTimeout: this.#options.ackTimeout ?? ACK_TIMEOUT },

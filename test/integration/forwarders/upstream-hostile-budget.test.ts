@@ -114,6 +114,41 @@ for (const [what, answer] of ANSWERS)
     await arrives(s, peer);
   });
 
+for (const [what, answer] of ANSWERS.slice(0, 2))
+  test(`a broker that ${what} gets no more than its window, and costs no reading`, async (t) => {
+    const peer = await Mqtt5Peer.start(t);
+    const s = await thriftySite(t, { url: peer.url, protocol: 5, budget: { perDay: '15kB', between: ['01:00', '03:00'] } });
+    const visited = new Set<number>();
+    peer.answer = (message) => {
+      visited.add(new Date(s.clock.wall()).getHours());
+      return answer(message);
+    };
+    s.forwarder.start();
+    const most = await s.pass(23 * 60, 8);
+    assert.ok(most <= BUDGET, `${most} B`);
+    assert.ok(visited.size > 0 && [...visited].every((hour) => hour >= 1 && hour <= 3), [...visited].join());
+    assert.equal(s.forwarder.status().counters.readings, 0);
+    peer.answer = () => 0;
+    peer.messages.length = 0;
+    await arrives(s, peer);
+  });
+
+test('acknowledgements of what nobody sent move nothing and cost no reading', async (t) => {
+  const puback = (id: number) => Uint8Array.of(0x40, 2, id >> 8, id & 0xff);
+  const hostile = await HostileBroker.start(t, function* () {
+    yield CONNACK;
+    for (let id = 1; id <= 200; id++) yield puback(id);
+    for (let i = 0; i < 50; i++) yield puback(1);
+  });
+  const s = await thriftySite(t, { url: `mqtt://127.0.0.1:${hostile.port}`, budget: { perDay: '15kB' } });
+  s.forwarder.start();
+  const most = await s.pass(23 * 60, 8);
+  assert.ok(most <= BUDGET, `${most} B`);
+  assert.ok(hostile.victims.length >= 1);
+  // What was acknowledged before it was sent is not delivered.
+  assert.equal((await s.log.unsent('cloud'))?.readings, s.appended());
+});
+
 const FLOODS: readonly (readonly [string, Attack])[] = [
   [
     'messages without end',

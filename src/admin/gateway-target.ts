@@ -1,4 +1,5 @@
 /** The gateway as the admin room sees it: everything that pages, programs and the command line may ask. */
+
 import { hostname } from 'node:os';
 import type { OwnIdentity } from '../access/tls/certificates.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
@@ -14,6 +15,8 @@ import type { FlowRevisions, FlowsChange, FlowsResult } from '../core/flow-revis
 import type { FlowSupervisor } from '../core/flow-supervisor.ts';
 import { plainValue, type Value } from '../core/point.ts';
 import type { Field, Forwarder, ForwarderReport, Inventory, LatestValue, LiveSink } from '../core/ports.ts';
+import { readSentence } from '../core/saved-sentence.ts';
+import { otherWords } from '../core/sentence.ts';
 import { VERSION } from '../core/version.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
@@ -215,9 +218,11 @@ export class Target implements AdminTarget {
       sample: (sample) => tellSample(sample, g.watch.offset, listener),
       notice: (notice) => {
         if (notice.kind !== 'alarm') return;
-        const alarm = JSON.parse(notice.json);
+        const { said, ...alarm } = JSON.parse(notice.json);
+        const messages = said === undefined ? undefined : otherWords(readSentence(said), alarm.message);
         const rule = g.config.rules.get(notice.key);
-        listener({ type: 'alarm', ...alarm, since: alarm.time, point: rule === undefined ? '' : `${rule.device}.${rule.point}` });
+        const point = rule === undefined ? '' : `${rule.device}.${rule.point}`;
+        listener({ type: 'alarm', ...alarm, ...(messages && { messages }), since: alarm.time, point });
       },
       inventory: () => {},
     };

@@ -2,6 +2,8 @@
 import { SluiceError } from '../core/errors.ts';
 import { plainValue } from '../core/point.ts';
 import { qualityOf, reasonName } from '../core/reasons.ts';
+import { readSentence } from '../core/saved-sentence.ts';
+import { otherWords } from '../core/sentence.ts';
 import type { RemovedPoint } from '../store/hot/removals.ts';
 import type { Log } from '../store/log.ts';
 import { exportHeader, unknownWords } from '../store/read/export-lines.ts';
@@ -80,10 +82,11 @@ export async function alarmChangesOf(
 /** undefined: the line was damaged on the card. */
 function changeOf(line: string): AlarmChange | undefined {
   try {
-    const { rule, occurrence, state, severity, time, message, cause, firstOut } = JSON.parse(line) as AlarmChange;
-    return typeof time === 'number' && typeof rule === 'string'
-      ? { rule, occurrence, state, severity, time, message, cause, firstOut }
-      : undefined;
+    const { said, ...change } = JSON.parse(line) as AlarmChange & { readonly said?: unknown };
+    const { rule, occurrence, state, severity, time, message, cause, firstOut } = change;
+    if (typeof time !== 'number' || typeof rule !== 'string') return undefined;
+    const messages = said === undefined ? undefined : otherWords(readSentence(said), message);
+    return { rule, occurrence, state, severity, time, message, messages, cause, firstOut };
   } catch {
     return undefined;
   }

@@ -1,5 +1,7 @@
 /** The words of alarms: states (ISA-18.2), severities and transitions. */
+
 import type { PointType, Value } from './point.ts';
+import type { Sentence } from './sentence.ts';
 
 /** A transition of an alarm, as `…/alarm/<rule>` carries it (seq and log are added by the log). */
 export interface AlarmTransition {
@@ -16,7 +18,10 @@ export interface AlarmTransition {
   readonly type?: PointType | undefined;
   /** Monotonic time of the cause: the reading's time, or when a delay ran out. */
   readonly at: number;
+  /** In the language of the gateway. */
   readonly message: string;
+  /** The same as data, for readers in other languages. */
+  readonly said?: Sentence | undefined;
   /** Of a rule that is only observed: no alarm, and no reason for an action. */
   readonly observed?: true | undefined;
   readonly cause: AlarmCause;

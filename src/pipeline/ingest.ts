@@ -152,6 +152,8 @@ export class Ingest {
           value: t.value === undefined ? null : plainValue(t.value, t.type),
           time: Math.round(t.at) + this.#options.offset(),
           message: t.message,
+          // A text that is the same for every reader needs to be there once.
+          ...(typeof t.said === 'object' && { said: t.said }),
           cause: t.cause,
           ...(t.firstOut && { firstOut: true }),
         }),

@@ -2,9 +2,11 @@
  * Alarms on points that say something about people. Their transitions go everywhere with their state and without a value: their own
  * text, or one that is made here, since the words of a rule may have the value in them.
  */
+
 import type { GatewayConfig, ResolvedRule } from '../config/kinds.ts';
 import type { AlarmState, AlarmTransition } from '../core/alarm.ts';
 import { classNow, isPersonal } from '../core/privacy.ts';
+import { phrase, type Sentence, wordsIn } from '../core/sentence.ts';
 
 type Site = Pick<GatewayConfig, 'privacy' | 'rules'>;
 
@@ -25,7 +27,9 @@ export function withoutValue(site: Site, transition: AlarmTransition): AlarmTran
   const rule = site.rules.get(transition.rule);
   if (!isWithheld(site, transition.point) && (rule === undefined || !ruleIsWithheld(site, rule))) return transition;
   const { value: _, type: __, ...rest } = transition;
-  return { ...rest, message: wordsWithout(rule, transition.rule, transition.state, transition.message) };
+  if (isOwn(rule, transition.message)) return rest;
+  const said = withheld(transition);
+  return { ...rest, said, message: wordsIn(said, rule?.language ?? 'en') };
 }
 
 /** What may be shown of the words of an alarm, to whoever asks from outside. */
@@ -34,21 +38,31 @@ export function wordsOf(
   alarm: { readonly rule: string; readonly state: AlarmState; readonly message: string },
 ): string {
   const rule = site.rules.get(alarm.rule);
-  if (rule === undefined || !ruleIsWithheld(site, rule)) return alarm.message;
-  return wordsWithout(rule, alarm.rule, alarm.state, alarm.message);
+  if (rule === undefined || !ruleIsWithheld(site, rule) || isOwn(rule, alarm.message)) return alarm.message;
+  return wordsIn(withheld(alarm), rule.language ?? 'en');
 }
 
 /** An alarm as rules that act and interlocks speak of it: their words reach events, messages and the far side. */
 export function lookWithoutValue<
-  A extends { readonly rule: string; readonly state: AlarmState; readonly message: string; readonly value?: unknown },
->(site: Site, alarm: A | undefined): (Omit<A, 'value'> & Partial<Pick<A, 'value'>>) | undefined {
+  A extends {
+    readonly rule: string;
+    readonly state: AlarmState;
+    readonly message: string;
+    readonly messages?: unknown;
+    readonly value?: unknown;
+  },
+>(site: Site, alarm: A | undefined): (Omit<A, 'value' | 'messages'> & Partial<Pick<A, 'value' | 'messages'>>) | undefined {
   const rule = alarm && site.rules.get(alarm.rule);
   if (alarm === undefined || rule === undefined || !ruleIsWithheld(site, rule)) return alarm;
-  const { value: _, ...rest } = alarm;
-  return { ...rest, message: wordsWithout(rule, alarm.rule, alarm.state, alarm.message) };
+  const { value: _, messages: __, ...rest } = alarm;
+  return { ...rest, message: wordsOf(site, alarm) };
 }
 
 /** Its own text stays: a person wrote it, and it has no value. */
-function wordsWithout(rule: ResolvedRule | undefined, name: string, state: AlarmState, message: string): string {
-  return rule?.message !== undefined && rule.message === message ? message : `${name}: ${state}`;
+function isOwn(rule: ResolvedRule | undefined, message: string): boolean {
+  return rule?.message !== undefined && rule.message === message;
+}
+
+function withheld({ rule, state }: { readonly rule: string; readonly state: AlarmState }): Sentence {
+  return phrase('withheld', { rule, state: phrase(`state-${state}`) });
 }

@@ -2,7 +2,9 @@
  * The life of one alarm: where it stands in the table of states, how often it began, what people owe it, and until when it is shelved.
  * Conditions and delays are not its business: it learns that the condition holds or is over (rule-machine.ts), and what operators do.
  */
+
 import type { AlarmState } from '../core/alarm.ts';
+import { partsOf, type Sentence, wordsIn } from '../core/sentence.ts';
 import { type AlarmEvent, nextState } from './alarm-states.ts';
 import type { RuleState } from './rule-state.ts';
 
@@ -42,8 +44,8 @@ export class AlarmLife {
   #unseen = false;
   #tripped = false;
   /** The words with which the alarm began, and those of what keeps it from people. */
-  #message = '';
-  #away = '';
+  #message: Sentence = '';
+  #away: Sentence = '';
 
   get state(): AlarmState {
     return this.#state;
@@ -65,17 +67,17 @@ export class AlarmLife {
   get hasOwnEnd(): boolean {
     return this.shelvedUntil !== Number.POSITIVE_INFINITY && !this.#endOfBefore;
   }
-  get message(): string {
+  get message(): Sentence {
     const away = this.#state === 'shelved' || this.#state === 'suppressed' || this.#state === 'out-of-service';
     return away ? this.#away : this.#message;
   }
   /** The words with which the alarm began, whatever keeps it from people now. */
-  get began(): string {
+  get began(): Sentence {
     return this.#message;
   }
 
   /** The condition holds from `at` on. @param first no other alarm of its group came before @returns whether the state is another one now */
-  activate(at: number, message: string, terms: AlarmTerms, first = false): boolean {
+  activate(at: number, message: Sentence, terms: AlarmTerms, first = false): boolean {
     this.holds = true;
     this.occurrence++;
     this.since = at;
@@ -93,8 +95,12 @@ export class AlarmLife {
   }
 
   /** Adds words to those with which the alarm began. */
-  remark(words: string): void {
-    this.#message = `${this.#message} ${words}`.slice(0, LONGEST_MESSAGE);
+  remark(remark: Sentence): void {
+    const before = this.#message;
+    // Remarks stand side by side, so that a sentence has no more levels than the catalogue gives it.
+    const parts = partsOf(before);
+    const letters = [...parts, remark].reduce((sum, part) => sum + wordsIn(part, 'en').length + 1, 0);
+    if (letters <= LONGEST_MESSAGE) this.#message = { parts: [...parts, remark] };
   }
 
   /** @returns whether the state is another one now */
@@ -109,7 +115,7 @@ export class AlarmLife {
   }
 
   /** Shelves the alarm, or gives its shelving another end. */
-  shelve(at: number, until: number, words: string, terms: AlarmTerms): void {
+  shelve(at: number, until: number, words: Sentence, terms: AlarmTerms): void {
     if (!this.standing) this.since = at;
     this.shelvedUntil = until;
     this.#endOfBefore = false;
@@ -124,7 +130,7 @@ export class AlarmLife {
   }
 
   /** Takes it out of service, or gives that another end. @param until Infinity: until a person puts it in service */
-  remove(at: number, until: number, words: string, terms: AlarmTerms): void {
+  remove(at: number, until: number, words: Sentence, terms: AlarmTerms): void {
     if (!this.standing) this.since = at;
     this.shelvedUntil = until;
     this.#endOfBefore = false;
@@ -139,7 +145,7 @@ export class AlarmLife {
   }
 
   /** A suppressing rule became active. @returns whether the state is another one now */
-  suppress(words: string, terms: AlarmTerms): boolean {
+  suppress(words: Sentence, terms: AlarmTerms): boolean {
     const changed = this.#go('suppress', terms);
     if (changed) this.#away = words;
     return changed;
@@ -151,7 +157,7 @@ export class AlarmLife {
   }
 
   /** The words of an activation that is suppressed. */
-  describe(words: string): void {
+  describe(words: Sentence): void {
     this.#away = words;
   }
 

@@ -1,6 +1,8 @@
 import type { ResolvedRule } from '../config/kinds.ts';
 import type { AlarmState, AlarmTransition } from '../core/alarm.ts';
+import type { Messages } from '../core/languages.ts';
 import type { PointType, Value } from '../core/point.ts';
+import { otherWords, wordsIn } from '../core/sentence.ts';
 import type { AlarmLife } from './alarm-life.ts';
 import type { Moment } from './rule-state.ts';
 import { pointOf } from './words.ts';
@@ -19,8 +21,10 @@ export interface AlarmView {
   readonly value?: Value | undefined;
   /** The type of the point, as soon as a shape has said it. */
   readonly type: PointType | undefined;
-  /** The words with which the alarm began, or those of its shelving. */
+  /** The words with which the alarm began, or those of its shelving, in the language of the gateway. */
   readonly message: string;
+  /** The same in the other languages, where they differ. */
+  readonly messages?: Messages | undefined;
   /** UTC milliseconds at which the shelving, or the time out of service, ends. */
   readonly shelvedUntil?: number | undefined;
   /** It was the first of its group. */
@@ -34,9 +38,13 @@ export function viewOf(
   value: Value | undefined,
   type: PointType | undefined,
 ): AlarmView {
+  const { language = 'en' } = rule;
+  const message = wordsIn(life.message, language);
+  const messages = otherWords(life.message, message);
   return {
     ...{ rule: rule.name, point: pointOf(rule), state: life.state, severity: rule.severity },
-    ...{ since: wall - (at - life.since), occurrence: life.occurrence, value, type, message: life.message },
+    ...{ since: wall - (at - life.since), occurrence: life.occurrence, value, type, message },
+    ...(messages !== undefined && { messages }),
     ...(life.firstOut && { firstOut: true }),
     ...(life.shelvedUntil !== Number.POSITIVE_INFINITY && { shelvedUntil: wall + life.shelvedUntil - at }),
   };

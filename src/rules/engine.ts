@@ -14,13 +14,16 @@
  * - A rule that is only observed lives like any other, but each of its transitions says so (`observed`), and `alarms` has none.
  * - Bounded: one state a rule, nothing kept per reading; transitions are handed over by the call that made them.
  */
+
 import type { ResolvedRule } from '../config/kinds.ts';
 import type { AlarmTransition } from '../core/alarm.ts';
 import type { Calendar } from '../core/calendar.ts';
 import { SluiceError } from '../core/errors.ts';
+import type { Language } from '../core/languages.ts';
 import type { Sample, Shape } from '../core/point.ts';
 import { hasValue, reasonAt } from '../core/point.ts';
 import { ABSENT, GOOD } from '../core/reasons.ts';
+import { type Sentence, wordsIn } from '../core/sentence.ts';
 import { AlarmFigures, type AlarmFiguresView } from './alarm-figures.ts';
 import type { AlarmView } from './alarm-view.ts';
 import { RULE_KINDS } from './kinds.ts';
@@ -77,6 +80,8 @@ export class RuleEngine {
   /** Not later than the earliest `wake` of all machines. */
   #wake = Number.POSITIVE_INFINITY;
   readonly #figures: AlarmFigures;
+  /** Of the sentences about rules that are gone. */
+  #language: Language = 'en';
   readonly #emit = (transition: AlarmTransition): void => {
     this.#out.push(transition);
     this.#figures.take(transition);
@@ -95,6 +100,7 @@ export class RuleEngine {
     const saved = savedRules(options.saved ?? []);
     const left = new Set(saved.names());
     for (const rule of options.rules) {
+      this.#language = rule.language ?? 'en';
       const before = saved.get(rule.name);
       left.delete(rule.name);
       const same = before?.fingerprint === fingerprint(rule);
@@ -185,6 +191,7 @@ export class RuleEngine {
       }
     }
     this.#advance(moment.at);
+    for (const { rule } of next.values()) this.#language = rule.language ?? 'en';
     for (const [machine, rule] of renamed) machine.rename(rule);
     for (const old of this.#machines.values()) {
       const machine = next.get(old.name);
@@ -249,10 +256,10 @@ export class RuleEngine {
   }
 
   /** Something is to be said about an alarm that stands: it stays as it is, and its message has these words as well. Nothing where it is over. */
-  remark(rule: string, occurrence: number, words: string, moment: Moment): readonly AlarmTransition[] {
+  remark(rule: string, occurrence: number, words: Sentence, moment: Moment): readonly AlarmTransition[] {
     const machine = this.#machines.get(rule);
     if (machine === undefined || !machine.standing || machine.life.occurrence !== occurrence) return NOTHING;
-    const said = (): string => {
+    const said = (): Sentence => {
       machine.life.remark(words);
       return machine.life.message;
     };
@@ -341,10 +348,11 @@ export class RuleEngine {
     return new RuleMachine(rule, kind.create(rule.setting, rule.deadband), start, this.#emit, saved, this.#clock, advice);
   }
 
-  #end(state: RuleState, at: number, message: string): void {
+  #end(state: RuleState, at: number, said: Sentence): void {
     const { rule, occurrence, severity, point, observed } = state;
+    const message = wordsIn(said, this.#language);
     const only = observed === undefined ? {} : { observed: true as const };
-    this.#emit({ rule, occurrence, state: 'normal', severity, point, at, message, cause: 'reload', ...only });
+    this.#emit({ rule, occurrence, state: 'normal', severity, point, at, message, said, cause: 'reload', ...only });
   }
 
   #index(shapes: Iterable<Shape>, at: number): void {

@@ -1,6 +1,8 @@
 /** `above` and `below` of a number that a condition computes: the keys, their faults, the verdict with deadband, the words. */
+
 import * as z from 'zod';
 import { decimalSum } from '../codecs/decimal.ts';
+import { phrase, type Sentence } from '../core/sentence.ts';
 import type { Limit, Verdict } from './rule-kind.ts';
 
 /** At least one of the two is there (`limitFault`). */
@@ -34,9 +36,9 @@ export function judgeOf({ above, below }: Limits, deadband: number): (value: num
   return (value) => (value > high || value < low ? 'alarm' : value <= highBack && value >= lowBack ? 'normal' : 'between');
 }
 
-export function limitWords({ above, below }: Limits): string {
-  if (above !== undefined && below !== undefined) return `outside ${below} to ${above}`;
-  return above === undefined ? `below ${below}` : `above ${above}`;
+export function limitWords({ above, below }: Limits): Sentence {
+  if (above !== undefined && below !== undefined) return phrase('outside', { min: below, max: above });
+  return above === undefined ? phrase('below', { limit: below ?? '' }) : phrase('above', { limit: above });
 }
 
 export function limitLines(limits: Limits): readonly Limit[] {

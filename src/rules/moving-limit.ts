@@ -1,5 +1,7 @@
 /** A comparison with setpoints that move: at each moment it is the comparison with the numbers that they are then. */
+
 import type { Value } from '../core/point.ts';
+import { different, phrase, type Sentence } from '../core/sentence.ts';
 import type { ConditionMemory, MemoryCondition, MemoryStart, MemoryVerdict, ValueCondition } from './rule-kind.ts';
 import { isFixed, MovingSetpoint, type Setpoint } from './setpoint.ts';
 
@@ -74,9 +76,10 @@ class MovingMemory implements ConditionMemory {
   }
 
   /** `above 26 (vent.setpoint + 1)` */
-  get words(): string {
-    const from = [...new Set(this.#moving.map(({ words }) => words))].join(', ');
-    return this.#condition === undefined ? `the setpoint is not known (${from})` : `${this.#condition.words} (${from})`;
+  get words(): Sentence {
+    const from = different(this.#moving.map(({ words }) => words)).reduce((a, b) => phrase('comma', { a, b }));
+    const { words } = this.#condition ?? {};
+    return words === undefined ? phrase('setpoint-unknown', { from }) : phrase('brackets', { a: words, b: from });
   }
 
   #look(at: number): void {

@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import type { RuleInput, RuleKindSchema } from '../config/kinds.ts';
 import type { Value } from '../core/point.ts';
+import type { Sentence } from '../core/sentence.ts';
 import type { WallClock } from './wall-clock.ts';
 
 /** `between` lies inside the deadband: it neither begins an alarm nor ends one. */
@@ -15,7 +16,7 @@ export interface ValueCondition {
    */
   judge(value: Value, others: readonly Value[]): Verdict;
   /** Follows the value in a message: `above 8`. Empty where the value says it all. */
-  readonly words: string;
+  readonly words: Sentence;
 }
 
 /** A condition that holds when no value came for `after` milliseconds. */
@@ -81,20 +82,20 @@ export interface ConditionMemory {
   /** The unit of an input, once a shape told it. */
   know?(input: number, unit: string | undefined): void;
   /** What its points say, of a rule without a point of its own: `tank.level is 0.3 m and pump.running is true`. */
-  readonly sentence?: string | undefined;
+  readonly sentence?: Sentence | undefined;
   /** Follows the value in a message: `above 8`. */
-  readonly words: string;
+  readonly words: Sentence;
   /** As `words`, with the unit of the point (UCUM). A rule's own message does not replace it: it stands behind it. */
-  explain?(unit: string | undefined): string;
+  explain?(unit: string | undefined): Sentence;
   /** What a message says instead of `back to normal`, where that would be wrong. */
-  readonly ended?: string | undefined;
+  readonly ended?: Sentence | undefined;
   /** What is compared, where that is not the last reading. */
   readonly measured?: Measured | undefined;
 }
 
 /** `the average of 15m` and 8.3: a message then says `fridge.temperature: the average of 15m is 8.3 °C, above 8`. */
 export interface Measured {
-  readonly words: string;
+  readonly words: Sentence;
   /** In the unit of the point. */
   readonly value: number;
 }

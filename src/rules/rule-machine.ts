@@ -1,6 +1,7 @@
 import type { ResolvedRule } from '../config/kinds.ts';
 import type { AlarmCause, AlarmTransition } from '../core/alarm.ts';
 import type { PointInfo, PointType, Value } from '../core/point.ts';
+import { type Sentence, wordsIn } from '../core/sentence.ts';
 import { AlarmLife, type AlarmTerms } from './alarm-life.ts';
 import { type AlarmView, viewOf } from './alarm-view.ts';
 import { BadInputs } from './bad-inputs.ts';
@@ -210,7 +211,7 @@ export class RuleMachine {
   }
 
   /** An operator does something. @param act does it at this time, and gives the words for it */
-  operate(at: number, act: (now: number) => string, cause: AlarmCause = 'operator'): void {
+  operate(at: number, act: (now: number) => Sentence, cause: AlarmCause = 'operator'): void {
     this.advanceTo(at);
     const now = Math.max(at, this.#floor);
     const message = act(now);
@@ -263,7 +264,7 @@ export class RuleMachine {
   }
 
   /** What holds now, in words. */
-  present(): string {
+  present(): Sentence {
     return this.life.holds ? this.life.began : normalMessage(this.#rule, this.#seen(), this.#watch?.ended);
   }
 
@@ -409,26 +410,27 @@ export class RuleMachine {
   }
 
   /** A delay that ran out while the gateway was off is judged by what was known, and the message says so. */
-  #afterRestart(message: string): { readonly message: string; readonly cause?: AlarmCause } {
+  #afterRestart(message: Sentence): { readonly message: Sentence; readonly cause?: AlarmCause } {
     if (!this.#past.ranOut(this.#delay)) return { message };
     return { message: afterRestart(message, this.#fresh), cause: 'restart' };
   }
 
   /** The condition began or ended: whatever delay led to that is over. A shelved alarm does not report it. */
-  #turned(at: number, changed: boolean, message: string, value: Value | undefined, cause: AlarmCause): void {
+  #turned(at: number, changed: boolean, message: Sentence, value: Value | undefined, cause: AlarmCause): void {
     this.#drop();
     this.#floor = at;
     if (changed) this.#report(at, message, value, cause);
     this.onTurn?.(at);
   }
 
-  #report(at: number, message: string, value: Value | undefined, cause: AlarmCause): void {
+  #report(at: number, said: Sentence, value: Value | undefined, cause: AlarmCause): void {
     this.#floor = at;
-    const { name: rule, severity } = this.#rule;
+    const { name: rule, severity, language = 'en' } = this.#rule;
+    const message = wordsIn(said, language);
     const { state, occurrence, since, firstOut } = this.life;
     if (state === 'normal') this.tally?.ended(at - since);
     this.#emit({
-      ...{ rule, occurrence, state, severity, point: this.point, value, type: this.#type, at, message, cause },
+      ...{ rule, occurrence, state, severity, point: this.point, value, type: this.#type, at, message, said, cause },
       ...(firstOut && { firstOut: true }),
       ...(this.tally !== undefined && { observed: true }),
     });

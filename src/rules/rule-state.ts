@@ -8,6 +8,7 @@ import { POINT } from '../config/point-name.ts';
 import { NAME } from '../config/schema-parts.ts';
 import { ALARM_STATES, SEVERITIES } from '../core/alarm.ts';
 import type { Value } from '../core/point.ts';
+import { readSentence } from '../core/saved-sentence.ts';
 
 /** One instant on both clocks. */
 export interface Moment {
@@ -23,16 +24,14 @@ export interface Moment {
 const LONGEST_AGO = 100 * 366 * 86_400_000;
 /** The end of the calendar of JavaScript, UTC ms. */
 const LAST_TIME = 8.64e15;
-/** Letters of a sentence about an alarm. */
-const LONGEST_WORDS = 4000;
 /** Letters of a value that is a text, and digits of a whole number of 64 bits. */
 const LONGEST_VALUE = 1000;
 const DIGITS = 20;
 /** Activations that a gateway may count: one more each millisecond stays a whole number for 280,000 years. */
 const MOST_COUNTED = 2 ** 52;
 const ago = z.number().min(0).max(LONGEST_AGO);
-/** Words are worth less than the state that they stand in: those that are too long are cut. */
-const words = z.string().transform((text) => text.slice(0, LONGEST_WORDS));
+/** Words are worth less than the state that they stand in: those that are too long, or unknown, are cut. */
+const words = z.unknown().transform((saved) => (saved === undefined ? undefined : readSentence(saved)));
 /** What a damaged file says too much of is brought to its bound: the state beside it is worth more than the number. */
 const count = z
   .int()
@@ -69,7 +68,7 @@ const schema = z.object({
   /** How long the alarm has stood. */
   activeFor: ago.optional(),
   /** The rest of the shelving, and its words. */
-  shelved: z.object({ left: ago, message: words }).optional(),
+  shelved: z.object({ left: ago, message: words.transform((said) => said ?? '') }).optional(),
   /** The words of what keeps the alarm from people: out of service, or suppressed. */
   away: words.optional(),
   /** Nobody has acknowledged the alarm, or reset it, since it was shown. */

@@ -4,6 +4,7 @@
  * While the time is not known, a schedule counts with the strictest of its values: an alarm may then come too early, never too late.
  * While the other point is bad, nothing is said.
  */
+
 import * as z from 'zod';
 import { decimalSum } from '../codecs/decimal.ts';
 import type { RuleInput } from '../config/kinds.ts';
@@ -12,6 +13,7 @@ import { explain, UNION } from '../config/zod-words.ts';
 import type { Calendar } from '../core/calendar.ts';
 import { WEEKDAYS } from '../core/calendar.ts';
 import type { Value } from '../core/point.ts';
+import { phrase, type Sentence } from '../core/sentence.ts';
 import { isNumeric } from './rule-kind.ts';
 import { Schedule } from './schedule.ts';
 import type { WallClock } from './wall-clock.ts';
@@ -143,10 +145,10 @@ export class MovingSetpoint {
   }
 
   /** Where the bound is from: `vent.setpoint + 1`, `by the schedule`. */
-  get words(): string {
+  get words(): Sentence {
     const { point, plus = 0 } = this.#setpoint;
     if (point !== undefined) return plus === 0 ? point : `${point} ${plus < 0 ? '-' : '+'} ${Math.abs(plus)}`;
-    return this.#clock.wall(0) === undefined ? 'the strictest of the schedule while the time is not known' : 'by the schedule';
+    return phrase(this.#clock.wall(0) === undefined ? 'strictest-of-schedule' : 'by-schedule');
   }
 }
 

@@ -1,5 +1,7 @@
 /** What several points say, in one sentence. */
+
 import type { Value } from '../core/point.ts';
+import { listed, phrase, type Sentence } from '../core/sentence.ts';
 import { amount } from './words.ts';
 
 /** Points that a message names; it says how many more there are. */
@@ -23,17 +25,15 @@ export class Known {
   }
 
   /** `tank.level is 0.3 m` */
-  get words(): string {
-    if (this.#value === undefined) return `${this.point} has no value`;
-    return `${this.point} ${this.#fresh ? 'is' : 'was last'} ${amount({ value: this.#value, unit: this.unit })}`;
+  get words(): Sentence {
+    const { point } = this;
+    if (this.#value === undefined) return phrase('no-value', { point });
+    return phrase(this.#fresh ? 'is' : 'was', { point, value: amount({ value: this.#value, unit: this.unit }) });
   }
 }
 
 /** `tank.level is 0.3 m and pump.running is true` */
-export function sentenceOf(parts: readonly string[]): string {
+export function sentenceOf(parts: readonly Sentence[]): Sentence {
   const named = parts.slice(0, MOST_NAMED);
-  const rest = parts.length - named.length;
-  if (rest > 0) return `${named.join(', ')} and ${rest} more`;
-  const last = named.pop() ?? '';
-  return named.length === 0 ? last : `${named.join(', ')} and ${last}`;
+  return listed(named, parts.length - named.length);
 }

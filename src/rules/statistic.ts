@@ -8,7 +8,9 @@
  * A restart: the window goes on, less what is too old by then. While nobody knows how long the gateway was off, it begins anew and the
  * earlier part comes back as soon as the clock is known.
  */
+
 import type { Value } from '../core/point.ts';
+import type { Sentence } from '../core/sentence.ts';
 import { resave } from './delay.ts';
 import { judgeOf, type Limits, limitWords } from './limit.ts';
 import {
@@ -34,7 +36,7 @@ export interface Statistic {
   /** Verdicts that hold whatever came before the first reading. Absent: none. */
   readonly sure?: 'above' | 'below' | undefined;
   /** `the average of 15m` */
-  readonly words: string;
+  readonly words: Sentence;
 }
 
 /** Twelve digits: the noise of sums is gone, so that the average of readings of 8.1 is not above 8.1. */
@@ -48,7 +50,7 @@ export function statistic(of: Statistic, limits: Limits, deadband: number): Memo
 
 class StatisticMemory implements ConditionMemory {
   readonly due = Number.POSITIVE_INFINITY;
-  readonly words: string;
+  readonly words: Sentence;
   /** A part of the window is lost at most, once the window is long. */
   readonly resave: number;
   verdict: MemoryVerdict = 'unknown';

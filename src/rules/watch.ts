@@ -2,7 +2,9 @@
  * What stands between the readings of a rule and its alarm: it feeds the condition and hands its verdicts on. undefined: nothing
  * happened, so whatever runs goes on.
  */
+
 import type { Value } from '../core/point.ts';
+import type { Sentence } from '../core/sentence.ts';
 import { MEMORY_RESAVE, MOST_MEMORY } from './delay.ts';
 import type {
   Condition,
@@ -30,11 +32,11 @@ export interface Watch {
   /** When `advance` does something; Infinity: never. */
   readonly due: number;
   advance(at: number): MemoryVerdict | undefined;
-  readonly words: string;
+  readonly words: Sentence;
   readonly measured: Measured | undefined;
-  explain?(unit: string | undefined): string | undefined;
-  readonly ended?: string | undefined;
-  readonly sentence: string | undefined;
+  explain?(unit: string | undefined): Sentence | undefined;
+  readonly ended?: Sentence | undefined;
+  readonly sentence: Sentence | undefined;
   know(input: number, unit: string | undefined): void;
   /** The memory changed since it was saved. */
   readonly changed: boolean;
@@ -63,7 +65,7 @@ export class ValueWatch implements Watch {
     this.#others = new Array<undefined>(inputs).fill(undefined);
   }
 
-  get words(): string {
+  get words(): Sentence {
     return this.#condition.words;
   }
 
@@ -111,19 +113,19 @@ export class MemoryWatch implements Watch {
   get changed(): boolean {
     return this.#changed && this.#keeps;
   }
-  get words(): string {
+  get words(): Sentence {
     return this.#memory.words;
   }
-  get sentence(): string | undefined {
+  get sentence(): Sentence | undefined {
     return this.#memory.sentence;
   }
   get measured(): Measured | undefined {
     return this.#memory.measured;
   }
-  get ended(): string | undefined {
+  get ended(): Sentence | undefined {
     return this.#memory.ended;
   }
-  explain(unit: string | undefined): string | undefined {
+  explain(unit: string | undefined): Sentence | undefined {
     return this.#memory.explain?.(unit);
   }
   get due(): number {

@@ -1,9 +1,9 @@
-/** The sentences of alarms: number, unit, what was exceeded, for how long. */
+/** The sentences of alarms: number, unit, what was exceeded, for how long. The words are in core/sentences.ts. */
 
 import type { ResolvedRule } from '../config/kinds.ts';
 import type { Value } from '../core/point.ts';
+import { duration, phrase, type Sentence } from '../core/sentence.ts';
 import { withUnit } from '../core/unit-words.ts';
-import { formatDuration } from '../core/units.ts';
 import type { Measured } from './rule-kind.ts';
 
 /** The possible parts of a message about the last value. */
@@ -13,7 +13,7 @@ export interface Seen {
   readonly fresh: boolean;
   readonly unit: string | undefined;
   /** What all points of the rule say, where none is its own. */
-  readonly sentence?: string | undefined;
+  readonly sentence?: Sentence | undefined;
   /** What the condition compares, where that is not the value. */
   readonly measured?: Measured | undefined;
 }
@@ -25,10 +25,15 @@ const MEASURED_DIGITS = 6;
 export type Said =
   | 'bad'
   | { readonly after: number }
-  | { readonly words: string; explain?(unit: string | undefined): string | undefined };
+  | { readonly words: Sentence; explain?(unit: string | undefined): Sentence | undefined };
 
 export function pointOf(rule: ResolvedRule): string {
   return `${rule.device}.${rule.point}`;
+}
+
+/** The text that a person wrote for the rule. */
+export function ownWords({ texts, message }: Pick<ResolvedRule, 'texts' | 'message'>): Sentence | undefined {
+  return texts ?? message;
 }
 
 export function amount({ value, unit }: Pick<Seen, 'value' | 'unit'>): string {
@@ -38,84 +43,103 @@ export function amount({ value, unit }: Pick<Seen, 'value' | 'unit'>): string {
 }
 
 /** `fridge.temperature is 8.3 °C, above 8 for 10h`, or the rule's own message. */
-export function activeMessage(rule: ResolvedRule, said: Said, seen: Seen): string {
+export function activeMessage(rule: ResolvedRule, said: Said, seen: Seen): Sentence {
+  const point = pointOf(rule);
   // What explains itself does so behind the rule's own message too.
   const why = said === 'bad' || 'after' in said ? undefined : said.explain?.(seen.unit);
-  const own = rule.message;
+  const own = ownWords(rule);
   if (own !== undefined && why === undefined) return own;
-  const held = rule.onDelay > 0 ? ` for ${formatDuration(rule.onDelay)}` : '';
-  if (said === 'bad') return `${pointOf(rule)} has no good value${held}`;
-  if ('after' in said) return `${pointOf(rule)} had no value for ${formatDuration(said.after + rule.onDelay)}`;
-  if (why !== undefined) return `${own === undefined ? '' : `${own}: `}${pointOf(rule)}${state(seen)}${held}; ${why}`;
-  if (seen.sentence !== undefined) return `${seen.sentence}${held}`;
-  return `${pointOf(rule)}${state(seen)}${said.words === '' ? '' : `, ${said.words}`}${held}`;
+  const held = (what: Sentence): Sentence => (rule.onDelay > 0 ? phrase('held', { what, time: duration(rule.onDelay) }) : what);
+  if (said === 'bad') return held(phrase('no-good-value', { point }));
+  if ('after' in said) return phrase('silent', { point, time: duration(said.after + rule.onDelay) });
+  if (why !== undefined) {
+    const explained = phrase('semicolon', { a: held(state(point, seen)), b: why });
+    return own === undefined ? explained : phrase('colon', { a: own, b: explained });
+  }
+  if (seen.sentence !== undefined) return held(seen.sentence);
+  const is = state(point, seen);
+  return held(said.words === '' ? is : phrase('comma', { a: is, b: said.words }));
 }
 
-function state({ measured, value, fresh, unit }: Seen): string {
+function state(point: string, { measured, value, fresh, unit }: Seen): Sentence {
   if (measured !== undefined)
-    return `: ${measured.words} is ${amount({ unit, value: Number(measured.value.toPrecision(MEASURED_DIGITS)) })}`;
-  return value === undefined ? '' : ` ${fresh ? 'is' : 'was last'} ${amount({ value, unit })}`;
+    return phrase('measured', {
+      point,
+      what: measured.words,
+      value: amount({ unit, value: Number(measured.value.toPrecision(MEASURED_DIGITS)) }),
+    });
+  return value === undefined ? point : phrase(fresh ? 'is' : 'was', { point, value: amount({ value, unit }) });
 }
 
 /** `fridge.temperature is 7.4 °C, back to normal` @param ended instead of `back to normal` */
-export function normalMessage(rule: ResolvedRule, seen: Seen | 'bad', ended = 'back to normal'): string {
-  if (seen === 'bad') return `${pointOf(rule)} has no good value, which counts as normal`;
-  if (seen.sentence !== undefined) return `${seen.sentence}, ${ended}`;
-  return `${pointOf(rule)}${state({ ...seen, fresh: true })}, ${ended}`;
+export function normalMessage(rule: ResolvedRule, seen: Seen | 'bad', ended: Sentence = phrase('back')): Sentence {
+  const point = pointOf(rule);
+  if (seen === 'bad') return phrase('bad-is-normal', { point });
+  return phrase('comma', { a: seen.sentence ?? state(point, { ...seen, fresh: true }), b: ended });
 }
 
-export function changedMessage(rule: string, point: string): string {
-  return `the rule ${rule} on ${point} was changed and starts again`;
+export function changedMessage(rule: string, point: string): Sentence {
+  return phrase('rule-changed', { rule, point });
 }
 
-export function removedMessage(rule: string, point: string): string {
-  return `the rule ${rule} on ${point} was removed`;
+export function removedMessage(rule: string, point: string): Sentence {
+  return phrase('rule-removed', { rule, point });
 }
 
 /** `fridge-warm: acknowledged by amina` */
-export function acknowledgedMessage(rule: ResolvedRule, by: string): string {
-  return `${rule.name}: acknowledged by ${by}`;
+export function acknowledgedMessage({ name: rule }: ResolvedRule, by: string): Sentence {
+  return phrase('acknowledged', { rule, by });
 }
 
 /** `fridge-warm: shelved for 2h by amina (door open for defrosting)` @param length milliseconds */
-export function shelvedMessage(rule: ResolvedRule, length: number, by: string, reason: string | undefined): string {
-  const why = reason === undefined || reason === '' ? '' : ` (${reason})`;
-  return `${rule.name}: shelved for ${formatDuration(Math.round(length / 1000) * 1000)} by ${by}${why}`;
+export function shelvedMessage({ name: rule }: ResolvedRule, length: number, by: string, reason: string | undefined): Sentence {
+  const shelving = { rule, by, time: wholeSeconds(length) };
+  return reason === undefined || reason === ''
+    ? phrase('shelved', shelving)
+    : phrase('shelved-because', { ...shelving, why: reason });
 }
 
 /** `fridge-warm: reset by amina` */
-export function resetMessage(rule: ResolvedRule, by: string): string {
-  return `${rule.name}: reset by ${by}`;
+export function resetMessage({ name: rule }: ResolvedRule, by: string): Sentence {
+  return phrase('reset', { rule, by });
 }
 
 /** `fridge-warm: taken out of service for 8h by amina (sensor is being replaced)` @param length milliseconds; undefined: it has no end */
-export function removedFromServiceMessage(rule: ResolvedRule, length: number | undefined, by: string, reason: string): string {
-  const time = length === undefined ? '' : ` for ${formatDuration(Math.round(length / 1000) * 1000)}`;
-  return `${rule.name}: taken out of service${time} by ${by} (${reason})`;
+export function removedFromServiceMessage(
+  { name: rule }: ResolvedRule,
+  length: number | undefined,
+  by: string,
+  reason: string,
+): Sentence {
+  const removal = { rule, by, why: reason };
+  return length === undefined ? phrase('out', removal) : phrase('out-for', { ...removal, time: wholeSeconds(length) });
 }
 
 /** `fridge-warm: put in service by amina; fridge.temperature is 4.2 °C, back to normal` @param now what holds now */
-export function inServiceMessage(rule: ResolvedRule, by: string | undefined, now: string): string {
-  return `${rule.name}: ${by === undefined ? 'the time out of service is over' : `put in service by ${by}`}; ${now}`;
+export function inServiceMessage({ name: rule }: ResolvedRule, by: string | undefined, now: Sentence): Sentence {
+  return by === undefined ? phrase('out-over', { rule, now }) : phrase('in-service', { rule, by, now });
 }
 
 /** `fridge-warm: suppressed by power-off; fridge.temperature is 8.3 °C, above 8` */
-export function suppressedMessage(rule: ResolvedRule, by: string, now: string): string {
-  return `${rule.name}: suppressed by ${by}; ${now}`;
+export function suppressedMessage({ name: rule }: ResolvedRule, by: string, now: Sentence): Sentence {
+  return phrase('suppressed', { rule, by, now });
 }
 
 /** `fridge-warm: no longer suppressed; fridge.temperature is 8.3 °C, above 8` */
-export function unsuppressedMessage(rule: ResolvedRule, now: string): string {
-  return `${rule.name}: no longer suppressed; ${now}`;
+export function unsuppressedMessage({ name: rule }: ResolvedRule, now: Sentence): Sentence {
+  return phrase('unsuppressed', { rule, now });
 }
 
 /** What was known of a delay that ran out while nobody looked. @param fresh a reading came after the start */
-export function afterRestart(message: string, fresh: boolean): string {
-  const judged = fresh ? '' : ', and no reading has come since the start';
-  return `${message}; the delay ran out while the gateway was off${judged}`;
+export function afterRestart(what: Sentence, fresh: boolean): Sentence {
+  return phrase(fresh ? 'ran-out' : 'ran-out-unread', { what });
 }
 
 /** `fridge-warm: unshelved by amina; fridge.temperature is 4.2 °C, back to normal` @param now what holds now */
-export function unshelvedMessage(rule: ResolvedRule, by: string | undefined, now: string): string {
-  return `${rule.name}: ${by === undefined ? 'the shelving is over' : `unshelved by ${by}`}; ${now}`;
+export function unshelvedMessage({ name: rule }: ResolvedRule, by: string | undefined, now: Sentence): Sentence {
+  return by === undefined ? phrase('shelving-over', { rule, now }) : phrase('unshelved', { rule, by, now });
+}
+
+function wholeSeconds(length: number): Sentence {
+  return duration(Math.round(length / 1000) * 1000);
 }

@@ -65,16 +65,20 @@ export function clinic(): FakeLive {
         {
           ...{ rule: 'fridge-warm', state: 'active-unacknowledged', severity: 'critical', point: 'fridge.temperature' },
           ...{ value: 9.4, since: NOW - 12 * MINUTE, occurrence: 3, message: 'The vaccine fridge is above 8 °C' },
+          messages: { bn: 'টিকার ফ্রিজ 8 °C-এর উপরে' },
         },
         {
           ...{ rule: 'pump-pressure', state: 'shelved', severity: 'warning', point: 'pump.pressure', since: NOW - 95 * MINUTE },
-          ...{ occurrence: 1, message: 'The pump has lost its pressure', shelvedUntil: NOW + 50 * MINUTE },
+          ...{ occurrence: 1, message: 'pump-pressure: shelved for 2h by anna (filter is being cleaned)' },
+          messages: { bn: 'pump-pressure: 2 ঘণ্টা স্থগিত করেছেন anna (filter is being cleaned)' },
+          shelvedUntil: NOW + 50 * MINUTE,
         },
       ],
       observed: [
         {
           ...{ rule: 'fridge-strict', state: 'active-unacknowledged', severity: 'warning', point: 'fridge.temperature' },
           ...{ value: 9.4, since: NOW - 31 * MINUTE, occurrence: 4, message: 'fridge.temperature is 9.4 °C, above 7' },
+          messages: { bn: 'fridge.temperature এখন 9.4 °C, 7-এর বেশি' },
           ...{ observedSince: NOW - 3 * 24 * 60 * MINUTE, count: 4 },
         },
       ],

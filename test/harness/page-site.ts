@@ -45,6 +45,8 @@ export const alarmBegan: AlarmChange = {
   severity: 'critical',
   time: NOW - 12 * 60_000,
   message: 'The vaccine fridge is above 8 °C',
+  messages: { bn: 'টিকার ফ্রিজ 8 °C-এর উপরে' },
+  cause: 'delay',
 };
 
 /** A day of a fridge: a wave with a gap. */

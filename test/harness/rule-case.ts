@@ -11,10 +11,12 @@ import { ruleSchema } from '../../src/config/sections.ts';
 import type { AlarmTransition, Severity } from '../../src/core/alarm.ts';
 import { Calendar } from '../../src/core/calendar.ts';
 import { SluiceError } from '../../src/core/errors.ts';
+import type { Language } from '../../src/core/languages.ts';
 import type { PointInfo, PointType, Sample, Shape, Value } from '../../src/core/point.ts';
 import { storageOf } from '../../src/core/point.ts';
 import type { ReasonName } from '../../src/core/reasons.ts';
 import { ABSENT, GOOD, reasonCode } from '../../src/core/reasons.ts';
+import type { Sentence } from '../../src/core/sentence.ts';
 import { parseDuration } from '../../src/core/units.ts';
 import { type AlarmChange, RuleEngine } from '../../src/rules/engine.ts';
 import { RULE_KINDS } from '../../src/rules/kinds.ts';
@@ -42,7 +44,7 @@ function around(points: Points): RuleAround {
 }
 
 /** Rules as the configuration room resolves them; throws on the first fault. */
-export function resolveRules(written: Section, points: Points = {}): ResolvedRule[] {
+export function resolveRules(written: Section, points: Points = {}, language: Language = 'en'): ResolvedRule[] {
   return Object.entries(written).map(([name, value]) => {
     const rule = SCHEMA.parse(value) as Section & { point?: string; onDelay: number; offDelay: number; severity: Severity };
     const kinds = RULE_KINDS.filter((one) => rule[one.key] !== undefined);
@@ -59,7 +61,7 @@ export function resolveRules(written: Section, points: Points = {}): ResolvedRul
     const { acknowledge, latch, group, suppressedBy } = rule as Pick<ResolvedRule, 'latch' | 'group' | 'suppressedBy'> & Section;
     return {
       ...{ name, device, point, kind, setting, deadband, onDelay, offDelay, severity },
-      ...policyOf(rule as WrittenPolicy, 'en'),
+      ...policyOf(rule as WrittenPolicy, language),
       ...(own === false && { own }),
       ...(inputs.length > 0 && { inputs }),
       ...(rule.observe ? { observe: true as const } : {}),
@@ -80,6 +82,7 @@ export interface Expected {
   readonly message?: string | undefined;
   readonly cause?: string | undefined;
   readonly firstOut?: true | undefined;
+  readonly said?: Sentence | undefined;
 }
 
 interface Case {
@@ -164,15 +167,18 @@ class Gateway {
   /** What the clock on the wall shows minus the true time. */
   #wrong = 0;
 
+  readonly #language: Language;
+
   /** @param exact tick at every `nextDue`; otherwise only where the timeline says so. */
-  constructor(from: Case, exact: boolean, harm?: Harm) {
+  constructor(from: Case, exact: boolean, language: Language, harm?: Harm) {
+    this.#language = language;
     this.#exact = exact;
     this.#harmed = harm !== undefined;
     this.#harm = harm ?? ((json) => json);
     this.#points = from.points;
     this.#calendar = new Calendar(from.timezone ?? 'UTC');
     this.#beginning = from.beginning === undefined ? BEGINNING : Date.parse(from.beginning);
-    this.#rules = resolveRules(from.rules, from.points);
+    this.#rules = resolveRules(from.rules, from.points, language);
     const devices = Map.groupBy(Object.entries(from.points), ([name]) => name.split('.')[0] as string);
     this.#shapes = [...devices].map(([device, points]) => ({ device, points: points.map(pointInfo) }));
     this.#engine = this.#start(0);
@@ -195,7 +201,7 @@ class Gateway {
         if (wrong !== undefined) this.#wrong = wrong.startsWith('-') ? -time(wrong.slice(1)) : time(wrong);
         this.#engine.clockKnown(this.#moment(at));
       } else if (key === 'reload') {
-        this.#rules = resolveRules(detail as Section, this.#points);
+        this.#rules = resolveRules(detail as Section, this.#points, this.#language);
         this.#collect(this.#engine.tick(at - this.#boot));
         this.#collect(this.#engine.reload(this.#rules, this.#moment(at), this.#shapes));
       } else if (key in ACTS) this.#act(ACTS[key] as ActOf, detail as Done, at);
@@ -236,7 +242,7 @@ class Gateway {
     const next = at + time(off);
     this.#boot = next - 7000;
     this.#wallKnown = clock === 'known';
-    if (rules !== undefined) this.#rules = resolveRules(rules, this.#points);
+    if (rules !== undefined) this.#rules = resolveRules(rules, this.#points, this.#language);
     const saved = [...this.#store.values()]
       .map((text) => parseRuleState(this.#harm(text)))
       .filter((state): state is RuleState => state !== undefined);
@@ -290,8 +296,13 @@ function pointInfo([name, { type, unit }]: [string, { type: PointType; unit?: st
 }
 
 /** Plays a case; the transitions in the order of their times. @param harm what a restart finds of a saved state */
-export function playCase(from: Case, exact: boolean, harm?: Harm): { transitions: Expected[]; gateway: Gateway } {
-  const gateway = new Gateway(from, exact, harm);
+export function playCase(
+  from: Case,
+  exact: boolean,
+  harm?: Harm,
+  language: Language = 'en',
+): { transitions: Expected[]; gateway: Gateway } {
+  const gateway = new Gateway(from, exact, language, harm);
   for (const step of from.timeline) gateway.step(step);
   return { transitions: gateway.transitions.toSorted((a, b) => a.at - b.at), gateway };
 }

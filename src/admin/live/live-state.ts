@@ -64,7 +64,7 @@ function actionsOf({ kinds, list, failing }: NonNullable<GatewayStatus['actions'
 function alarmOf({ rule, state, severity, point, value, since, occurrence, message, ...more }: AlarmStatus): AlarmStatus {
   return {
     ...{ rule, state, severity, point, value, since, occurrence, message },
-    ...{ shelvedUntil: more.shelvedUntil, firstOut: more.firstOut },
+    ...{ messages: more.messages, shelvedUntil: more.shelvedUntil, firstOut: more.firstOut },
   };
 }
 

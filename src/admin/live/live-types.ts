@@ -2,8 +2,10 @@
  * What `/api/v1/live` sends, as the status page reads it: plain data, and types that both sides can load (no parts of Node, no
  * DOM). Times are UTC milliseconds as known now.
  */
+
 import type { AlarmCause, AlarmState, Severity } from '../../core/alarm.ts';
 import type { BrokenConfig } from '../../core/broken-config.ts';
+import type { Messages } from '../../core/languages.ts';
 
 /** Numbers, booleans and texts as they are, 64-bit integers as texts, null for a bad reading. */
 export type JsonValue = number | boolean | string | null;
@@ -57,7 +59,10 @@ export interface AlarmStatus {
   readonly value?: JsonValue | undefined;
   readonly since: number;
   readonly occurrence: number;
+  /** In the language of the gateway. */
   readonly message: string;
+  /** In the other languages, where the words differ. */
+  readonly messages?: Messages | undefined;
   /** UTC milliseconds at which the shelving ends. */
   readonly shelvedUntil?: number | undefined;
   /** It was the first of its group. */
@@ -183,6 +188,7 @@ export interface AlarmChange {
   readonly severity: Severity;
   readonly time: number;
   readonly message: string;
+  readonly messages?: Messages | undefined;
   /** Absent in changes of earlier versions. */
   readonly cause?: AlarmCause | undefined;
   readonly firstOut?: true | undefined;

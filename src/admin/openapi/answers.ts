@@ -135,6 +135,7 @@ export const ANSWERS: { readonly [K in keyof Answers]: z.ZodType<Answers[K]> } =
           state: ALARM.state,
           severity: ALARM.severity,
           message: ALARM.message,
+          messages: ALARM.messages,
         },
         time: moment('when the state changed'),
         cause: word(ALARM_CAUSES, 'what made the change; absent in those of earlier versions').optional(),

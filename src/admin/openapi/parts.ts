@@ -18,3 +18,8 @@ export const word = <const W extends readonly string[]>(words: W, is: string) =>
 /** Numbers, booleans and texts as they are, 64-bit integers as texts, null for a bad reading. */
 export const value = (is: string) => z.union([z.number(), z.boolean(), z.string(), z.null()]).describe(is);
 export const fault = () => text('what is wrong, in words; absent while nothing is').optional();
+export const messages = () =>
+  z
+    .strictObject({ en: z.string().optional(), bn: z.string().optional() })
+    .describe('the words in other languages; a language is absent where its words are those of `message`')
+    .optional();

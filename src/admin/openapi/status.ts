@@ -12,7 +12,7 @@ import type { AlarmStatus } from '../live/live-types.ts';
 import type { StatusReport } from '../metric.ts';
 import type { ProcessStatus } from '../process-meter.ts';
 import type { ActionStatus, ActionsReport, ForwarderStatus, GatewayStatus, ObservationStatus, WireStatus } from '../target.ts';
-import { count, fault, flag, list, moment, number, shape, text, value, word } from './parts.ts';
+import { count, fault, flag, list, messages, moment, number, shape, text, value, word } from './parts.ts';
 import { bus } from './status-buses.ts';
 import { flows } from './status-flows.ts';
 import { broker, http } from './status-listeners.ts';
@@ -75,7 +75,8 @@ export const ALARM = {
   value: value('the reading that caused it').optional(),
   since: moment('when the state began'),
   occurrence: count('counts the activations of the rule, from 1'),
-  message: text('the words of the alarm'),
+  message: text('the words of the alarm, in the language of the gateway'),
+  messages: messages(),
   shelvedUntil: moment('when the shelving, or the time out of service, ends').optional(),
   firstOut: z.literal(true).describe('it was the first of its group').optional(),
 };

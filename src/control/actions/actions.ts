@@ -9,12 +9,14 @@
  *   most once. What is done is never repeated (book.ts).
  * - A rule that is only observed does nothing.
  */
+
 import type { ResolvedAction } from '../../config/actions.ts';
 import type { ResolvedRule } from '../../config/kinds.ts';
 import type { AlarmTransition, Severity } from '../../core/alarm.ts';
 import type { Logger } from '../../core/logger.ts';
 import { plainValue, type Value } from '../../core/point.ts';
 import type { GatewayEvent } from '../../core/ports.ts';
+import { phrase, type Sentence } from '../../core/sentence.ts';
 import type { Moment } from '../../rules/rule-state.ts';
 import { ActionLanes, type LanesSide } from './action-lanes.ts';
 import { Book, type Planned } from './book.ts';
@@ -47,7 +49,7 @@ export interface ActionsSide extends LanesSide {
   readonly look: (rule: string) => AlarmLook | undefined;
   readonly save: (key: string, state: unknown) => void;
   /** Adds words to the alarm, for everybody who sees it. */
-  readonly remark: (rule: string, occurrence: number, words: string) => void;
+  readonly remark: (rule: string, occurrence: number, words: Sentence) => void;
   /** Events of actions; the caller bounds how many there are. */
   readonly tell: (event: GatewayEvent) => void;
 }
@@ -81,7 +83,7 @@ export class Actions {
     this.#lanes = new ActionLanes(side, {
       settled: (job, outcome) => this.#settled(job, outcome),
       begun: (job) => this.tally.started(job),
-      failing: (job, error) => this.#remark(job, `${nameOf(job.action)} fails so far: ${error.message}`),
+      failing: (job, error) => this.#remark(job, 'action-failing', error),
     });
     this.#outputs = new Outputs({
       ...{ clock, tell: side.tell, save: side.save, tally: this.tally },
@@ -269,7 +271,7 @@ export class Actions {
         'failed',
         `The action "${nameOf(action)}" of the rule ${facts.rule} failed: ${outcome.error.message}.${next}`,
       );
-      this.#remark(job, `${nameOf(action)} failed: ${outcome.error.message}`);
+      this.#remark(job, 'action-failed', outcome.error);
     } else if (outcome.result === 'done' && action.kind !== 'write')
       this.#tell(job, 'info', 'done', `The rule ${facts.rule} did the action "${nameOf(action)}".`);
     this.begin();
@@ -290,8 +292,8 @@ export class Actions {
     );
   }
 
-  #remark({ facts }: Job, words: string): void {
-    this.#s.remark(facts.rule, facts.occurrence, words);
+  #remark({ facts, action }: Job, say: 'action-failed' | 'action-failing', { message: why }: Error): void {
+    this.#s.remark(facts.rule, facts.occurrence, phrase(say, { action: nameOf(action), why }));
   }
 
   #tell({ action, facts, at }: Job, severity: Severity, result: string, message: string): void {

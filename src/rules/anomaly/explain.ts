@@ -1,4 +1,5 @@
 /** The sentences of a finding: what was measured, what is usual, why, by which method. */
+import { phrase, type Sentence } from '../../core/sentence.ts';
 import { withUnit } from '../../core/unit-words.ts';
 import { type Finding, METHOD } from './detector.ts';
 
@@ -10,25 +11,23 @@ export function tidy(value: number, width: number): number {
 }
 
 /** `3.1 to 5.2 °C` @param unit UCUM */
-export function rangeWords(low: number, high: number, unit: string | undefined): string {
+export function rangeWords(low: number, high: number, unit: string | undefined): Sentence {
   const width = high - low;
   const [from, to] = [String(tidy(low, width)), String(tidy(high, width))];
-  return from === to ? withUnit(to, unit) : `${from} to ${withUnit(to, unit)}`;
-}
-
-/** `2 days`, from milliseconds; at least one. */
-function days(ms: number): string {
-  const count = Math.max(1, Math.floor(ms / 86_400_000));
-  return count === 1 ? 'day' : `${count} days`;
+  return from === to ? withUnit(to, unit) : phrase('range', { from, to: withUnit(to, unit) });
 }
 
 /** Follows the value in a message: `at this hour it is usually 3.1 to 5.2 °C (usual-range 1)`. @param unit UCUM */
-export function findingWords(finding: Finding, unit: string | undefined): string {
-  const range = rangeWords(finding.low, finding.high, unit);
-  const why = {
-    value: `in the last ${days(finding.span)} it was ${range}`,
-    hour: `at this hour it is usually ${range}`,
-    average: `the average is usually ${range}`,
-  }[finding.aspect];
-  return `${why} (${METHOD})`;
+export function findingWords(finding: Finding, unit: string | undefined): Sentence {
+  const known = { range: rangeWords(finding.low, finding.high, unit), method: METHOD };
+  switch (finding.aspect) {
+    case 'value': {
+      const days = Math.floor(finding.span / 86_400_000);
+      return days <= 1 ? phrase('unusual-day', known) : phrase('unusual-days', { ...known, days });
+    }
+    case 'hour':
+      return phrase('unusual-hour', known);
+    case 'average':
+      return phrase('unusual-average', known);
+  }
 }

@@ -1,6 +1,7 @@
 /** The conditions of a combination, each with a watch of its own. Bounded by MOST_LEAVES and by what each kind remembers. */
+
 import type { Value } from '../../core/point.ts';
-import { formatDuration } from '../../core/units.ts';
+import { different, duration, phrase, type Sentence } from '../../core/sentence.ts';
 import type { ConditionMemory, MemoryStart, MemoryVerdict, RuleKind } from '../rule-kind.ts';
 import { Known, sentenceOf } from '../several-words.ts';
 import { MemoryWatch, ValueWatch, type Watch } from '../watch.ts';
@@ -114,11 +115,11 @@ export class CombinationMemory implements ConditionMemory {
     return leaves.every((leaf) => leaf === null) ? undefined : { leaves };
   }
 
-  get sentence(): string {
+  get sentence(): Sentence {
     const now = this.verdict;
     const why = now === 'alarm' || now === 'normal' ? reasons(this.#tree, this.#verdicts, now) : [];
     const named = why.length > 0 ? why.flatMap((i) => this.#parts[i] ?? []) : this.#parts;
-    return sentenceOf([...new Set(named.map((part) => partWords(part, this.#verdicts[part.place])))]);
+    return sentenceOf(different(named.map((part) => partWords(part, this.#verdicts[part.place]))));
   }
 }
 
@@ -142,13 +143,13 @@ function savedOf(saved: unknown, count: number): readonly unknown[] {
 }
 
 /** `tank.level is 0.3 m (below 0.5)` */
-function partWords({ leaf, watch, known }: Part, verdict: MemoryVerdict | undefined): string {
-  if (watch instanceof SilenceWatch && verdict === 'alarm')
-    return `${leaf.point} had no value for ${formatDuration(watch.after)}`;
+function partWords({ leaf, watch, known }: Part, verdict: MemoryVerdict | undefined): Sentence {
+  const { point } = leaf;
+  if (watch instanceof SilenceWatch && verdict === 'alarm') return phrase('silent', { point, time: duration(watch.after) });
   const { measured, words } = watch;
   const is =
     measured === undefined
       ? known.words
-      : `${leaf.point}: ${measured.words} is ${amount({ value: measured.value, unit: known.unit })}`;
-  return verdict === 'alarm' && words !== '' ? `${is} (${words})` : is;
+      : phrase('measured', { point, what: measured.words, value: amount({ value: measured.value, unit: known.unit }) });
+  return verdict === 'alarm' && words !== '' ? phrase('brackets', { a: is, b: words }) : is;
 }

@@ -2,7 +2,9 @@
  * In alarm: a reading is unusual, and news, by more than the sensitivity allows (anomaly/detector.ts says what is unusual).
  * Back: it is within what was usual when the alarm began, or nothing new came for six hours: what stays is the new usual.
  */
+
 import * as z from 'zod';
+import { duration as lasting, phrase, type Sentence } from '../../core/sentence.ts';
 import { ASPECTS, AVERAGE_OF, Detector, detectorSchema, type Finding, METHOD, NEWS } from '../anomaly/detector.ts';
 import { findingWords, tidy } from '../anomaly/explain.ts';
 import { type ConditionMemory, type MemoryStart, type MemoryVerdict, ruleKind } from '../rule-kind.ts';
@@ -49,7 +51,7 @@ export class AnomalyMemory implements ConditionMemory {
   readonly #detector: Detector;
   readonly #threshold: number;
   #alarm: Alarm | undefined;
-  #ended: string | undefined;
+  #ended: Sentence | undefined;
 
   constructor({ season, sensitivity }: AnomalySetting, margin: number, from: MemoryStart) {
     this.#from = from;
@@ -82,19 +84,19 @@ export class AnomalyMemory implements ConditionMemory {
 
   advance(): void {}
 
-  explain(unit: string | undefined): string {
-    return this.#alarm === undefined ? `unusual (${METHOD})` : findingWords(this.#alarm, unit);
+  explain(unit: string | undefined): Sentence {
+    return this.#alarm === undefined ? phrase('unusual', { method: METHOD }) : findingWords(this.#alarm, unit);
   }
 
   /** How the last alarm ended, where that was not by a usual reading. */
-  get ended(): string | undefined {
+  get ended(): Sentence | undefined {
     return this.#ended;
   }
 
   get measured() {
     if (this.#alarm?.aspect !== 'average') return undefined;
     const { measured, low, high } = this.#alarm;
-    return { words: `the average of about ${AVERAGE_OF / HOUR}h`, value: tidy(measured, high - low) };
+    return { words: phrase('average-about', { time: lasting(AVERAGE_OF) }), value: tidy(measured, high - low) };
   }
 
   save(at: number): z.input<typeof schema> {
@@ -112,7 +114,7 @@ export class AnomalyMemory implements ConditionMemory {
     if (alarm === undefined) return 'normal';
     if (this.#detector.learned - alarm.newsAt >= NEWS) {
       this.#alarm = undefined;
-      this.#ended = `what is unusual lasted for ${NEWS / HOUR}h and is usual from now on`;
+      this.#ended = phrase('usual-now', { time: lasting(NEWS) });
       return 'normal';
     }
     const now = this.#detector.measure(alarm.aspect, reading, hour);

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { duration } from '../../config/schema-parts.ts';
-import { formatDuration } from '../../core/units.ts';
+import { duration as lasting, phrase } from '../../core/sentence.ts';
 import { limitFault, limitKeys, limitLines } from '../limit.ts';
 import { ruleKind } from '../rule-kind.ts';
 import { rounded, statistic } from '../statistic.ts';
@@ -19,7 +19,7 @@ export const average = ruleKind({
   create: ({ over, ...limits }, deadband) =>
     statistic(
       {
-        ...{ over, parts: 60, fields: 2, words: `the average of ${formatDuration(over)}` },
+        ...{ over, parts: 60, fields: 2, words: phrase('average', { time: lasting(over) }) },
         add(data, value) {
           data[0] = (data[0] as number) + value;
           data[1] = (data[1] as number) + 1;

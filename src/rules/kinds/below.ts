@@ -1,3 +1,4 @@
+import { phrase } from '../../core/sentence.ts';
 import { movingCondition } from '../moving-limit.ts';
 import { isNumeric, ruleKind, type ValueCondition } from '../rule-kind.ts';
 import { boundSum, isFixed, setpointInputs, setpointSchema } from '../setpoint.ts';
@@ -20,7 +21,7 @@ function belowNumber(setpoint: number | bigint, deadband: number): ValueConditio
   const back = boundSum(setpoint, deadband);
   return {
     type: 'value',
-    words: `below ${setpoint}`,
+    words: phrase('below', { limit: setpoint }),
     judge: (value) => (!isNumeric(value) ? 'between' : value < setpoint ? 'alarm' : value >= back ? 'normal' : 'between'),
   };
 }

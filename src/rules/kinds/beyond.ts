@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { duration } from '../../config/schema-parts.ts';
 import type { Value } from '../../core/point.ts';
-import { formatDuration } from '../../core/units.ts';
+import { duration as lasting, phrase, type Sentence } from '../../core/sentence.ts';
 import { resave } from '../delay.ts';
 import { judgeOf, type Limits, limitFault, limitKeys, limitLines, limitWords } from '../limit.ts';
 import { type ConditionMemory, isNumeric, type MemoryStart, type MemoryVerdict, ruleKind, type Verdict } from '../rule-kind.ts';
@@ -65,7 +65,7 @@ const savedSchema = z.object({
 });
 
 class BeyondMemory implements ConditionMemory {
-  readonly words: string;
+  readonly words: Sentence;
   readonly resave: number;
   verdict: MemoryVerdict = 'unknown';
   due = Number.POSITIVE_INFINITY;
@@ -85,8 +85,11 @@ class BeyondMemory implements ConditionMemory {
     this.#judge = judgeOf(setting, deadband);
     this.#start = at;
     this.#counted = at;
-    const window = setting.within === undefined ? '' : ` within ${formatDuration(setting.within)}`;
-    this.words = `${limitWords(setting)} for ${formatDuration(setting.for)} in all${window}`;
+    const all = { limit: limitWords(setting), time: lasting(setting.for) };
+    this.words =
+      setting.within === undefined
+        ? phrase('time-beyond', all)
+        : phrase('time-beyond-within', { ...all, window: lasting(setting.within) });
     this.resave = resave(setting.within ?? setting.for);
     const known = savedSchema.safeParse(saved).data;
     if (setting.within !== undefined) {

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Value } from '../../core/point.ts';
+import { joined, phrase, type Sentence } from '../../core/sentence.ts';
 import { ruleKind } from '../rule-kind.ts';
 
 /** Bits of the widest integer. */
@@ -73,9 +74,11 @@ function halvesOf(value: Value): readonly [number, number] | undefined {
 }
 
 /** `bits 3 and 5 set and bit 0 clear` */
-function words(set: readonly number[], clear: readonly number[], any: boolean): string {
-  const or = any ? ' or ' : ' and ';
-  const part = (numbers: readonly number[], state: string) =>
-    numbers.length === 0 ? [] : [`${numbers.length === 1 ? 'bit' : 'bits'} ${numbers.join(or)} ${state}`];
-  return [...part(set, 'set'), ...part(clear, 'clear')].join(or);
+function words(set: readonly number[], clear: readonly number[], any: boolean): Sentence {
+  const join = (parts: readonly Sentence[]) => joined(any ? 'or' : 'and', parts);
+  const part = (numbers: readonly number[], state: 'set' | 'clear') =>
+    numbers.length === 0
+      ? []
+      : [phrase(numbers.length === 1 ? 'bit' : 'bits', { bits: join(numbers.map(String)), state: phrase(state) })];
+  return join([...part(set, 'set'), ...part(clear, 'clear')]);
 }

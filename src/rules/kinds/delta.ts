@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { duration } from '../../config/schema-parts.ts';
 import type { Value } from '../../core/point.ts';
-import { formatDuration } from '../../core/units.ts';
+import { duration as lasting, phrase, type Sentence } from '../../core/sentence.ts';
 import { resave } from '../delay.ts';
 import { Growth, type GrowthSettings } from '../growth.ts';
 import { judgeOf, type Limits, limitFault, limitKeys, limitWords } from '../limit.ts';
@@ -54,7 +54,7 @@ export function counterKeys() {
 
 class DeltaMemory implements ConditionMemory {
   readonly due = Number.POSITIVE_INFINITY;
-  readonly words: string;
+  readonly words: Sentence;
   readonly resave: number;
   verdict: MemoryVerdict = 'unknown';
   measured: Measured | undefined;
@@ -86,7 +86,7 @@ class DeltaMemory implements ConditionMemory {
     for (const { data } of slots.parts()) sum += data[0] as number;
     sum = rounded(sum);
     const { above, over } = this.#setting;
-    this.measured = { words: `the growth in ${formatDuration(over)}`, value: sum };
+    this.measured = { words: phrase('growth', { time: lasting(over) }), value: sum };
     const watched = slots.reach(at) * 2 >= over;
     this.verdict = watched || (above !== undefined && sum > above) ? this.#judge(sum) : 'unknown';
   }

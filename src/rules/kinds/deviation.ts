@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { decimalSum } from '../../codecs/decimal.ts';
 import { POINT, POINT_WORDS } from '../../config/sections.ts';
 import type { Value } from '../../core/point.ts';
+import { phrase, type Sentence } from '../../core/sentence.ts';
 import type { ConditionMemory, MemoryVerdict } from '../rule-kind.ts';
 import { isNumeric, ruleKind } from '../rule-kind.ts';
 import { amount } from '../words.ts';
@@ -71,10 +72,10 @@ class Deviation implements ConditionMemory {
     return difference <= Math.max(0, decimalSum(allowed, -this.#deadband)) ? 'normal' : 'between';
   }
 
-  get words(): string {
-    const limit = this.#by === undefined ? `${this.#percent} %` : `${this.#by}`;
-    const is = this.#other === undefined ? '' : ` (${amount({ value: this.#other, unit: this.#unit })})`;
-    return `more than ${limit} from ${this.#from}${is}`;
+  get words(): Sentence {
+    const apart = { limit: this.#by ?? `${this.#percent} %`, point: this.#from };
+    if (this.#other === undefined) return phrase('apart', apart);
+    return phrase('apart-from', { ...apart, value: amount({ value: this.#other, unit: this.#unit }) });
   }
 }
 

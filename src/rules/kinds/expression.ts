@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Value } from '../../core/point.ts';
+import type { Sentence } from '../../core/sentence.ts';
 import { compile } from '../expression/evaluate.ts';
 import { MOST_TEXT } from '../expression/language.ts';
 import { type Expression, readExpression } from '../expression/read.ts';
@@ -69,7 +70,7 @@ class ExpressionMemory implements ConditionMemory {
     return this.#verdict;
   }
 
-  get sentence(): string {
+  get sentence(): Sentence {
     return sentenceOf(this.#known.map(({ words }) => words));
   }
 }

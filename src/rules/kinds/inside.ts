@@ -1,3 +1,4 @@
+import { phrase } from '../../core/sentence.ts';
 import { movingCondition } from '../moving-limit.ts';
 import { rangeInputs, rangeSchema } from '../range.ts';
 import { isNumeric, ruleKind, type ValueCondition } from '../rule-kind.ts';
@@ -31,7 +32,7 @@ function insideOf(min: number | bigint, max: number | bigint, deadband: number):
   const high = boundSum(max, deadband);
   return {
     type: 'value',
-    words: `between ${min} and ${max}`,
+    words: phrase('between', { min, max }),
     judge: (value) =>
       !isNumeric(value) ? 'between' : value >= min && value <= max ? 'alarm' : value < low || value > high ? 'normal' : 'between',
   };

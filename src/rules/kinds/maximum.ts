@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { duration } from '../../config/schema-parts.ts';
-import { formatDuration } from '../../core/units.ts';
+import { duration as lasting, phrase } from '../../core/sentence.ts';
 import { limitFault, limitKeys, limitLines } from '../limit.ts';
 import { ruleKind } from '../rule-kind.ts';
 import { statistic } from '../statistic.ts';
@@ -19,7 +19,7 @@ export const maximum = ruleKind({
   create: ({ over, ...limits }, deadband) =>
     statistic(
       {
-        ...{ over, parts: 60, fields: 1, sure: 'above', words: `the maximum of ${formatDuration(over)}` },
+        ...{ over, parts: 60, fields: 1, sure: 'above', words: phrase('maximum', { time: lasting(over) }) },
         add(data, value, fresh) {
           data[0] = fresh ? value : Math.max(data[0] as number, value);
         },

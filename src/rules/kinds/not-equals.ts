@@ -1,3 +1,4 @@
+import { phrase } from '../../core/sentence.ts';
 import { ruleKind } from '../rule-kind.ts';
 import { equalsJudge, equalsSchema } from './equals.ts';
 
@@ -9,6 +10,10 @@ export const notEquals = ruleKind({
   needs: 'any',
   create(setting) {
     const same = equalsJudge(setting);
-    return { type: 'value', words: `not ${setting}`, judge: (value) => (same(value) === 'alarm' ? 'normal' : 'alarm') };
+    return {
+      type: 'value',
+      words: phrase('not', { value: setting }),
+      judge: (value) => (same(value) === 'alarm' ? 'normal' : 'alarm'),
+    };
   },
 });

@@ -1,4 +1,5 @@
 import { decimalSum } from '../../codecs/decimal.ts';
+import { phrase } from '../../core/sentence.ts';
 import { movingCondition } from '../moving-limit.ts';
 import { rangeInputs, rangeSchema, withinBand } from '../range.ts';
 import { isNumeric, ruleKind, type ValueCondition } from '../rule-kind.ts';
@@ -37,7 +38,7 @@ function outsideOf(min: number | bigint, max: number | bigint, deadband: number)
   const high = boundSum(max, -deadband);
   return {
     type: 'value',
-    words: `outside ${min} to ${max}`,
+    words: phrase('outside', { min, max }),
     judge: (value) =>
       !isNumeric(value) ? 'between' : value < min || value > max ? 'alarm' : low <= value && value <= high ? 'normal' : 'between',
   };

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { duration } from '../../config/schema-parts.ts';
-import { formatDuration } from '../../core/units.ts';
+import { duration as lasting, phrase } from '../../core/sentence.ts';
 import { limitFault, limitKeys, limitLines } from '../limit.ts';
 import { ruleKind } from '../rule-kind.ts';
 import { statistic } from '../statistic.ts';
@@ -26,7 +26,7 @@ export const percentile = ruleKind({
   create: ({ p, over, ...limits }, deadband) =>
     statistic(
       {
-        ...{ over, parts: PARTS, fields: 1, words: `the percentile ${p} of ${formatDuration(over)}` },
+        ...{ over, parts: PARTS, fields: 1, words: phrase('percentile', { p, time: lasting(over) }) },
         add(data, value) {
           data[0] = value;
         },

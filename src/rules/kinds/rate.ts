@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { duration } from '../../config/schema-parts.ts';
-import { formatDuration } from '../../core/units.ts';
+import { duration as lasting, phrase } from '../../core/sentence.ts';
 import { limitFault, limitKeys } from '../limit.ts';
 import { ruleKind } from '../rule-kind.ts';
 import type { Part } from '../slots.ts';
@@ -25,7 +25,7 @@ export const rate = ruleKind({
   create: ({ per, over, ...limits }, deadband) =>
     statistic(
       {
-        ...{ over, parts: 60, fields: 3, words: `the change per ${formatDuration(per)}, over ${formatDuration(over)},` },
+        ...{ over, parts: 60, fields: 3, words: phrase('rate', { per: lasting(per), time: lasting(over) }) },
         add(data, value, _fresh, age) {
           data[0] = (data[0] as number) + value;
           data[1] = (data[1] as number) + age;

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { decimalSum } from '../../codecs/decimal.ts';
 import { duration } from '../../config/schema-parts.ts';
 import type { Value } from '../../core/point.ts';
-import { formatDuration } from '../../core/units.ts';
+import { duration as lasting, phrase, type Sentence } from '../../core/sentence.ts';
 import { type ConditionMemory, isNumeric, type MemoryStart, type MemoryVerdict, ruleKind } from '../rule-kind.ts';
 import { restoreValue, savedValue, saveValue } from '../rule-state.ts';
 
@@ -46,7 +46,7 @@ const LONGEST_TEXT = 500;
 
 class StuckMemory implements ConditionMemory {
   readonly due = Number.POSITIVE_INFINITY;
-  readonly words: string;
+  readonly words: Sentence;
   verdict: MemoryVerdict = 'unknown';
   readonly #setting: Setting;
   /** The value at which it last moved. */
@@ -57,8 +57,8 @@ class StuckMemory implements ConditionMemory {
 
   constructor(setting: Setting, { at, saved }: MemoryStart) {
     this.#setting = setting;
-    const within = setting.within === 0 ? '' : `, within ${setting.within}`;
-    this.words = `the same for ${formatDuration(setting.for)}${within}`;
+    const time = lasting(setting.for);
+    this.words = setting.within === 0 ? phrase('same', { time }) : phrase('same-within', { time, within: setting.within });
     const known = savedSchema.safeParse(saved).data;
     if (known === undefined) return;
     this.#value = restoreValue(known.value);

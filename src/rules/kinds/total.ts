@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { PERIODS, type Period } from '../../core/calendar.ts';
 import type { Value } from '../../core/point.ts';
+import { phrase, type Sentence } from '../../core/sentence.ts';
 import { type Grown, Growth, type GrowthSettings } from '../growth.ts';
 import { judgeOf, limitWords } from '../limit.ts';
 import { type ConditionMemory, type Measured, type MemoryStart, type MemoryVerdict, ruleKind } from '../rule-kind.ts';
@@ -41,7 +42,7 @@ const savedSchema = z.object({
 });
 
 class TotalMemory implements ConditionMemory {
-  readonly words: string;
+  readonly words: Sentence;
   verdict: MemoryVerdict = 'unknown';
   due = Number.POSITIVE_INFINITY;
   measured: Measured | undefined;
@@ -128,7 +129,7 @@ class TotalMemory implements ConditionMemory {
 
   #compare(): void {
     const total = rounded(this.#total);
-    this.measured = { words: `the total of this ${this.#setting.per}`, value: total };
+    this.measured = { words: phrase(`total-${this.#setting.per}`), value: total };
     this.verdict = this.#judge(total);
   }
 }

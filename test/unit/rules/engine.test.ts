@@ -67,6 +67,9 @@ test('a transition is complete', () => {
       type: 'float64',
       at: 5,
       message: 'fridge.temperature is 8.25 °C, above 8',
+      said: {
+        ...{ say: 'comma', a: { say: 'is', point: 'fridge.temperature', value: '8.25 °C' }, b: { say: 'above', limit: '8' } },
+      },
       cause: 'reading',
     },
   ]);

@@ -208,7 +208,7 @@ function useNews(): string {
     known.current = new Map(alarms.map(({ rule, occurrence }) => [rule, occurrence]));
     if (before === undefined) return;
     const fresh = alarms.find(({ rule, occurrence }) => (before.get(rule) ?? 0) < occurrence);
-    if (fresh !== undefined) setNews(words.t('alarms.new', { rule: fresh.rule, message: fresh.message }));
+    if (fresh !== undefined) setNews(words.t('alarms.new', { rule: fresh.rule, message: words.message(fresh) }));
   }, [alarms, words]);
   return news;
 }

@@ -62,7 +62,7 @@ function Alarm({ alarm }: { alarm: AlarmStatus }): JSX.Element {
         {alarm.firstOut === true && <Badge mood="bad">{words.t('alarms.firstOut')}</Badge>}
       </p>
       <p class="message">
-        <bdi>{alarm.message}</bdi>
+        <bdi>{words.message(alarm)}</bdi>
       </p>
       <p class="quiet">
         <a href={hrefOfPoint(device, point)}>

@@ -41,7 +41,7 @@ function OneRule({ observed }: { observed: ObservedStatus }): JSX.Element {
       </p>
       {observed.state !== 'normal' && (
         <p class="message">
-          {words.t('observed.now', { time: shortTime(words, observed.since, now) })} <bdi>{observed.message}</bdi>
+          {words.t('observed.now', { time: shortTime(words, observed.since, now) })} <bdi>{words.message(observed)}</bdi>
         </p>
       )}
       <p class="quiet">

@@ -177,6 +177,10 @@ function Changes({ answer }: { answer: AlarmChanges }): JSX.Element {
               {words.t(`alarms.severity.${change.severity}`)}
             </Badge>{' '}
             <Name>{change.rule}</Name> <span>{words.t(`alarms.state.${change.state}`)}</span>
+            <p class="quiet">
+              <bdi>{words.message(change)}</bdi>
+              {change.cause !== undefined && <span>{words.t(`alarms.cause.${change.cause}`)}</span>}
+            </p>
           </li>
         ))}
       </ul>

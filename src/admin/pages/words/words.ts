@@ -12,6 +12,10 @@ export const CATALOGUES: Readonly<Record<Language, Readonly<Record<WordKey, stri
 type Counted<K> = K extends `${infer Base}.other` ? Base : never;
 /** Keys that stand for a `.one` and an `.other`. */
 export type CountKey = Counted<WordKey>;
+interface Message {
+  readonly message: string;
+  readonly messages?: { readonly [L in Language]?: string | undefined } | undefined;
+}
 type Values = Readonly<Record<string, string | number>>;
 
 const BENGALI_ZERO = 0x09e6;
@@ -39,6 +43,11 @@ export class Words {
   count(key: CountKey, n: number, values: Values = {}): string {
     const form = this.#plural.select(n) === 'one' ? 'one' : 'other';
     return this.t(`${key}.${form}` as WordKey, { ...values, n });
+  }
+
+  /** A message that the gateway has in several languages. */
+  message({ message, messages }: Message): string {
+    return messages?.[this.language] ?? message;
   }
 
   /** A whole number. Not in groups: these differ between countries, and a comma could be a decimal point. */

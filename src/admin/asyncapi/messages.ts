@@ -162,7 +162,7 @@ export const alarm = z.strictObject({
   said: z
     .record(PLACE, z.unknown())
     .describe(
-      'the same as data, where it depends on the language: `say` names the sentence and its values stand beside it, or one text for each language (`en`, `bn`)',
+      'the same as data, where it depends on the language: `say` names the sentence and its values stand beside it. Or one text for each language (`en`, `bn`)',
     )
     .optional(),
   cause: word(ALARM_CAUSES, 'what made the transition; absent in those of earlier versions').optional(),

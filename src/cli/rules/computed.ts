@@ -20,6 +20,8 @@ export class ComputedPoints {
   readonly #shapes = new Map<string, Shape>();
   readonly #recorded = new Set<string>();
   #out: Sample[] = [];
+  /** The start of the gateway in which the record before was taken. */
+  #boot: string | undefined;
 
   /** @param wanted the points that rules look at @returns undefined where the configuration computes none */
   static of(config: GatewayConfig, wanted: Wanted): ComputedPoints | undefined {
@@ -56,6 +58,7 @@ export class ComputedPoints {
       this.#graph.sample({ shape, at: time, values, reasons }, instant(time));
     }
     const made = this.#take(sample);
+    this.#boot = sample.boot;
     return [...made.filter((one) => one.time < time), sample, ...made.filter((one) => one.time >= time)];
   }
 
@@ -72,7 +75,10 @@ export class ComputedPoints {
         if (reason === ABSENT || this.#recorded.has(`${shape.device}.${point}`)) return [];
         return [{ device: shape.device, point, value: hasValue(reason) ? values[i] : undefined, reason }];
       });
-      return readings.length === 0 ? [] : [{ ...cause, time: at, readings, computed: true as const }];
+      if (readings.length === 0) return [];
+      // What came due before a restart belongs to the start before: the rules are restarted behind it.
+      const boot = at < cause.time ? this.#boot : cause.boot;
+      return [{ ...cause, boot, time: at, readings, computed: true as const }];
     });
   }
 }

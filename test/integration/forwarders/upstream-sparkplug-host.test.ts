@@ -434,6 +434,7 @@ test('alarms and events are metrics of the node, and a host acknowledges an alar
     value: 6.5,
     time: Math.round(fastClock.wall()),
     message: 'Hot.',
+    cause: 'reading',
   });
   s.alarms.push({ kind: 'alarm', key: 'hot', seq: 1, json: JSON.stringify(alarm(1, 'normal')) });
   s.forwarder.start();
@@ -444,6 +445,9 @@ test('alarms and events are metrics of the node, and a host acknowledges an alar
   s.log.notice('alarm', 'hot', fastClock.monotonic(), body);
   await waitFor('the alarm', () =>
     s.host.heard('value').some(({ name, value }) => name === 'Alarm/hot/State' && value === 'active-unacknowledged'),
+  );
+  await waitFor('its cause', () =>
+    s.host.heard('value').some(({ name, value }) => name === 'Alarm/hot/Cause' && value === 'reading'),
   );
   await s.host.order({ topic: 'NCMD/g1', metrics: [{ name: 'Alarm/hot/Acknowledge', datatype: 11, boolean_value: true }] });
   await waitFor('the command', () => s.asked.length === 1);

@@ -4,9 +4,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { ComputedPoints } from '../../../src/cli/rules/computed.ts';
 import { play } from '../../../src/cli/rules/play.ts';
+import type { RecordedSample } from '../../../src/cli/rules/recording.ts';
 import { reportOf } from '../../../src/cli/rules/report.ts';
+import { wantedPoint } from '../../../src/cli/rules/wanted.ts';
 import { loadConfigText } from '../../../src/config/load.ts';
+import { GOOD } from '../../../src/core/reasons.ts';
 import { kinds } from '../../../src/gateway/registry.ts';
 import { derivedText } from '../../fakes/derived-bench.ts';
 
@@ -54,4 +58,47 @@ test('rules test takes computed points from the recording where it has them', as
     '2026-11-25T10:01:00Z,20,50,1',
   ];
   assert.deepEqual(await transitions(`${rows.join('\n')}\n`), ['10:01 wet active-unacknowledged']);
+});
+
+test('a computed value that came due before a restart belongs to the start before it', async () => {
+  const config = loadConfigText(
+    `${derivedText(
+      { 'hall.temperature': 'Cel' },
+      `
+  climate:
+    bus: sums
+    staleAfter: 5m
+    points:
+      double: {expression: 'hall.temperature * 2.0', unit: Cel}`,
+    )}rules:
+  warm: {point: climate.double, above: 40, quality: {bad: alarm}}
+`,
+    path.join(folder, 'gateway.yaml'),
+    kinds,
+    { profileDirs: [] },
+  ).config;
+  assert.ok(config);
+  const file = path.join(folder, 'boots.csv');
+  // At 10:05 the temperature is too old; the gateway starts again at 10:20.
+  const rows = ['time,boot,hall.temperature', '2026-11-25T10:00:00Z,b1,20', '2026-11-25T10:20:00Z,b2,20'];
+  writeFileSync(file, `${rows.join('\n')}\n`);
+  const computed = ComputedPoints.of(config, new Map([['climate.double', wantedPoint(config, 'climate.double')]]));
+  assert.ok(computed);
+  const minute = 60_000;
+  const recorded = (at: number, boot: string): RecordedSample => ({
+    ...{ time: at * minute, line: at, boot, estimated: false },
+    readings: [{ device: 'hall', point: 'temperature', value: 20, reason: GOOD }],
+  });
+  // At 5 minutes the temperature is too old; the gateway starts again at 20.
+  const played = [recorded(0, 'b1'), recorded(20, 'b2')].flatMap((sample) => computed.take(sample));
+  assert.deepEqual(
+    played.map(({ time, boot, computed: isComputed = false }) => [Math.floor(time / minute), boot, isComputed]),
+    [
+      [0, 'b1', false],
+      [0, 'b1', true],
+      [5, 'b1', true],
+      [20, 'b2', false],
+      [20, 'b2', true],
+    ],
+  );
 });

@@ -7,6 +7,7 @@ import { ProtoWriter, protoFields } from '../../../src/codecs/protobuf.ts';
 import { type DataType, dataTypeOf } from '../../../src/codecs/sparkplug.ts';
 import { heardOf, heardValue } from '../../../src/codecs/sparkplug-heard.ts';
 import { adopt, type Place } from '../../../src/forwarders/mqtt/dialects/sparkplug-b/adopt.ts';
+import { NodeMetrics } from '../../../src/forwarders/mqtt/dialects/sparkplug-b/alarms.ts';
 import { LateNotices } from '../../../src/forwarders/mqtt/dialects/sparkplug-b/late-notices.ts';
 import { Metrics, type Slot } from '../../../src/forwarders/mqtt/dialects/sparkplug-b/metrics.ts';
 import { PrimaryHost } from '../../../src/forwarders/mqtt/dialects/sparkplug-b/primary-host.ts';
@@ -211,4 +212,32 @@ test('the state of a primary host counts when it is newer, and nothing else does
     assert.equal(say(junk), undefined, junk.slice(0, 20));
   host.forget();
   assert.equal(say({ online: true, timestamp: 1 }), 'online');
+});
+
+test('births name every part of an alarm, and a notice has each of them, its cause too', () => {
+  const json = JSON.stringify({
+    state: 'active-unacknowledged',
+    severity: 'critical',
+    message: 'Hot.',
+    occurrence: 2,
+    value: 9,
+    cause: 'delay',
+  });
+  const node = new NodeMetrics(new Metrics(site), false);
+  node.refresh(['hot']);
+  const born = [...node.births([], 0)].filter(({ name }) => name?.startsWith('Alarm/hot/') === true);
+  assert.deepEqual(
+    born.map(({ name }) => name?.slice('Alarm/hot/'.length)),
+    ['State', 'Severity', 'Message', 'Occurrence', 'Value', 'Cause'],
+  );
+  assert.ok(born.every(({ value }) => value === undefined));
+  const told = node.notice('alarm', 'hot', json, 0, false);
+  assert.deepEqual(
+    told.map(({ alias }) => alias),
+    born.map(({ alias }) => alias),
+  );
+  const cause = Buffer.from(told.at(-1)?.value ?? []);
+  assert.match(cause.toString('latin1'), /delay$/);
+  // What an earlier version logged has no cause.
+  assert.equal(node.notice('alarm', 'hot', '{}', 0, false).at(-1)?.value, undefined);
 });

@@ -17,6 +17,7 @@ const PARTS = [
   ['message', 'Message', DATA_TYPES.String],
   ['occurrence', 'Occurrence', DATA_TYPES.Int64],
   ['value', 'Value', DATA_TYPES.String],
+  ['cause', 'Cause', DATA_TYPES.String],
 ] as const;
 
 export class NodeMetrics {

@@ -49,6 +49,8 @@ export class RuleMachine {
   #value: Value | undefined;
   #fresh = false;
   readonly #bad: BadInputs;
+  /** The time of the newest reading of each input. */
+  readonly #newest: number[];
   /** Judges readings; absent where silence is all that counts. */
   readonly #watch: Watch | undefined;
   /** Since the point gave its last value. */
@@ -78,6 +80,7 @@ export class RuleMachine {
     this.#past = new PastRun(saved, start);
     this.#floor = start.at;
     this.#bad = new BadInputs(rule);
+    this.#newest = new Array<number>((rule.inputs?.length ?? 0) + 1).fill(Number.NEGATIVE_INFINITY);
     this.#silence = new Silence(start.at, saved?.silentFor ?? 0);
     const memory = {
       at: start.at,
@@ -154,6 +157,7 @@ export class RuleMachine {
   value(time: number, value: Value, input = 0, more = false): void {
     const at = Math.max(time, this.#floor);
     if (this.wake <= at) this.advance(at);
+    if (this.#isLate(time, input)) return;
     if (input === 0) {
       this.#value = value;
       this.#fresh = true;
@@ -176,6 +180,7 @@ export class RuleMachine {
   bad(time: number, input = 0, more = false, unused = false): void {
     const at = Math.max(time, this.#floor);
     if (this.wake <= at) this.advance(at);
+    if (this.#isLate(time, input)) return;
     if (input === 0) this.#fresh = false;
     const verdict = this.#watch?.bad(time, input);
     this.#doubt();
@@ -184,6 +189,13 @@ export class RuleMachine {
     // What several inputs say together may be certain without this one.
     if (verdict === 'alarm' || this.inputs.length > 0 || this.#bad.decide) this.#judged(at, verdict ?? 'unknown');
     else if (this.#watch?.changed === true) this.#schedule();
+  }
+
+  /** A newer reading of the input came before this one, which says nothing of now. */
+  #isLate(time: number, input: number): boolean {
+    if (time < (this.#newest[input] as number)) return true;
+    this.#newest[input] = time;
+    return false;
   }
 
   /** Does what has come due up to and including `now`, each thing at its own time. */
@@ -276,7 +288,7 @@ export class RuleMachine {
       this.life.shift(this.#past.start, off);
       this.tally?.shift(off);
     }
-    this.#judged(moment.at, this.#watch?.clockChanged(moment.at, off));
+    this.#judged(moment.at, this.#watch?.clockChanged(moment.at, off), 'delay');
     this.#schedule();
   }
 

@@ -106,7 +106,8 @@ export function readCase(folder: string): Case {
   };
 }
 
-function time(text: string): number {
+/** Ms. */
+export function time(text: string): number {
   const ms = text
     .split(' ')
     .map(parseDuration)

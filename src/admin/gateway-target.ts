@@ -184,7 +184,7 @@ export class Target implements AdminTarget {
         ...{ fingerprint: g.certificate.fingerprint, until: g.certificate.until },
         authority: g.certificate.authority.fingerprint,
       },
-      flows: this.#flows(),
+      flows: this.flowsReport(),
       http: g.http,
       access: g.access.accounts.status(),
       ...alarmStatus(g.rules, g.ingest.moment()),
@@ -349,8 +349,8 @@ export class Target implements AdminTarget {
     );
   }
 
-  #flows(): FlowsReport | undefined {
-    const { config, flows, watch } = this.#gateway;
+  flowsReport(): FlowsReport | undefined {
+    const { config, flows, watch } = this.#started();
     if (config.nodeRed?.enabled !== true) return undefined;
     const { since, nextStart, ...status } = flows.status();
     const utc = (at: number): number => Math.round(at) + watch.offset;

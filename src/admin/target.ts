@@ -42,6 +42,8 @@ import type { WireFrame, WireTarget } from './wire-target.ts';
 export interface AdminTarget {
   /** Cheap enough to be called every second. */
   status(): GatewayStatus;
+  /** The part of the status about Node-RED, without the rest; undefined: it is switched off. */
+  flowsReport(): FlowsReport | undefined;
   /** UTC milliseconds as the gateway knows it: the system clock may be years behind. */
   now(): number;
   /** Whether buses are polled and the store is writable; the reasons say what is not, in words. */

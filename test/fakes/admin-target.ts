@@ -115,6 +115,10 @@ export class FakeTarget implements AdminTarget {
     return this.status().gateway.time;
   }
 
+  flowsReport(): GatewayStatus['flows'] {
+    return this.status().flows;
+  }
+
   status(): GatewayStatus {
     return statusOf();
   }

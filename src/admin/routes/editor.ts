@@ -9,7 +9,7 @@ export const EDITOR: readonly Route[] = [
     ...{ method: 'GET', path: '/api/v1/editor', needs: 'flows', answer: 'Editor' },
     says: 'Whether the editor of flows has an address that browsers can open (`nodeRed.editor`), and the state of Node-RED.',
     run: (_, { target }) => {
-      const { flows } = target.status();
+      const flows = target.flowsReport();
       return { on: flows?.front?.editor !== undefined, ...(flows === undefined ? {} : { state: flows.state }) };
     },
   }),
@@ -32,7 +32,7 @@ export const EDITOR: readonly Route[] = [
 
 /** The address of the editor that this browser can reach. */
 function originOf({ target }: Call, at: { hostname: string; tls: boolean; local: boolean }): string {
-  const listeners: HttpStatus['listeners'] = target.status().flows?.front?.editor?.listeners ?? [];
+  const listeners: HttpStatus['listeners'] = target.flowsReport()?.front?.editor?.listeners ?? [];
   const reached = listeners.filter(({ fault, host }) => fault === undefined && (at.local || !isLoopback(host)));
   // With the same scheme it is the same site, and the browser takes the cookie along.
   const listener = reached.find(({ tls }) => tls === at.tls) ?? reached[0];

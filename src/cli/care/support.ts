@@ -4,9 +4,11 @@ import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { request, text } from '../../admin/client.ts';
 import { filesBeside } from '../../care/files-beside.ts';
+import { statusForSupport } from '../../care/status-for-support.ts';
 import { makeSupport, type Part, versions } from '../../care/support.ts';
 import { formatFault } from '../../config/fault.ts';
 import { readYamlFile } from '../../config/yaml-source.ts';
+import { isPersonal } from '../../core/privacy.ts';
 import { formatSize } from '../../core/units.ts';
 import { VERSION } from '../../core/version.ts';
 import { isFolder, WholeFile } from '../bundle/bundle-file.ts';
@@ -29,7 +31,9 @@ export async function supportBundle(to: string | undefined, options: SupportComm
   const read = readConfig(options.config);
   const config = read.config ?? lastGoodConfig(options.config).config;
   const raw = readYamlFile(options.config).value;
-  const parts = partsOf(options, raw, read.faults.map(formatFault));
+  // Without a configuration nobody knows which points are private.
+  const isPrivate = config === undefined || Object.values(config.privacy?.points ?? {}).some(isPersonal);
+  const parts = partsOf(options, raw, read.faults.map(formatFault), isPrivate);
   if (options.list) {
     const rows = [{ name: 'CONTENTS.txt', about: 'this list' }, ...parts].map(({ name, about }) => ({ name, about }));
     process.stdout.write(
@@ -63,7 +67,7 @@ export async function supportBundle(to: string | undefined, options: SupportComm
   }
 }
 
-function partsOf(options: SupportCommand, raw: unknown, faults: readonly string[]): Part[] {
+function partsOf(options: SupportCommand, raw: unknown, faults: readonly string[], isPrivate: boolean): Part[] {
   const socket = (): string => socketOf(options);
   return [
     { name: 'versions.json', about: 'versions of the program and the system, the board', make: async () => versions(VERSION) },
@@ -73,7 +77,11 @@ function partsOf(options: SupportCommand, raw: unknown, faults: readonly string[
       make: async () => ({ faults, configuration: raw ?? null }),
     },
     { name: 'doctor.json', about: 'what "sluice doctor" finds', make: () => findingsOf(options) },
-    { name: 'status.json', about: 'the status of the running gateway', make: () => request(socket(), 'GET', '/api/v1/status') },
+    {
+      name: 'status.json',
+      about: isPrivate ? 'the status of the running gateway, without values of alarms' : 'the status of the running gateway',
+      make: async () => statusForSupport(await request(socket(), 'GET', '/api/v1/status'), isPrivate),
+    },
     { name: 'metrics.txt', about: 'its figures', make: () => metrics(socket()) },
     { name: 'journal.txt', about: `the last ${LINES} lines of the journal, with events`, make: journal },
   ];

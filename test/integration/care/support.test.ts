@@ -4,17 +4,27 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { fakeTcp } from '../../fakes/modbus-device.ts';
+import { fakeTcp, registerOf } from '../../fakes/modbus-device.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { site } from '../../harness/site.ts';
 import { sluice } from '../../harness/start-gateway.ts';
+import { waitFor } from '../../harness/wait-for.ts';
 
 const INLINE = 'Planted+inline/4c71';
 const FILED = 'Planted-filed-88ad';
 const VILLAGE = 'Planted-village';
+/** A reading that says something about a person: what the device holds in register 1200. */
+const WEIGHT = String(registerOf(1200));
 
 test('a bundle has what helps, and no secret and no place', { timeout: 200_000 }, async (t) => {
-  const s = await site(t, { device: fakeTcp });
+  const s = await site(t, {
+    device: fakeTcp,
+    devices:
+      '  d1: {bus: plant, unit: 1, interval: 30ms, points: {n: {table: holding, address: 0, type: uint16}, kg: {table: holding, address: 1200, type: uint16, privacy: health}}}',
+    rules: `  heavy: {point: d1.kg, above: 80}
+  apart: {point: d1.n, deviation: {from: d1.kg, by: 3}}
+  tried: {point: d1.kg, above: 70, observe: true}`,
+  });
   if (s === undefined) return;
   const { gateway } = s;
   const text = s.yaml({
@@ -26,6 +36,7 @@ test('a bundle has what helps, and no secret and no place', { timeout: 200_000 }
   mkdirSync(path.join(gateway.folder, 'keys'));
   writeFileSync(path.join(gateway.folder, 'keys/secret.txt'), `${FILED}\n`, { mode: 0o600 });
   await gateway.up();
+  await waitFor('alarms about the private point', async () => (await gateway.status()).alarms.length === 2);
   const listed = await sluice(t, 'bundle', '--list', '-c', gateway.config);
   assert.equal(listed.code, 0, listed.stderr);
   const names = listed.stdout
@@ -51,7 +62,8 @@ test('a bundle has what helps, and no secret and no place', { timeout: 200_000 }
   const all = readdirSync(inside)
     .map((name) => readFileSync(path.join(inside, name), 'utf8'))
     .join('\n');
-  for (const word of [INLINE, FILED, VILLAGE])
+  assert.match(all, /"rule": "heavy"/, 'which alarms stand is shown');
+  for (const word of [INLINE, FILED, VILLAGE, WEIGHT])
     for (const form of [
       word,
       encodeURIComponent(word),

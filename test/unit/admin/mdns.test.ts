@@ -65,3 +65,32 @@ test('only small questions are read, and any bytes are survived', () => {
     }),
   );
 });
+
+test('names that point at themselves, at each other or behind the end are refused', () => {
+  const head = Buffer.from([0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0]);
+  const questions = (...names: number[][]) => Buffer.concat([head, ...names.map((name) => Buffer.from([...name, 0, 12, 0, 1]))]);
+  const hostile = [
+    questions([0xc0, 12]),
+    questions([1, 97, 0xc0, 12]),
+    questions([0xc0, 18], [0xc0, 12]),
+    questions([0xff, 0xff]),
+    questions([63, 97]),
+    Buffer.concat([head, Buffer.from(Array.from({ length: 700 }, (_, i) => (i % 2 === 0 ? 1 : 97)))]),
+    // Each name points at the one before it, so the last one is as long as all of them.
+    Buffer.concat([
+      head,
+      ...Array.from({ length: 16 }, (_, i) =>
+        Buffer.from([...Array(60).fill(1), 0xc0, Math.max(0, 12 + (i - 1) * 66), 0, 12, 0, 1]),
+      ),
+    ]),
+  ];
+  for (const bytes of hostile) {
+    let query: Packet = {};
+    try {
+      query = decode(bytes);
+    } catch {
+      continue;
+    }
+    assert.equal(answerTo(query, SELF, HERE, false), undefined, bytes.toString('hex').slice(0, 80));
+  }
+});

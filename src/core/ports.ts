@@ -177,6 +177,8 @@ export interface Bus {
   nextPoll?(): number;
   /** Monotonic time at which a request last left or ended; absent where nothing is polled. */
   lastTurn?(): number;
+  /** Monotonic time by which the next request leaves or ends when a poll is due, however silent the devices are. */
+  turnBy?(): number;
   /** Returns at once; the port is opened (and opened again) in the background. */
   start(): void;
   /** Ends the request on the wire or its time-out, closes the port; resolves when the port is free. Bounded to 3 s. */

@@ -61,6 +61,12 @@ export class ModbusBus implements Bus {
     return this.#queue.wire.turnedAt;
   }
 
+  turnBy(): number {
+    const { wire } = this.#queue;
+    const delays = this.#options.devices.map(({ patience }) => patience.connectDelay);
+    return Math.max(wire.turnBy, wire.link.openBy + Math.max(0, ...delays));
+  }
+
   start(): void {
     this.#queue.start();
   }

@@ -40,6 +40,8 @@ export class Link {
   client: Client | undefined;
   /** Being opened for the first time, or again after it worked: worth waiting for. */
   hopeful = false;
+  /** Monotonic time by which the opening ends. */
+  openBy = Number.NEGATIVE_INFINITY;
   readonly #options: LinkOptions;
   #cancel: (() => void) | undefined;
   #stopped = false;
@@ -86,6 +88,7 @@ export class Link {
       closed: (error, ours) => this.#lost(client, error, ours),
     });
     this.client = client;
+    this.openBy = clock.monotonic() + openLimit;
     client.open(openLimit, (error) => {
       if (this.#stopped || this.client !== client) return client.close(() => {});
       if (error) {

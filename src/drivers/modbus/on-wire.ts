@@ -31,6 +31,11 @@ export class OnWire {
   underWay = 0;
   /** Monotonic time at which a request last left or ended. */
   turnedAt = Number.NEGATIVE_INFINITY;
+  /**
+   * Monotonic time by which the next request leaves at the latest: this one ends, no late reply of it can come any more, the line was
+   * waited for, and its device had its pause.
+   */
+  turnBy = Number.NEGATIVE_INFINITY;
   readonly #options: OnWireOptions;
   readonly #taps = new Map<Tap, () => void>();
   /** The device whose turn it is or was: noise is counted for it. */
@@ -89,6 +94,8 @@ export class OnWire {
     }
     // However short the patience has become: a reply may come late by as much as it was ever waited for.
     const late = 2 * (Math.max(most, timeout) + this.timeOf(ask));
+    const rest = this.#options.timeout + (device?.patience.turnaround ?? 0);
+    this.turnBy = Math.max(this.turnBy, this.turnedAt + timeout + this.timeOf(ask) + late + rest);
     this.link.client?.send(ask, timeout, late, (error, pdu, at) => {
       this.underWay--;
       this.turnedAt = this.#options.clock.monotonic();

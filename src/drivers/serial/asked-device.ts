@@ -59,6 +59,8 @@ export class AskedDevice implements LineDevice {
   private waiting: { readonly due: boolean; readonly sentAt: number } | undefined;
   private reading: Reading | undefined;
   private due = 0;
+  /** Monotonic time at which a request last left or ended. */
+  private turned = Number.NEGATIVE_INFINITY;
   private cancelTimer: (() => void) | undefined;
   private failures = 0;
   private fault: string | undefined;
@@ -139,6 +141,12 @@ export class AskedDevice implements LineDevice {
     };
   }
 
+  turns(): { next: number; last: number; by: number } {
+    const { timeout, wireTime } = this.question;
+    // The first request waits for a port that may open in a moment, for as long as for a reply.
+    return { next: this.due, last: this.turned, by: Math.max(this.turned, this.due) + timeout + wireTime };
+  }
+
   /** Frames of one request have one form, so there is one shape. */
   private get shape(): Shape {
     return this.shapes[0] ?? { device: this.name, points: [] };
@@ -167,6 +175,7 @@ export class AskedDevice implements LineDevice {
     }
     const { bytes, timeout, wireTime } = this.question;
     this.hearing.asked();
+    this.turned = now;
     this.counters.requests++;
     this.waiting = { due, sentAt: now };
     this.cancelTimer?.();
@@ -212,6 +221,7 @@ export class AskedDevice implements LineDevice {
   /** A due request has ended: its sample, and when the next one is due. */
   private finish(sample: Sample): void {
     const now = this.context.clock.monotonic();
+    this.turned = now;
     const { interval } = this.question;
     if (this.failures >= UNANSWERED)
       this.due = now + Math.max(interval, Math.min(LONGEST, interval * 2 ** Math.min(this.failures - UNANSWERED, 20)));

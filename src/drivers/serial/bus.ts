@@ -54,6 +54,18 @@ export class SerialBus implements Bus {
     this.tap = new LineTap(context.clock);
   }
 
+  nextPoll(): number {
+    return (this.running ? this.device.turns?.().next : undefined) ?? Number.POSITIVE_INFINITY;
+  }
+
+  lastTurn(): number {
+    return this.device.turns?.().last ?? Number.NEGATIVE_INFINITY;
+  }
+
+  turnBy(): number {
+    return this.device.turns?.().by ?? Number.NEGATIVE_INFINITY;
+  }
+
   get isOpen(): boolean {
     return this.state === 'open';
   }
@@ -167,7 +179,7 @@ export class SerialBus implements Bus {
     if (!this.running) return;
     this.fault = new SluiceError(
       'bus-closed',
-      `${this.settings.port} was unplugged or ended (${reason}); it the gateway opens it again when it is back`,
+      `${this.settings.port} was unplugged or ended (${reason}); the gateway opens it again when it is back`,
     );
     this.context.logger.warn({ port: this.settings.port, reason }, this.fault.message);
     this.state = 'closed';

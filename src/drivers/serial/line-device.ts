@@ -18,6 +18,8 @@ export interface LineDevice {
   /** Reads now; rejects with a SluiceError. @param timeout milliseconds, where the device has none of its own */
   read(timeout: number): Promise<Sample[]>;
   status(): DeviceStatus;
+  /** Monotonic times as those of `Bus`, of a device that is asked; absent for one that speaks by itself. */
+  turns?(): { readonly next: number; readonly last: number; readonly by: number };
 }
 
 export interface DeviceContext {

@@ -30,7 +30,7 @@ export class PollBeats {
       // A look may come between the making of a bus and its start.
       if (!this.#last.has(bus.name)) this.beat(bus.name);
       const last = Math.max(this.#last.get(bus.name) ?? 0, bus.lastTurn?.() ?? 0);
-      return [{ name: bus.name, due, last }];
+      return [{ name: bus.name, due, last, by: bus.turnBy?.() ?? Number.NEGATIVE_INFINITY }];
     });
   }
 }

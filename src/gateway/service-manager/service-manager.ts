@@ -13,8 +13,8 @@ import { threadState } from './thread-state.ts';
  * much as the unit gives, because the main thread may wait for a slow card.
  */
 const START = { every: 10_000, more: 90_000, most: 20 * 60_000 };
-/** Without a watchdog the words are still renewed. */
-const WORDS_EVERY = 20_000;
+/** Between two looks, ms, and a third of the watchdog's time at most. Without a watchdog the words are still renewed. */
+const LOOK_EVERY = 10_000;
 
 /** The gateway as it is seen from here. */
 export interface Watched {
@@ -50,7 +50,7 @@ export class ServiceManager {
     this.#logger = options.logger;
     this.#socket = options.socket;
     this.#feeds = options.watchdog !== undefined;
-    this.#every = options.watchdog === undefined ? WORDS_EVERY : Math.min(options.watchdog / 1000 / 3, WORDS_EVERY);
+    this.#every = Math.min((options.watchdog ?? Number.POSITIVE_INFINITY) / 1000 / 3, LOOK_EVERY);
   }
 
   /** @param env of the process; its variables about the service manager are for this process alone */

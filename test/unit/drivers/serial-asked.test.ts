@@ -37,6 +37,31 @@ test('a device that is asked gets its request every interval; its reply is the s
   assert.equal(ports.written.length, 2);
 });
 
+test('a bus of a device that is asked says when it turns next, also without an answer or a port', async () => {
+  const { clock, ports, bus } = setUp(CO2, PPM);
+  const times = () => ({
+    next: bus.nextPoll?.() ?? Number.NaN,
+    last: bus.lastTurn?.() ?? Number.NaN,
+    by: bus.turnBy?.() ?? Number.NaN,
+  });
+  assert.equal(times().next, Number.POSITIVE_INFINITY, 'it does not run');
+  bus.start();
+  let turns = 0;
+  let last = Number.NEGATIVE_INFINITY;
+  for (let at = 0; at < 900_000; at += 700) {
+    await clock.advance(700);
+    if (at === 600_600) ports.unplug();
+    const now = clock.monotonic();
+    const turn = times();
+    assert.ok(turn.next > now || turn.by > now, `nothing comes any more at ${now}`);
+    if (turn.last > last) turns++;
+    last = turn.last;
+  }
+  assert.ok(turns > 15, `${turns}`);
+  await bus.stop();
+  assert.equal(times().next, Number.POSITIVE_INFINITY);
+});
+
 test('a silent device is asked at growing intervals, and at its own after an answer', async () => {
   const { clock, ports, bus, told, device } = setUp(CO2, PPM);
   const sent: number[] = [];

@@ -8,12 +8,12 @@ import { silentLogger } from '../../../src/core/logger.ts';
 import type { Bus } from '../../../src/core/ports.ts';
 import { Datagrams } from '../../../src/gateway/service-manager/datagrams.ts';
 import { journalMessage, prefixed } from '../../../src/gateway/service-manager/journal.ts';
-import { Liveness, type Look } from '../../../src/gateway/service-manager/liveness.ts';
+import { Liveness, type Look, type ThreadState } from '../../../src/gateway/service-manager/liveness.ts';
 import { PollBeats } from '../../../src/gateway/service-manager/poll-beats.ts';
 import { ServiceManager } from '../../../src/gateway/service-manager/service-manager.ts';
 import { threadState } from '../../../src/gateway/service-manager/thread-state.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-import { World } from '../../fakes/modbus-world.ts';
+import { TRANSPORTS, World } from '../../fakes/modbus-world.ts';
 import { type Child, startChild } from '../../harness/child.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -49,7 +49,7 @@ async function receiver(t: TestContext): Promise<{ socket: string; child: Child;
   return { socket, child, texts };
 }
 
-const well: Look = { now: 0, threads: [], buses: [], stateOf: () => 'S' };
+const well: Look = { now: 0, threads: [], buses: [], stateOf: () => ({ does: 'runs', ticks: 0 }) };
 
 test('the manager hears of start, readiness, reload, and stop, in this order', async (t) => {
   const other = await receiver(t);
@@ -126,69 +126,90 @@ function looks(
   to: number,
   of: (now: number) => Partial<Look>,
 ): { at: number; words: string } | undefined {
-  for (let now = from; now <= to; now += 20_000) {
+  for (let now = from; now <= to; now += 10_000) {
     const words = liveness.look({ ...well, ...of(now), now });
     if (words !== undefined) return { at: now, words };
   }
   return undefined;
 }
 
-test('a thread that owes an answer for five minutes hangs; one that waits for the disk does not', () => {
-  const owes = { name: 'writer', waiting: true, answers: 7 };
-  const hung = looks(new Liveness(), 0, 900_000, () => ({ threads: [owes] }));
-  assert.deepEqual(hung, { at: 320_000, words: 'the thread writer of the store has not answered for 320 s' });
-  // One look that finds it in the disk begins anew.
-  const inDisk = (now: number) => ({ threads: [owes], stateOf: () => (now === 300_000 ? 'D' : 'S') });
-  assert.equal(looks(new Liveness(), 0, 900_000, inDisk)?.at, 620_000);
-  for (const idle of [(now: number) => ({ ...owes, answers: now }), () => ({ ...owes, waiting: false })])
+/** A thread that owes the same answer since the first look, and what it does. */
+const owing = (stateOf: (now: number) => ThreadState, work: (now: number) => object = () => ({})) =>
+  looks(new Liveness(), 0, 900_000, (now) => ({
+    threads: [{ name: 'writer', waiting: true, answers: 7, ...work(now) }],
+    stateOf: () => stateOf(now),
+  }));
+
+test('a thread that waits for messages while it owes an answer hangs after 45 s', () => {
+  const hung = owing(() => ({ does: 'idle', ticks: 5 }));
+  // The first look begins the count, and the second knows its processor time.
+  assert.deepEqual(hung, { at: 60_000, words: 'the thread writer of the store has not answered for 60 s' });
+  // It computes between two looks, or answers, or owes nothing.
+  assert.equal(owing((now) => ({ does: 'idle', ticks: now }))?.at, 310_000);
+  for (const work of [(now: number) => ({ answers: now }), () => ({ waiting: false })])
     assert.equal(
-      looks(new Liveness(), 0, 900_000, (now) => ({ threads: [idle(now)] })),
+      owing(() => ({ does: 'idle', ticks: 5 }), work),
       undefined,
     );
 });
 
-test('a bus hangs when a poll is due for five minutes and nothing was sent', () => {
-  const on = (due: (now: number) => number, last: (now: number) => number) =>
-    looks(new Liveness(), 0, 3_000_000, (now) => ({ buses: [{ name: 'field', due: due(now), last: last(now) }] }));
-  const hung = { at: 320_000, words: 'the bus field has polled nothing for 320 s, and a poll is due' };
-  assert.deepEqual(
-    on(
-      () => 0,
-      () => 0,
-    ),
-    hung,
-  );
-  // Requests of a silent device that leave and end, a minute apart.
+test('a thread that runs gets five minutes, and one that waits for the disk all the time', () => {
+  assert.equal(owing(() => ({ does: 'runs', ticks: 5 }))?.at, 310_000);
   assert.equal(
-    on(
-      () => 0,
-      (now) => now - (now % 60_000),
-    ),
+    owing(() => ({ does: 'disk', ticks: 5 })),
     undefined,
   );
-  // A meter that is read once an hour.
+  // One look that finds it in the disk begins anew.
+  assert.equal(owing((now) => ({ does: now === 300_000 ? 'disk' : 'runs', ticks: 5 }))?.at, 610_000);
+});
+
+test('a thread that waits for another, which waits for the disk, does not hang', () => {
+  const at = (keeper: ThreadState, writer: ThreadState) =>
+    looks(new Liveness(), 0, 900_000, () => ({
+      threads: [
+        { name: 'writer', waiting: false, answers: 1 },
+        { name: 'keeper', waiting: true, answers: 1 },
+      ],
+      stateOf: (name) => (name === 'keeper' ? keeper : writer),
+    }));
+  const idle: ThreadState = { does: 'idle', ticks: 0 };
+  assert.equal(at(idle, { does: 'disk', ticks: 0 }), undefined);
+  assert.match(at(idle, idle)?.words ?? '', /^the thread keeper /);
+});
+
+test('a bus hangs when its next request is late by 45 s, however long its time-outs are', () => {
+  const on = (of: (now: number) => Partial<Look['buses'][number]>) =>
+    looks(new Liveness(), 0, 3_000_000, (now) => ({ buses: [{ name: 'field', due: 0, last: 0, by: 0, ...of(now) }] }));
+  assert.deepEqual(
+    on(() => ({})),
+    { at: 50_000, words: 'the bus field has polled nothing for 50 s, and a poll is due' },
+  );
+  // A time-out of 60 s with all that may follow it.
+  assert.equal(on(() => ({ by: 240_000 }))?.at, 280_000);
+  // Requests that leave and end, and a meter that is read once an hour.
   assert.equal(
-    on(
-      () => 3_600_000,
-      () => 0,
-    ),
+    on((now) => ({ last: now - (now % 40_000) })),
+    undefined,
+  );
+  assert.equal(
+    on(() => ({ due: 3_600_000 })),
     undefined,
   );
 });
 
 test('nobody is called hung for time in which the machine stood still', () => {
   const liveness = new Liveness();
-  const owes = { threads: [{ name: 'writer', waiting: true, answers: 7 }], buses: [{ name: 'field', due: 0, last: 0 }] };
+  const owes = { threads: [{ name: 'writer', waiting: true, answers: 7 }], buses: [{ name: 'field', due: 0, last: 0, by: 0 }] };
   assert.equal(
-    looks(liveness, 0, 40_000, () => owes),
+    looks(liveness, 0, 20_000, () => owes),
     undefined,
   );
   assert.equal(
-    looks(liveness, 86_400_000, 86_600_000, () => owes),
+    looks(liveness, 86_400_000, 86_400_000, () => owes),
     undefined,
     'a day later',
   );
-  assert.match(looks(liveness, 86_620_000, 86_800_000, () => owes)?.words ?? '', /thread writer/, 'it goes on counting');
+  assert.match(looks(liveness, 86_410_000, 86_450_000, () => owes)?.words ?? '', /bus field/, 'it goes on counting');
 });
 
 test('a silent device with the longest time-out and its repeats is no bus that hangs', async () => {
@@ -200,15 +221,58 @@ test('a silent device with the longest time-out and its repeats is no bus that h
   beats.beat(world.bus.name);
   const liveness = new Liveness();
   let overdue = 0;
-  for (let now = 0; now <= 600_000; now += 20_000) {
+  for (let now = 0; now <= 600_000; now += 10_000) {
     await world.until(now);
     const buses = beats.polled([world.bus]);
-    if (world.samples.length === 0 && now > 320_000) overdue++;
+    if (world.samples.length === 0 && now > 50_000) overdue++;
     assert.equal(liveness.look({ ...well, now, buses }), undefined, `${now}`);
     for (const _ of world.samples.splice(0)) beats.beat(world.bus.name);
   }
-  assert.ok(overdue > 0, 'no sample came for longer than the limit');
+  assert.ok(overdue > 30, 'no sample came for longer than the limit');
   assert.ok(world.asked >= 6, `${world.asked}`);
+});
+
+test('a bus of silent devices never hangs, whatever their time-outs; one without timers does', async () => {
+  const device = fc.record({
+    interval: fc.integer({ min: 200, max: 90_000 }),
+    silent: fc.boolean(),
+    patience: fc.record({
+      timeout: fc.integer({ min: 50, max: 60_000 }),
+      turnaround: fc.integer({ min: 0, max: 10_000 }),
+      connectDelay: fc.integer({ min: 0, max: 10_000 }),
+    }),
+  });
+  const site = fc.record({
+    transport: fc.constantFrom(...TRANSPORTS),
+    timeout: fc.integer({ min: 50, max: 60_000 }),
+    retries: fc.integer({ min: 0, max: 5 }),
+    devices: fc.array(device, { minLength: 1, maxLength: 3 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(site, async ({ devices, ...options }) => {
+      const world = new World({
+        ...options,
+        devices: devices.map((one, i) => ({ ...one, unit: i + 1, addresses: [1] })),
+        answer: (request) => {
+          if (devices[request.unit - 1]?.silent !== true) request.send(request.frame(), 20);
+        },
+      });
+      const beats = new PollBeats(world.clock);
+      beats.beat(world.bus.name);
+      const liveness = new Liveness();
+      const look = (now: number) => liveness.look({ ...well, now, buses: beats.polled([world.bus]) });
+      for (let now = 0; now <= 600_000; now += 10_000) {
+        await world.until(now);
+        for (const _ of world.samples.splice(0)) beats.beat(world.bus.name);
+        assert.equal(look(now), undefined, `${now}`);
+      }
+      // Nothing moves any more, and only the looks go on: every time-out, and 45 s.
+      let hung: number | undefined;
+      for (let now = 610_000; now <= 1_400_000 && hung === undefined; now += 10_000) if (look(now) !== undefined) hung = now;
+      assert.ok(hung !== undefined);
+    }),
+    { numRuns: 12 },
+  );
 });
 
 test('a bus that was made while nobody looked at it is watched', async () => {
@@ -232,7 +296,10 @@ test('whatever answers within its time is never called hung', () => {
         now += wait;
         answers++;
         const threads = [{ name: 'keeper', waiting, answers }];
-        assert.equal(liveness.look({ ...well, now, threads, buses: [{ name: 'b', due: now - 1, last: now - wait }] }), undefined);
+        assert.equal(
+          liveness.look({ ...well, now, threads, buses: [{ name: 'b', due: now - 1, last: now, by: now }] }),
+          undefined,
+        );
       }
     }),
   );
@@ -257,9 +324,9 @@ test('a manager whose queue is full hears later that the gateway runs, and its w
   const manager = new ServiceManager({ clock, logger: silentLogger, socket, watchdog: 60_000_000 });
   socket.full = true;
   manager.ready({ look: () => ({ threads: [], buses: [] }), words: () => 'well' });
-  await clock.advance(20_000);
+  await clock.advance(10_000);
   socket.full = false;
-  await clock.advance(40_000);
+  await clock.advance(20_000);
   manager.stopping();
   assert.deepEqual(socket.took, [
     'READY=1\nSTATUS=well\nWATCHDOG=1\n',
@@ -300,10 +367,11 @@ test('the state of a thread is the one of the kernel', async (t) => {
   const program = `require('node:worker_threads').parentPort.once('message', () => { for (;;); })`;
   const worker = new Worker(program, { eval: true, name: 'writer' });
   t.after(() => worker.terminate());
-  await waitFor('a thread that waits', () => threadState('writer') === 'S');
+  await waitFor('a thread that waits', () => threadState('writer').does === 'idle');
   worker.postMessage('run');
-  await waitFor('a thread that runs', () => threadState('writer') === 'R');
-  assert.equal(threadState('no-such'), '');
+  const { ticks } = threadState('writer');
+  await waitFor('a thread that runs', () => threadState('writer').does === 'runs' && threadState('writer').ticks > ticks);
+  assert.deepEqual(threadState('no-such'), { does: 'runs', ticks: 0 });
 });
 
 test('a line for the journal has its sentence, its priority and its data as fields', () => {

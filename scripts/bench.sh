@@ -2,10 +2,7 @@
 # npm run bench:NAME: builds what changed and runs one measurement of bench/ on the Node that the daemon runs on.
 set -u
 ROOT=$(cd "$(dirname "$0")/.." && pwd -P)
-cd "$ROOT" || exit 1
-sh scripts/setup.sh || exit 1
-. "$ROOT/bin/find-node.sh"
-find_node
+. "$ROOT/scripts/built.sh"
 name=$1
 shift
 exec "$NODE" "bench/$name.ts" "$@"

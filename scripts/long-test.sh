@@ -5,10 +5,7 @@
 # takes half of the time then, since each of them loads one file instead of a hundred.
 set -u
 ROOT=$(cd "$(dirname "$0")/.." && pwd -P)
-cd "$ROOT" || exit 1
-sh scripts/setup.sh || exit 1
-. "$ROOT/bin/find-node.sh"
-find_node
+. "$ROOT/scripts/built.sh"
 PATH=$ROOT/node_modules/.bin:$PATH
 # What the threads load is compiled once.
 NODE_COMPILE_CACHE=$ROOT/node_modules/.cache/compiled

@@ -3,10 +3,7 @@
 # editor with the walk that is also a test.
 set -u
 ROOT=$(cd "$(dirname "$0")/.." && pwd -P)
-cd "$ROOT" || exit 1
-sh scripts/setup.sh || exit 1
-. "$ROOT/bin/find-node.sh"
-find_node
+. "$ROOT/scripts/built.sh"
 "$NODE" scripts/screens.ts || exit 1
 sh scripts/setup-node-red.sh || exit 1
 SLUICE_TEST_PROGRAM=$ROOT/dist/cli/main.js SLUICE_PICTURES=$ROOT/docs/pictures SLUICE_REQUIRE_PEERS=1 \

@@ -3,11 +3,8 @@
 # With file names only those.
 set -u
 ROOT=$(cd "$(dirname "$0")/.." && pwd -P)
-cd "$ROOT" || exit 1
-sh scripts/setup.sh || exit 1
+. "$ROOT/scripts/built.sh"
 sh scripts/setup-node-red.sh || exit 1
-. "$ROOT/bin/find-node.sh"
-find_node
 PATH=$ROOT/node_modules/.bin:$PATH
 SLUICE_TEST_PROGRAM=$ROOT/dist/cli/main.js
 export PATH SLUICE_TEST_PROGRAM

@@ -59,13 +59,18 @@ export function makePackages({
     const mine = recipes(units).filter(({ name }) => only?.includes(name) ?? true);
     for (const recipe of mine) made.push(makeOne(recipe, from, architecture, out, fast));
     const file = path.join(out, `sluice_${version}_${architecture}.cdx.json`);
-    const parts = mine.flatMap((recipe) => npmPackages(recipe, from).map((one) => ({ ...one, of: recipe.name })));
-    writeFileSync(file, sbom({ version, epoch, parts: [{ ...nodePackage(from), of: 'sluice' }, ...parts], root: ROOT }));
+    writeFileSync(file, partsList(mine, from));
     made.push(file);
   }
   const sums = made.map((file) => `${createHash('sha256').update(readFileSync(file)).digest('hex')}  ${path.basename(file)}\n`);
   writeFileSync(path.join(out, 'SHA256SUMS'), sums.join(''));
   return made;
+}
+
+/** The list of parts of these packages, as CycloneDX. */
+export function partsList(mine: readonly Recipe[], from: Omit<Ingredients, 'dist'>): string {
+  const parts = mine.flatMap((recipe) => npmPackages(recipe, from).map((one) => ({ ...one, of: recipe.name })));
+  return sbom({ ...from, parts: [{ ...nodePackage(from), of: 'sluice' }, ...parts] });
 }
 
 function makeOne(recipe: Recipe, from: Ingredients, architecture: string, out: string, fast: boolean): string {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # npm test: everything on a fresh clone, then type check, lint, the architecture test and all suites.
-# With file names (npm test -- test/unit/core/quota.test.ts) only those.
+# With file names (npm test -- test/unit/core/quota.test.ts) only those. SLUICE_TEST_PACKAGES=1 adds those that install the packages for
+# Debian on a board in a container: root, and some minutes. npm run test:field has those that boot boards.
 set -u
 ROOT=$(cd "$(dirname "$0")/.." && pwd -P)
 cd "$ROOT" || exit 1
@@ -43,9 +44,11 @@ if [ $# -eq 0 ]; then
   check 'type check of the status page' "$NODE" node_modules/typescript/bin/tsc --noEmit -p src/admin/pages
   check 'type check of the palette in the editor' "$NODE" node_modules/typescript/bin/tsc --noEmit -p src/node-red/palette/editor
   check 'lint and format' node_modules/.bin/biome check --colors=off --max-diagnostics=50
+  boards=test/field
+  [ "${SLUICE_TEST_PACKAGES:-}" != 1 ] || boards=test/field/qemu
   # File names of tests hold no spaces.
   # shellcheck disable=SC2046
-  set -- $(find test -name '*.test.ts' -not -path 'test/field/*' | LC_ALL=C sort)
+  set -- $(find test -name '*.test.ts' -not -path "$boards/*" | LC_ALL=C sort)
 fi
 
 # The runner bakes its plugins into itself. Without this a fresh install would load those that .taprc takes away, and they compile every test.

@@ -84,12 +84,15 @@ const UNITS = 'usr/lib/systemd/system';
 const MAINTAINER = 'Sluice maintainers <maintainers@sluice.example.org>';
 
 /** npm packages that go into it, for the list of parts as well. */
-export function npmPackages(recipe: Recipe, { lock, flowsLock, cpu }: Ingredients): LockedPackage[] {
+export function npmPackages(
+  recipe: Recipe,
+  { lock, flowsLock, cpu }: Pick<Ingredients, 'lock' | 'flowsLock' | 'cpu'>,
+): LockedPackage[] {
   return recipe.name === 'sluice' ? lock.needs(EXTERNAL, cpu) : flowsLock.needs(['node-red'], cpu);
 }
 
 /** The package of npm with Node itself. */
-export function nodePackage({ lock, cpu }: Ingredients): LockedPackage {
+export function nodePackage({ lock, cpu }: Pick<Ingredients, 'lock' | 'cpu'>): LockedPackage {
   return lock.at(`node_modules/node-linux-${cpu}`);
 }
 

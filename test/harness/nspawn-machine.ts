@@ -3,13 +3,13 @@
  * on a board. Its root is made once by mmdebstrap, from the sources of apt of this machine, and kept in node_modules/.cache.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { asRoot, peer } from '../peers/peers.ts';
+import { able, asRoot, peer } from '../peers/peers.ts';
 import { startChild } from './child.ts';
 import { scratch } from './scratch.ts';
-import { SystemdMachine } from './systemd-machine.ts';
+import { namespaceFault, SystemdMachine } from './systemd-machine.ts';
 import { waitFor } from './wait-for.ts';
 
 const CACHE = path.join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'field');
@@ -26,8 +26,14 @@ export function canNspawn(t: TestContext): boolean {
   return (
     asRoot(t, 'run a container') &&
     peer(t, 'systemd-nspawn', 'apt-get install -y systemd-container') !== undefined &&
-    (existsSync(ROOT_TAR) || peer(t, 'mmdebstrap', 'apt-get install -y mmdebstrap') !== undefined)
+    (existsSync(ROOT_TAR) || peer(t, 'mmdebstrap', 'apt-get install -y mmdebstrap') !== undefined) &&
+    able(t, containerFault())
   );
+}
+
+function containerFault(): string | undefined {
+  const fault = namespaceFault();
+  return fault === undefined ? undefined : `run a container, which needs CAP_SYS_ADMIN, mounts and control groups: ${fault}`;
 }
 
 /** Makes the root, when there is none yet. It runs beside other work. @throws with the last lines of mmdebstrap */
@@ -71,6 +77,8 @@ export async function nspawnMachine(t: TestContext, files: Readonly<Record<strin
     mkdirSync(path.join(root, path.dirname(place)), { recursive: true });
     spawnSync('cp', ['-r', file, path.join(root, place)]);
   }
+  // A test cuts no power of this machine, and dpkg would sync each of some thousand files.
+  writeFileSync(path.join(root, 'etc/dpkg/dpkg.cfg.d/no-sync'), 'force-unsafe-io\n');
   const nspawn = startChild(t, 'systemd-nspawn', [
     ...[`--directory=${root}`, '--boot', '--register=no', '--keep-unit', '--private-network', '--console=read-only'],
   ]);

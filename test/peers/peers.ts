@@ -83,6 +83,16 @@ export function cannot(t: TestContext, why: string): void {
   t.skip(`this machine cannot ${why}`);
 }
 
+/**
+ * false after the test was marked as skipped: this machine forbids what the test needs.
+ * @param fault completes "this machine cannot …"; undefined: it can
+ * @throws with SLUICE_REQUIRE_PEERS=1, unlike `cannot`: where all tests are asked for, this one is among them
+ */
+export function able(t: TestContext, fault: string | undefined): boolean {
+  if (fault !== undefined) skip(t, `this machine cannot ${fault}`);
+  return fault === undefined;
+}
+
 /** The only place where a test is skipped for what can be installed, or for who runs it. */
 function skip(t: TestContext, words: string): void {
   if (process.env.SLUICE_REQUIRE_PEERS === '1') throw new Error(words);

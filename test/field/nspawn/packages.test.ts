@@ -1,21 +1,23 @@
 /**
- * The packages for Debian on a board of their own: installed from a signed folder of apt, started, hung, upgraded, and purged without
- * a trace. The steps build on each other, and share one container.
+ * The packages for Debian: two runs make the same bytes, and a board of their own lives with them. They are installed from a signed
+ * folder of apt, started, hung, upgraded, and purged without a trace. The steps build on each other, and share one container.
  */
-// Needs a quiet machine: a watchdog of seconds runs beside it.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import test from 'node:test';
-import { makePackages } from '../../../scripts/package.ts';
+import test, { type TestContext } from 'node:test';
+import { GLIBC, makePackages } from '../../../scripts/package.ts';
+import { byVersion, elfFiles } from '../../../scripts/packaging/elf.ts';
+import { aptFolder } from '../../harness/apt-folder.ts';
+import { startChild } from '../../harness/child.ts';
 import { canNspawn, makeRoot, nspawnMachine } from '../../harness/nspawn-machine.ts';
 import { scratch } from '../../harness/scratch.ts';
 import type { SystemdMachine } from '../../harness/systemd-machine.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { peer } from '../../peers/peers.ts';
 
-const ROOT = path.join(import.meta.dirname, '..', '..', '..');
 const HOLD = { timeout: 120_000, every: 100 };
 const NODE = '/usr/lib/sluice/bin/node';
 /** What a machine keeps of an installation that is purged: its own diary, and the group for lines of the board, which others may use. */
@@ -36,10 +38,13 @@ const isActive = (machine: SystemdMachine): boolean => machine.show('sluice.serv
 const status = (machine: SystemdMachine): { log: { id: string }; gateway: { version: string } } =>
   JSON.parse(machine.must('sluice', 'status', '--json')) as { log: { id: string }; gateway: { version: string } };
 
-test('a board lives with the packages from its installation to their purge', async (t) => {
+const sha256 = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
+
+test('packages for Debian, from their making to their purge', async (t) => {
   for (const [program, install] of [
     ['dpkg-deb', 'dpkg'],
     ['readelf', 'binutils'],
+    ['lintian', 'lintian'],
     ['apt-ftparchive', 'apt-utils'],
     ['gpg', 'gnupg'],
   ] as const)
@@ -48,42 +53,52 @@ test('a board lives with the packages from its installation to their purge', asy
   const root = makeRoot(t);
   root.catch(() => {});
   const out = scratch(t, 'packages');
-  const folder = (name: string): string => path.join(out, name);
-  const make = (name: string, version: string, only?: readonly string[]): string[] =>
-    makePackages({ out: folder(name), architectures: ['amd64'], version, fast: true, ...(only === undefined ? {} : { only }) });
-  make('first', '0.1.0');
-  make('second', '0.2.0', ['sluice']);
-  const home = folder('gnupg');
-  const gpg = { env: { ...process.env, GNUPGHOME: home }, encoding: 'utf8' } as const;
-  t.after(() => void spawnSync('gpgconf', ['--kill', 'all'], gpg));
-  spawnSync('mkdir', ['-m', '700', home]);
-  const key = spawnSync(
-    'gpg',
-    ['--batch', '--passphrase', '', '--quick-generate-key', 'Test <test@example.org>', 'ed25519'],
-    gpg,
-  );
-  assert.equal(key.status, 0, key.stderr);
-  const apt = spawnSync(
-    'sh',
-    [
-      path.join(ROOT, 'scripts/package-apt.sh'),
-      '--key',
-      'test@example.org',
-      '--packages',
-      folder('first'),
-      '--out',
-      folder('apt'),
-    ],
-    gpg,
-  );
-  assert.equal(apt.status, 0, apt.stderr);
-
+  const make = (name: string, version: string): string[] =>
+    makePackages({ out: path.join(out, name), architectures: ['amd64'], version, fast: true });
+  const first = make('first', '0.1.0');
+  await t.test('two runs make the same bytes, whatever the mask of files is', () => {
+    const umask = process.umask(0o077);
+    const again = make('again', '0.1.0');
+    process.umask(umask);
+    assert.deepEqual(again.map(sha256), first.map(sha256));
+    const cwd = path.join(out, 'again');
+    const sums = spawnSync('sha256sum', ['--check', '--strict', 'SHA256SUMS'], { cwd, encoding: 'utf8' });
+    assert.equal(sums.status, 0, sums.stdout + sums.stderr);
+    assert.equal(sums.stdout.trim().split('\n').length, 3);
+    rmSync(cwd, { recursive: true });
+  });
+  const debs = first.filter((file) => file.endsWith('.deb'));
+  // It reads every file of the packages, beside all that follows.
+  const lintian = startChild(t, 'nice', ['-n', '19', 'lintian', '--allow-root', '--fail-on', 'none', ...debs]);
+  await t.test('native parts start on Debian 12', () => {
+    const tree = path.join(out, 'tree');
+    for (const deb of debs) assert.equal(spawnSync('dpkg-deb', ['--extract', deb, tree]).status, 0);
+    const native = elfFiles(tree);
+    assert.ok(native.length >= 5, native.map(({ file }) => file).join());
+    for (const { file, machine, glibc } of native) {
+      assert.match(machine, /X86-64/, file);
+      assert.ok(byVersion(glibc ?? '0', GLIBC) <= 0, `${file} needs GLIBC ${glibc}`);
+    }
+    rmSync(tree, { recursive: true });
+  });
+  make('second', '0.2.0');
+  const folder = aptFolder(t, path.join(out, 'first'));
   await root;
   const machine = await nspawnMachine(t, {
-    '/srv/apt': folder('apt'),
-    '/srv/second.deb': newest(folder('second')),
-    '/srv/first.deb': newest(folder('first')),
+    '/srv/apt': folder,
+    '/srv/first': path.join(out, 'first'),
+    '/srv/second': path.join(out, 'second'),
   });
+  await t.test('a board lives with them', (board) => life(board, machine, out, folder));
+  await t.test('lintian finds no error in them', async () => {
+    assert.equal(await lintian.ended, 0, lintian.stderr.join('\n'));
+    const errors = lintian.stdout.filter((line) => line.startsWith('E:'));
+    assert.deepEqual(errors, []);
+  });
+});
+
+/** @param folder for apt, as it lies on this machine. @param out for files of the test */
+async function life(t: TestContext, machine: SystemdMachine, out: string, folder: string): Promise<void> {
   const before = everything(machine);
   let broken = false;
   const step = (name: string, run: () => void | Promise<void>): Promise<void> =>
@@ -94,8 +109,19 @@ test('a board lives with the packages from its installation to their purge', asy
       broken = false;
     });
 
+  await step('a disk that is full refuses the installation, and leaves nothing half done', () => {
+    machine.must('sh', '-c', 'mkdir /usr/lib/sluice; mount -t tmpfs -o size=32m tmpfs /usr/lib/sluice');
+    const { code, out: words } = machine.run('sh', '-c', 'dpkg --install /srv/first/sluice_*.deb');
+    assert.notEqual(code, 0);
+    assert.match(words, /No space left on device/);
+    machine.must('umount', '/usr/lib/sluice');
+    assert.equal(machine.must('dpkg', '--audit'), '');
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg fills it in.
+    assert.equal(machine.must('dpkg-query', '--show', '--showformat=${db:Status-Status}', 'sluice'), 'not-installed');
+  });
+
   await step('apt takes them from the signed folder, and refuses the folder when one byte changed', () => {
-    const source = readFileSync(path.join(folder('apt'), 'sluice.sources'), 'utf8')
+    const source = readFileSync(path.join(folder, 'sluice.sources'), 'utf8')
       .replace(/^URIs:.*$/m, 'URIs: file:/srv/apt')
       .replace(/^Signed-By:.*$/m, 'Signed-By: /srv/apt/sluice-archive-keyring.pgp');
     machine.write('/etc/apt/sources.list.d/sluice.sources', source);
@@ -109,22 +135,13 @@ test('a board lives with the packages from its installation to their purge', asy
     assert.notEqual(refused.code, 0, refused.out);
     writeFileSync(release, right);
     machine.must('apt-get', 'update');
-    machine.must(
-      'env',
-      'DEBIAN_FRONTEND=noninteractive',
-      'apt-get',
-      'install',
-      '-y',
-      '-qq',
-      '--no-install-recommends',
-      'sluice',
-      'sluice-node-red',
-    );
+    apt(machine, 'install', 'sluice', 'sluice-node-red');
   });
 
   await step('the gateway is ready, under its user, with its folders and groups', () => {
     assert.ok(isActive(machine), machine.journal('sluice'));
     assert.match(machine.show('sluice.service', 'StatusText'), /^0 of 1 bus open/);
+    machine.must('systemd-analyze', 'security', '--threshold=16', '--no-pager', 'sluice.service');
     assert.match(machine.must('id', '-Gn', 'sluice'), /\bdialout\b.*\bgpio\b/);
     const modes = (file: string): string => machine.must('stat', '-c', '%U:%G %a', file);
     assert.equal(modes('/etc/sluice'), 'root:sluice 750');
@@ -191,7 +208,7 @@ test('a board lives with the packages from its installation to their purge', asy
   await step('a main thread that turns no more is killed by the watchdog, and the restart is counted', async () => {
     machine.write(
       '/etc/systemd/system/sluice.service.d/test.conf',
-      '[Service]\nWatchdogSec=3s\nEnvironment=NODE_OPTIONS=--inspect=127.0.0.1:9229\n',
+      '[Service]\nWatchdogSec=10s\nEnvironment=NODE_OPTIONS=--inspect=127.0.0.1:9229\n',
     );
     machine.must('systemctl', 'daemon-reload');
     machine.must('systemctl', 'restart', 'sluice.service');
@@ -215,7 +232,7 @@ process.exit();`,
   });
 
   await step('a refused configuration stays refused, and is not tried again', async () => {
-    cpSync(machine.at('/etc/sluice/gateway.yaml'), folder('right.yaml'));
+    cpSync(machine.at('/etc/sluice/gateway.yaml'), path.join(out, 'right.yaml'));
     machine.must(
       'sh',
       '-c',
@@ -225,15 +242,42 @@ process.exit();`,
     await waitFor('the end', () => machine.show('sluice.service', 'ActiveState') === 'failed', HOLD);
     assert.equal(machine.show('sluice.service', 'ExecMainStatus'), '78');
     assert.equal(machine.show('sluice.service', 'NRestarts'), '0');
-    writeFileSync(machine.at('/etc/sluice/gateway.yaml'), readFileSync(folder('right.yaml')));
+    writeFileSync(machine.at('/etc/sluice/gateway.yaml'), readFileSync(path.join(out, 'right.yaml')));
     machine.must('systemctl', 'reset-failed', 'sluice.service');
     machine.must('systemctl', 'start', 'sluice.service');
   });
 
-  await step('an upgrade keeps the log and the configuration', () => {
-    const { log } = status(machine);
+  let log = { id: '' };
+  await step('a dpkg that dies in the middle of an upgrade leaves a gateway that runs and starts', async () => {
+    log = status(machine).log;
+    // dpkg takes the files from this program, which gives a part and no more.
+    machine.write(
+      '/root/half/dpkg-deb',
+      `#!/bin/sh
+case "$*" in
+  *--fsys-tarfile*) /usr/bin/dpkg-deb "$@" | head -c 60000000; touch /root/half/way; exec sleep 600 ;;
+esac
+exec /usr/bin/dpkg-deb "$@"
+`,
+    );
+    machine.must('chmod', '+x', '/root/half/dpkg-deb');
+    const dpkg = machine.start(
+      ...['sh', '-c', 'PATH=/root/half:$PATH; echo $$ >/root/half/pid; exec dpkg --install /srv/second/sluice_*.deb'],
+    );
+    await waitFor('the middle', () => existsSync(machine.at('/root/half/way')), HOLD);
+    machine.must('kill', '-KILL', readFileSync(machine.at('/root/half/pid'), 'utf8').trim());
+    await dpkg.ended;
+    machine.must('rm', '-r', '/root/half');
+    assert.match(machine.must('dpkg', '--audit'), /^ sluice /m);
+    assert.ok(isActive(machine), machine.journal('sluice'));
+    machine.must('systemctl', 'restart', 'sluice.service');
+    assert.equal(status(machine).log.id, log.id);
+  });
+
+  await step('an upgrade heals it, and keeps the log and the configuration', () => {
     const file = readFileSync(machine.at('/etc/sluice/gateway.yaml'));
-    machine.must('dpkg', '--force-depends', '--install', '/srv/second.deb');
+    machine.must('sh', '-c', 'dpkg --install /srv/second/*.deb');
+    assert.equal(machine.must('dpkg', '--audit'), '');
     assert.ok(isActive(machine), machine.journal('sluice'));
     assert.match(machine.must('dpkg-query', '--show', 'sluice'), /^sluice\s+0\.2\.0$/);
     assert.equal(status(machine).log.id, log.id);
@@ -241,8 +285,7 @@ process.exit();`,
   });
 
   await step('a downgrade is refused in words, and the gateway runs on', () => {
-    const { log } = status(machine);
-    const { code, out: words } = machine.run('dpkg', '--install', '/srv/first.deb');
+    const { code, out: words } = machine.run('sh', '-c', 'dpkg --install /srv/first/sluice_*.deb');
     assert.notEqual(code, 0);
     assert.match(words, /version 0\.1\.0 is older than version 0\.2\.0/);
     assert.match(words, /apt-get purge sluice/);
@@ -251,28 +294,45 @@ process.exit();`,
     assert.equal(status(machine).log.id, log.id);
   });
 
-  await step('a removal keeps what the gateway measured, and a purge leaves nothing', () => {
+  await step('a removal keeps what the gateway measured, and an older version is refused then, too', () => {
     machine.must('dpkg', '--remove', 'sluice-node-red', 'sluice');
     assert.ok(existsSync(machine.at('/var/lib/sluice/log.db')));
     assert.ok(existsSync(machine.at('/etc/sluice/gateway.yaml')));
-    machine.must('dpkg', '--purge', 'sluice-node-red', 'sluice');
+    assert.match(
+      machine.run('sh', '-c', 'dpkg --install /srv/first/sluice_*.deb').out,
+      /version 0\.1\.0 is older than version 0\.2\.0/,
+    );
+  });
+
+  await step('a state folder of another user becomes that of the gateway again', () => {
+    machine.must('chown', '-R', '4321:4321', '/var/lib/sluice', '/etc/sluice');
+    machine.must('sh', '-c', 'dpkg --install /srv/second/*.deb');
+    assert.ok(isActive(machine), machine.journal('sluice'));
+    assert.equal(status(machine).log.id, log.id);
+    assert.equal(machine.must('find', '/var/lib/sluice', '-not', '-user', 'sluice'), '');
+    assert.equal(machine.must('stat', '-c', '%U:%G %a', '/etc/sluice/gateway.yaml'), 'root:sluice 640');
+  });
+
+  await step('a purge takes Node-RED along, and leaves nothing', () => {
+    apt(machine, 'purge', 'sluice');
+    assert.ok(!existsSync(machine.at('/usr/lib/sluice')), 'Node-RED went with its gateway');
+    machine.must('dpkg', '--purge', 'sluice-node-red');
+    const after = everything(machine);
     assert.deepEqual(
-      everything(machine).filter((file) => !before.includes(file)),
+      after.filter((file) => !before.includes(file)),
       [],
     );
     assert.deepEqual(
-      before.filter((file) => !everything(machine).includes(file)),
+      before.filter((file) => !after.includes(file)),
       [],
     );
     assert.ok(!existsSync(machine.at('/run/sluice')));
     for (const user of ['sluice', 'sluice-hook', 'sluice-flows'])
-      assert.notEqual(machine.run('getent', 'passwd', user).code, 0, user);
-    for (const group of ['sluice', 'sluice-hook', 'sluice-flows'])
-      assert.notEqual(machine.run('getent', 'group', group).code, 0, group);
+      for (const kind of ['passwd', 'group']) assert.notEqual(machine.run('getent', kind, user).code, 0, `${kind} ${user}`);
   });
-});
+}
 
-/** The package of the gateway in a folder. */
-function newest(folder: string): string {
-  return path.join(folder, globSync('sluice_*.deb', { cwd: folder })[0] ?? 'none');
+/** Without questions. */
+function apt(machine: SystemdMachine, ...words: string[]): void {
+  machine.must('env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-y', '-qq', '--no-install-recommends', ...words);
 }

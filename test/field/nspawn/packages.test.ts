@@ -255,7 +255,7 @@ process.exit();`,
       '/root/half/dpkg-deb',
       `#!/bin/sh
 case "$*" in
-  *--fsys-tarfile*) /usr/bin/dpkg-deb "$@" | head -c 60000000; touch /root/half/way; exec sleep 600 ;;
+  *--fsys-tarfile*) /usr/bin/dpkg-deb "$@" | head -c 60000000; touch /root/half/way; exec sleep 600 2>/dev/null ;;
 esac
 exec /usr/bin/dpkg-deb "$@"
 `,
@@ -265,7 +265,7 @@ exec /usr/bin/dpkg-deb "$@"
       ...['sh', '-c', 'PATH=/root/half:$PATH; echo $$ >/root/half/pid; exec dpkg --install /srv/second/sluice_*.deb'],
     );
     await waitFor('the middle', () => existsSync(machine.at('/root/half/way')), HOLD);
-    machine.must('kill', '-KILL', readFileSync(machine.at('/root/half/pid'), 'utf8').trim());
+    machine.must('sh', '-c', 'kill -KILL $(cat /root/half/pid)');
     await dpkg.ended;
     machine.must('rm', '-r', '/root/half');
     assert.match(machine.must('dpkg', '--audit'), /^ sluice /m);

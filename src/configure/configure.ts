@@ -72,7 +72,7 @@ export class Configure {
   begin(gateway: Configured): void {
     this.#gateway = gateway;
     for (const notice of this.#o.notices) this.#report('warning', notice, {});
-    if (this.#o.notices.length > 0) void this.#save((record) => record);
+    if (this.#o.notices.length > 0 || this.#o.store.alone) void this.#save((record) => record);
     const { last } = this.#record;
     this.#telling = new Telling({
       ...{ clock: this.#o.clock, gateway },
@@ -87,6 +87,11 @@ export class Configure {
     this.#cancel();
     this.#telling?.stop();
     this.#trial?.over.resolve();
+  }
+
+  /** Resolves when the record of now is written. */
+  get written(): Promise<void> {
+    return this.#writing;
   }
 
   report(): ConfigReport {
@@ -191,8 +196,9 @@ export class Configure {
   ): Promise<Results['configure']> {
     const { clock, store } = this.#o;
     try {
-      await store.writeText(kept.version, yaml);
-      await this.#put((record) => ({ ...record, floor: kept.version, trial: kept }));
+      // In its turn: a change before it removes texts that no record names yet.
+      const text = (): Promise<void> => store.writeText(kept.version, yaml);
+      await this.#put((record) => ({ ...record, floor: kept.version, trial: kept }), text);
     } catch (thrown) {
       throw refused(
         `version ${kept.version} could not be kept: ${unwrittenWords(thrown)}; nothing was changed, send it again then`,
@@ -298,8 +304,9 @@ export class Configure {
   }
 
   /** One change after the other. Rejects with the fault of the file system; then the record is as it was. */
-  #put(change: (record: PushRecord) => PushRecord): Promise<void> {
+  #put(change: (record: PushRecord) => PushRecord, first: () => Promise<void> = async () => {}): Promise<void> {
     const done = this.#writing.then(async () => {
+      await first();
       const next = change(this.#record);
       await this.#o.store.write(next);
       this.#record = next;

@@ -91,12 +91,20 @@ export const digestOf = (text: string): string => createHash('sha256').update(te
 export class PushStore {
   readonly folder: string;
   readonly #of: 'self' | 'anybody';
+  readonly #put: typeof writeOwn;
   #serial = 0;
+  /** One of the two files is damaged, missing or older: the next write mends it. */
+  alone = false;
 
-  /** @param folder `<stateDir>/config` @param of `anybody`: only to look, as root does */
-  constructor(folder: string, of: 'self' | 'anybody' = 'self') {
+  /**
+   * @param folder `<stateDir>/config`
+   * @param of `anybody`: only to look, as root does
+   * @param put writes a file whole; tests end it in the middle
+   */
+  constructor(folder: string, of: 'self' | 'anybody' = 'self', put: typeof writeOwn = writeOwn) {
     this.folder = folder;
     this.#of = of;
+    this.#put = put;
   }
 
   /** The record; `damaged`: there was one, and nobody knows what it said. Never throws. */
@@ -107,6 +115,7 @@ export class PushStore {
     const newest = records.reduce<Written | undefined>((a, b) => (a === undefined || b.serial > a.serial ? b : a), undefined);
     if (newest === undefined) return 'damaged';
     this.#serial = Math.max(this.#serial, newest.serial);
+    this.alone = records.filter(({ serial }) => serial === newest.serial).length < FILES.length;
     const { v: _, serial: __, ...record } = newest;
     return record;
   }
@@ -118,16 +127,16 @@ export class PushStore {
     this.#serial++;
     const text = `${JSON.stringify({ v: 1, serial: this.#serial, ...record })}\n`;
     const [first, second] = FILES.map((name) => path.join(this.folder, name)) as [string, string];
-    await writeOwn(first, text);
+    await this.#put(first, text);
     // It counts already. A copy that is missing is written with the next record.
-    await writeOwn(second, text).catch(() => {});
+    await this.#put(second, text).catch(() => {});
     await this.#tidy(record);
   }
 
   /** Before the record names it. Rejects with the fault of the file system. */
   async writeText(of: number, text: string): Promise<void> {
     makeFolder(this.folder, 0o750);
-    await writeOwn(this.#text(of), text);
+    await this.#put(this.#text(of), text);
   }
 
   /** The text as it was written; undefined: it is missing or damaged. */

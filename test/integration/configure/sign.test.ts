@@ -12,7 +12,7 @@ import { peer } from '../../peers/peers.ts';
 const SIGN = path.join(import.meta.dirname, '..', '..', '..', 'examples', 'configure', 'sign.sh');
 const YAML = 'gateway: {id: site-1, name: "পাম্প"}\nbuses: {}\n';
 
-test('the command and openssl sign the same bytes, and a bad file is refused with its line', async (t) => {
+test('the command and openssl sign the same bytes, and bad files are refused', async (t) => {
   const folder = scratch(t, 'sign');
   const [key, file] = [path.join(folder, 'fleet.pem'), path.join(folder, 'site.yaml')];
   writeFileSync(file, YAML);

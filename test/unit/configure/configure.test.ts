@@ -156,7 +156,7 @@ const step = fc.record({
   edits: fc.boolean(),
 });
 
-test('after any cut a start runs the file or a version that proved itself; versions only grow', async (t) => {
+test('after any cut a start runs what proved itself; versions only grow', async (t) => {
   let confirmed = 0;
   let cuts = 0;
   await fc.assert(
@@ -208,7 +208,7 @@ function damage(file: string): void {
   }
 }
 
-test('an outcome that nobody heard is told by the next start, and a damaged record takes nothing', async (t: TestContext) => {
+test('the next start tells an outcome that nobody heard', async (t: TestContext) => {
   const folder = path.join(scratch(t, 'configure'), 'config');
   const first = new Life(folder, 'good file', undefined);
   assert.equal(await first.send(1, 'good one'), 'trial');
@@ -222,7 +222,7 @@ test('an outcome that nobody heard is told by the next start, and a damaged reco
   assert.equal(new PushStore(folder).read(), 'damaged');
 });
 
-test('a disk that takes nothing refuses a configuration, and one that fails later gives way', async (t) => {
+test('a full disk refuses a configuration, or rolls it back', async (t) => {
   const folder = path.join(scratch(t, 'configure'), 'config');
   const blocked = new Life(folder, 'good file', undefined, 1);
   assert.equal(await blocked.send(1, 'good one'), 'refused');
@@ -237,7 +237,7 @@ test('a disk that takes nothing refuses a configuration, and one that fails late
   assert.equal(new Life(folder, 'good file').config.yaml, 'good file');
 });
 
-test('a signature holds for exact bytes, one gateway, one version and one time', () => {
+test('a signature holds for exact bytes and one gateway, version and time', () => {
   const signed = { gateway: 'g1', version: 7, expires: undefined, yaml: 'gateway: {id: g1}\n' };
   const signature = signConfiguration(signed, SECRET as never);
   const keys = [makeConfigureSecret().key, KEY.key];

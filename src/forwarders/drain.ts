@@ -4,12 +4,10 @@
  * batch under way; a target that fails ends all four, and the next connection goes on at the lowest unacknowledged number
  * of each. What a batch looks like on the wire, and where it goes, is the target's to know.
  */
-import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { OutBatch, OutNotice } from '../store/delivery/out.ts';
-import type { Outlet } from '../store/delivery/outlet.ts';
 import type { Lane, NoticeKind } from '../store/files/lane-state.ts';
-import type { Log } from '../store/log.ts';
+import type { Carried, DrainOptions, DrainTarget } from './drain-sides.ts';
 
 /** Alarms or events asked of the log at once; so many alarms may be under way, each on a channel of its own. */
 const NOTICES = 16;
@@ -26,71 +24,6 @@ const NAP = 1000;
 const PATIENCE = 10_000;
 /** How often a filter looks for live readings that it lets through, at most, ms. */
 const LOOK = 20;
-
-/** What a pump carries. */
-export type Carried = Lane | NoticeKind;
-
-/**
- * The outcome of a message for the far side: it has it for good; it will never take it, and it is passed
- * over; nobody can say that it has it, and the same is offered again on this connection.
- */
-export type Outcome = 'accept' | 'keep' | { readonly reject: SluiceError };
-
-export interface DrainTarget {
-  /** @throws SluiceError when the connection is over */
-  batch(batch: OutBatch): Promise<Outcome>;
-  /** Notices of one channel keep their order. undefined: the far side has no place for it, and it is passed over. */
-  channel(notice: OutNotice): string | undefined;
-  /** @throws SluiceError when the connection is over */
-  notice(notice: OutNotice): Promise<Outcome>;
-}
-
-/** A connection that is made for what waits now. */
-export interface DrainVisit {
-  /** Alarms alone leave. */
-  readonly alarmsOnly: boolean;
-  /** Data, history and events begin when this is done; alarms do not wait for it. @throws SluiceError when the connection is over */
-  first?(): Promise<void>;
-  /** @returns true, or how many readings of a batch may leave; 0: none */
-  admit(what: OutBatch | OutNotice): true | number;
-  /** What was admitted is answered. */
-  settled(what: OutBatch | OutNotice): void;
-  /** The log has something that it could not give in time. */
-  unfinished(): void;
-  /** Nothing of a lane left, since its smallest batch was not admitted. */
-  stuck(batch: OutBatch): void;
-}
-
-/** Keeps batches small on a slow link. A full batch leaves as several. */
-export interface DrainCut {
-  /** Readings that the next batch is asked to have, at most. */
-  readings(lane: Lane): number;
-  /** @returns true, or how many readings it should have instead; a single record leaves all the same */
-  fits(batch: OutBatch): true | number;
-}
-
-export interface DrainOptions {
-  readonly log: Log;
-  readonly outlet: Outlet;
-  /** Readings of the next batch, at most; asked for each. */
-  readonly maxReadings: () => number;
-  /** Milliseconds. */
-  readonly maxAge: number;
-  /** What the link carries; absent: batches of any size. */
-  readonly cut?: DrainCut | undefined;
-  readonly clock: Clock;
-  /** Data and history wait while it says so (the clock is not known yet); alarms and events do not. */
-  readonly hold: () => boolean;
-  /** Asked before a batch is handed over. 0: it may leave and is counted; otherwise milliseconds until the next question. */
-  readonly pace?: (batch: OutBatch) => number;
-  /** The connection is a visit: `run` resolves when nothing is left that may leave. */
-  readonly visit?: DrainVisit | undefined;
-  readonly refused: (batch: OutBatch | OutNotice, error: SluiceError) => void;
-  /** Called after each read of the log: the error for which it cannot give what waits; undefined: it can. */
-  readonly unread: (of: Carried, error: SluiceError | undefined) => void;
-  readonly sent: (batch: OutBatch) => void;
-  readonly delivered: (batch: OutBatch) => void;
-}
 
 const OTHERS = ['data', 'history', 'event'] as const;
 

@@ -7,7 +7,7 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../src/core/clock.ts';
 import type { LatestValue, LatestValues } from '../../src/core/ports.ts';
-import type { Outcome } from '../../src/forwarders/drain.ts';
+import type { Outcome } from '../../src/forwarders/drain-sides.ts';
 import type { LogDialect } from '../../src/forwarders/mqtt/dialect.ts';
 import { mqttForwarder } from '../../src/forwarders/mqtt/kind.ts';
 import { Log } from '../../src/store/log.ts';

@@ -2,7 +2,8 @@
 import { systemClock } from '../../src/core/clock.ts';
 import { toError } from '../../src/core/errors.ts';
 import { parseBrokerUrl } from '../../src/forwarders/mqtt/address.ts';
-import { Connection, type ConnectionOptions } from '../../src/forwarders/mqtt/connection.ts';
+import { Connection } from '../../src/forwarders/mqtt/connection.ts';
+import type { ConnectionOptions } from '../../src/forwarders/mqtt/connection-options.ts';
 import { failureOf } from '../../src/forwarders/mqtt/retry-plan.ts';
 import { readTls, type TlsSettings } from '../../src/forwarders/mqtt/wire/tls-material.ts';
 

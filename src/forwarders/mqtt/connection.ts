@@ -6,62 +6,20 @@
 import type { Duplex } from 'node:stream';
 import { type IClientOptions, MqttClient } from 'mqtt';
 import type { Payload } from '../../codecs/format.ts';
-import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
-import { hostAndPort, type Scheme } from './address.ts';
+import { hostAndPort } from './address.ts';
 import { Allowance } from './allowance.ts';
+import type { ConnectionOptions } from './connection-options.ts';
 import type { OutMessage } from './dialect.ts';
 import { GuardedStream } from './guarded-stream.ts';
 import { commandedLimits, INBOUND_LIMITS, InboundCheck } from './inbound-check.ts';
-import { BrokerTerms, connectProperties, type Mqtt5Settings, saidOf, Turns } from './mqtt5.ts';
-import type { PlatformLimits } from './platform.ts';
+import { BrokerTerms, connectProperties, saidOf, Turns } from './mqtt5.ts';
 import { Questions } from './questions.ts';
 import { REASONS, verdictOf } from './reason-codes.ts';
 import { connectWords, endedWords, hungUp, hungUpWords, readFault, refusedWords, type Stage } from './refusal-words.ts';
 import { ConnectError, failureOfCode } from './retry-plan.ts';
 import { openWire, tlsFault } from './wire/open-wire.ts';
-import type { ProxyRoute } from './wire/proxy.ts';
-import type { TlsMaterial } from './wire/tls-material.ts';
-import type { TlsSessions } from './wire/tls-sessions.ts';
-import type { WireMeter } from './wire/wire-meter.ts';
-
-export interface ConnectionOptions {
-  /** Default: mqtt. */
-  readonly scheme?: Scheme;
-  readonly host: string;
-  readonly port: number;
-  /** The path of a WebSocket. */
-  readonly path?: string;
-  readonly tls?: TlsMaterial | undefined;
-  readonly sessions?: TlsSessions | undefined;
-  /** See open-wire. */
-  readonly thrifty?: boolean | undefined;
-  readonly meter?: WireMeter | undefined;
-  readonly proxy?: ProxyRoute | undefined;
-  /** Whether the system clock is known to be right, for the words about certificates. */
-  readonly clockKnown?: boolean;
-  readonly clientId: string;
-  readonly username?: string | undefined;
-  readonly password?: string | undefined;
-  /** Absent: MQTT 3.1.1. */
-  readonly mqtt5?: Mqtt5Settings | undefined;
-  /** Asked once, right before the CONNECT. */
-  readonly will: (() => OutMessage | undefined) | undefined;
-  /** What the platform allows. */
-  readonly limits?: PlatformLimits | undefined;
-  /** Milliseconds until CONNACK must have come. */
-  readonly connectTimeout: number;
-  /** Milliseconds until a PUBACK must have come. */
-  readonly ackTimeout: number;
-  readonly clock: Clock;
-  /** Commands may come: the far side may send more of its own than a few messages. */
-  readonly asked?: boolean;
-  /** Asked at each piece that comes: what is wrong with how much came, as the end of "the broker …". */
-  readonly excess?: (() => string | undefined) | undefined;
-  /** Gives up waiting for CONNACK. */
-  readonly signal: AbortSignal;
-}
 
 /** "Disconnect with Will Message". */
 const WITH_WILL = 4;

@@ -15,7 +15,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { LatestValue, LatestValues, NoticeMessage } from '../../core/ports.ts';
 import type { SiteFacts } from '../../core/site-facts.ts';
 import type { OutBatch, OutNotice } from '../../store/delivery/out.ts';
-import type { Outcome } from '../drain.ts';
+import type { Outcome } from '../drain-sides.ts';
 import type { PlatformRules } from './platform.ts';
 
 export interface OutMessage {

@@ -1,7 +1,7 @@
 /** What a connection is made with, from the settings of a forwarder: log-in, proxy, MQTT 5. Files are read at each call. */
 import { SluiceError, toError } from '../../core/errors.ts';
 import { type BrokerAddress, parseProxyUrl, usesTls } from './address.ts';
-import type { ConnectionOptions } from './connection.ts';
+import type { ConnectionOptions } from './connection-options.ts';
 import type { Mqtt5Settings } from './mqtt5.ts';
 import type { PlatformLogin, PlatformRules } from './platform.ts';
 import { ConnectError } from './retry-plan.ts';

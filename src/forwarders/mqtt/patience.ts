@@ -5,7 +5,7 @@
 import { waitAfter } from '../../core/backoff.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { SluiceError } from '../../core/errors.ts';
-import type { Outcome } from '../drain.ts';
+import type { Outcome } from '../drain-sides.ts';
 
 /** Milliseconds. */
 const PAUSE = { first: 1000, longest: 30_000 };

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { SluiceError } from '../../../src/core/errors.ts';
-import { Drain, type DrainVisit } from '../../../src/forwarders/drain.ts';
+import { Drain } from '../../../src/forwarders/drain.ts';
+import type { DrainVisit } from '../../../src/forwarders/drain-sides.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));

@@ -3,7 +3,7 @@ import { SluiceError } from '../../../core/errors.ts';
 import type { OutBatch, OutNotice } from '../../../store/delivery/out.ts';
 import type { Outlet } from '../../../store/delivery/outlet.ts';
 import type { Lane } from '../../../store/files/lane-state.ts';
-import type { DrainVisit } from '../../drain.ts';
+import type { DrainVisit } from '../../drain-sides.ts';
 import { brokerAddress, usesTls } from '../address.ts';
 import type { Courier } from '../courier.ts';
 import { type FilterSettings, severityLeaves } from '../filter-keys.ts';

@@ -12,7 +12,7 @@ import { ProtoWriter } from '../../../../codecs/protobuf.ts';
 import { type Metric, writeHead } from '../../../../codecs/sparkplug.ts';
 import { toError } from '../../../../core/errors.ts';
 import type { OutBatch, OutNotice } from '../../../../store/delivery/out.ts';
-import type { Outcome } from '../../../drain.ts';
+import type { Outcome } from '../../../drain-sides.ts';
 import type { LogDialectContext, LogSpeaker, OutMessage } from '../../dialect.ts';
 import { adopt, type Place, partsOf } from './adopt.ts';
 import { NodeMetrics } from './alarms.ts';

@@ -1,11 +1,11 @@
 import type { ResolvedRule } from '../config/kinds.ts';
 import type { AlarmCause, AlarmTransition } from '../core/alarm.ts';
-import type { PointInfo, PointType, Value } from '../core/point.ts';
+import type { PointInfo, Value } from '../core/point.ts';
 import { type Sentence, wordsIn } from '../core/sentence.ts';
 import { AlarmLife, type AlarmTerms } from './alarm-life.ts';
 import { type AlarmView, viewOf } from './alarm-view.ts';
-import { BadInputs } from './bad-inputs.ts';
 import type { Delay } from './delay.ts';
+import { LastReadings } from './last-readings.ts';
 import { type Observation, ObservedTally } from './observed-tally.ts';
 import { PastRun } from './past-run.ts';
 import type { Condition, MemoryVerdict } from './rule-kind.ts';
@@ -22,6 +22,7 @@ import {
   normalMessage,
   pointOf,
   type Said,
+  type Seen,
   suppressedMessage,
   unshelvedMessage,
   unsuppressedMessage,
@@ -41,16 +42,9 @@ export class RuleMachine {
   rank = 0;
   /** What it suppresses may change. */
   onTurn: ((at: number) => void) | undefined;
-  /** Unit of the point, once a shape told it. */
-  unit: string | undefined;
-  #type: PointType | undefined;
   #rule: ResolvedRule;
   #delay: Delay | undefined;
-  #value: Value | undefined;
-  #fresh = false;
-  readonly #bad: BadInputs;
-  /** The time of the newest reading of each input. */
-  readonly #newest: number[];
+  readonly #last: LastReadings;
   /** Judges readings; absent where silence is all that counts. */
   readonly #watch: Watch | undefined;
   /** Since the point gave its last value. */
@@ -79,8 +73,7 @@ export class RuleMachine {
     this.#emit = emit;
     this.#past = new PastRun(saved, start);
     this.#floor = start.at;
-    this.#bad = new BadInputs(rule);
-    this.#newest = new Array<number>((rule.inputs?.length ?? 0) + 1).fill(Number.NEGATIVE_INFINITY);
+    this.#last = new LastReadings(rule);
     this.#silence = new Silence(start.at, saved?.silentFor ?? 0);
     const memory = {
       at: start.at,
@@ -94,7 +87,7 @@ export class RuleMachine {
     if (rule.observe) this.tally = new ObservedTally(start.at - off, saved?.observed);
     if (saved !== undefined) {
       this.life.takeUp(saved, start.at, off);
-      this.#value = restoreValue(saved.value);
+      this.#last.value = restoreValue(saved.value);
       if (saved.pending?.kind === (this.life.holds ? 'off' : 'on')) {
         const { kind, elapsed } = saved.pending;
         const since = start.at - elapsed - off;
@@ -157,12 +150,8 @@ export class RuleMachine {
   value(time: number, value: Value, input = 0, more = false): void {
     const at = Math.max(time, this.#floor);
     if (this.wake <= at) this.advance(at);
-    if (this.#isLate(time, input)) return;
-    if (input === 0) {
-      this.#value = value;
-      this.#fresh = true;
-    }
-    this.#bad.good(input);
+    if (!this.#last.isNew(time, input)) return;
+    this.#last.take(value, input);
     if (this.#watch !== undefined) {
       const verdict = this.#watch.value(time, value, input, more);
       if (!more) this.#judged(at, verdict);
@@ -180,22 +169,14 @@ export class RuleMachine {
   bad(time: number, input = 0, more = false, unused = false): void {
     const at = Math.max(time, this.#floor);
     if (this.wake <= at) this.advance(at);
-    if (this.#isLate(time, input)) return;
-    if (input === 0) this.#fresh = false;
+    if (!this.#last.isNew(time, input)) return;
     const verdict = this.#watch?.bad(time, input);
     this.#doubt();
-    if (!unused) this.#bad.bad(input);
+    this.#last.doubt(input, unused);
     if (more) return;
     // What several inputs say together may be certain without this one.
-    if (verdict === 'alarm' || this.inputs.length > 0 || this.#bad.decide) this.#judged(at, verdict ?? 'unknown');
+    if (verdict === 'alarm' || this.inputs.length > 0 || this.#last.meaning.decide) this.#judged(at, verdict ?? 'unknown');
     else if (this.#watch?.changed === true) this.#schedule();
-  }
-
-  /** A newer reading of the input came before this one, which says nothing of now. */
-  #isLate(time: number, input: number): boolean {
-    if (time < (this.#newest[input] as number)) return true;
-    this.#newest[input] = time;
-    return false;
   }
 
   /** Does what has come due up to and including `now`, each thing at its own time. */
@@ -228,7 +209,7 @@ export class RuleMachine {
     const now = Math.max(at, this.#floor);
     const message = act(now);
     this.touch();
-    this.#report(now, message, this.#value, cause);
+    this.#report(now, message, this.#last.value, cause);
     this.#schedule();
     this.onTurn?.(now);
   }
@@ -243,7 +224,7 @@ export class RuleMachine {
     this.life.unshelve(how, this.terms);
     this.touch();
     const now = Math.max(at, this.#floor);
-    this.#report(now, words(this.#rule, by, this.present()), this.#value, how === 'expire' ? 'expiry' : 'operator');
+    this.#report(now, words(this.#rule, by, this.present()), this.#last.value, how === 'expire' ? 'expiry' : 'operator');
     this.#schedule();
     this.onTurn?.(now);
   }
@@ -253,7 +234,7 @@ export class RuleMachine {
     const words = suppressedMessage(this.#rule, by, this.life.began);
     if (!this.life.suppress(words, this.terms)) return false;
     this.touch();
-    this.#report(Math.max(time, this.#floor), words, this.#value, 'suppression');
+    this.#report(Math.max(time, this.#floor), words, this.#last.value, 'suppression');
     return true;
   }
 
@@ -262,7 +243,7 @@ export class RuleMachine {
     const { terms } = this;
     if (terms.suppressed || !this.life.unsuppress(terms)) return false;
     this.touch();
-    this.#report(Math.max(time, this.#floor), unsuppressedMessage(this.#rule, this.life.began), this.#value, 'suppression');
+    this.#report(Math.max(time, this.#floor), unsuppressedMessage(this.#rule, this.life.began), this.#last.value, 'suppression');
     return true;
   }
 
@@ -277,7 +258,7 @@ export class RuleMachine {
 
   /** What holds now, in words. */
   present(): Sentence {
-    return this.life.holds ? this.life.began : normalMessage(this.#rule, this.#seen(), this.#watch?.ended);
+    return this.life.holds ? this.life.began : normalMessage(this.#rule, this.#seen, this.#watch?.ended);
   }
 
   /** The wall clock became known or stepped: the time that the gateway was off can be counted now. */
@@ -299,9 +280,7 @@ export class RuleMachine {
 
   know(info: PointInfo, input: number): void {
     this.#watch?.know(input, info.unit);
-    if (input > 0) return;
-    this.unit = info.unit;
-    this.#type = info.type;
+    if (input === 0) this.#last.know(info);
   }
 
   /** The state must be saved even if it looks as it was saved last. */
@@ -339,7 +318,7 @@ export class RuleMachine {
       ...this.#past.clock(moment, this.#delay, this.standing ? this.life.since : undefined, this.life.hasOwnEnd),
       ...(this.#delay && { pending: { kind: this.#delay.kind, elapsed: Math.max(0, at - this.#delay.since) } }),
       ...(silentFor > 0 && { silentFor }),
-      ...(this.#value !== undefined && { value: saveValue(this.#value) }),
+      ...(this.#last.value !== undefined && { value: saveValue(this.#last.value) }),
       ...(this.tally !== undefined && { observed: this.tally.save(at, this.#observing) }),
       ...(memory !== undefined && { memory }),
     };
@@ -352,12 +331,12 @@ export class RuleMachine {
   }
 
   view(moment: Moment): AlarmView {
-    return viewOf(this.#rule, this.life, moment, this.#value, this.#type);
+    return viewOf(this.#rule, this.life, moment, this.#last.value, this.#last.type);
   }
 
   /** @param said by the condition; undefined: nothing happened */
   #judged(at: number, said: MemoryVerdict | undefined, cause: AlarmCause = 'reading'): void {
-    const verdict = this.#bad.verdict(said);
+    const verdict = this.#last.meaning.verdict(said);
     if (verdict === 'unknown') this.#doubt();
     else if (verdict !== undefined) {
       if (!this.life.holds) {
@@ -402,7 +381,7 @@ export class RuleMachine {
   }
 
   #activate(at: number, cause: AlarmCause): void {
-    const began = this.#afterRestart(activeMessage(this.#rule, this.#said(), this.#seen()));
+    const began = this.#afterRestart(activeMessage(this.#rule, this.#said(), this.#seen));
     const first = this.peers.length > 0 && !this.peers.some((other) => other !== this && other.life.tripped);
     const changed = this.life.activate(at, began.message, this.terms, first);
     const { state } = this.life;
@@ -412,19 +391,21 @@ export class RuleMachine {
     }
     if (changed) this.tally?.began();
     const message = state === 'suppressed' ? this.life.message : began.message;
-    this.#turned(at, changed, message, this.condition.type === 'silence' ? undefined : this.#value, began.cause ?? cause);
+    this.#turned(at, changed, message, this.condition.type === 'silence' ? undefined : this.#last.value, began.cause ?? cause);
   }
 
   #return(at: number, cause: AlarmCause): void {
-    const ended = this.#afterRestart(normalMessage(this.#rule, this.#bad.decide ? 'bad' : this.#seen(), this.#watch?.ended));
+    const ended = this.#afterRestart(
+      normalMessage(this.#rule, this.#last.meaning.decide ? 'bad' : this.#seen, this.#watch?.ended),
+    );
     const changed = this.life.return(this.terms);
-    this.#turned(at, changed, ended.message, this.#value, ended.cause ?? cause);
+    this.#turned(at, changed, ended.message, this.#last.value, ended.cause ?? cause);
   }
 
   /** A delay that ran out while the gateway was off is judged by what was known, and the message says so. */
   #afterRestart(message: Sentence): { readonly message: Sentence; readonly cause?: AlarmCause } {
     if (!this.#past.ranOut(this.#delay)) return { message };
-    return { message: afterRestart(message, this.#fresh), cause: 'restart' };
+    return { message: afterRestart(message, this.#last.fresh), cause: 'restart' };
   }
 
   /** The condition began or ended: whatever delay led to that is over. A shelved alarm does not report it. */
@@ -442,21 +423,20 @@ export class RuleMachine {
     const { state, occurrence, since, firstOut } = this.life;
     if (state === 'normal') this.tally?.ended(at - since);
     this.#emit({
-      ...{ rule, occurrence, state, severity, point: this.point, value, type: this.#type, at, message, said, cause },
+      ...{ rule, occurrence, state, severity, point: this.point, value, type: this.#last.type, at, message, said, cause },
       ...(firstOut && { firstOut: true }),
       ...(this.tally !== undefined && { observed: true }),
     });
   }
 
   #said(): Said {
-    if (this.#bad.decide) return 'bad';
+    if (this.#last.meaning.decide) return 'bad';
     const { condition } = this;
     return condition.type === 'silence' ? condition : (this.#watch as Watch);
   }
 
-  #seen() {
-    const { sentence, measured } = this.#watch ?? {};
-    return { value: this.#value, fresh: this.#fresh, unit: this.unit, sentence, measured };
+  get #seen(): Seen {
+    return this.#last.seen(this.#watch);
   }
 
   #length(kind: 'on' | 'off'): number {

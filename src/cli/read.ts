@@ -176,7 +176,7 @@ async function readOrders(name: string, pointName: string | undefined, options: 
     throw new SluiceError('usage', `${name} has no point in registers: say which ones, --table input --address 0`);
   const wanted = table === undefined || address === undefined ? all : [[pointName, { ...point, table, address }] as const];
   await onWire(bus, device, options, async (wire) => {
-    const told: object[] = [];
+    const shown: object[] = [];
     let good = false;
     for (const [at, of] of wanted) {
       const known = 'type' in of ? (of as ModbusPoint) : undefined;
@@ -187,14 +187,14 @@ async function readOrders(name: string, pointName: string | undefined, options: 
       const sought = { table: of.table as 'holding' | 'input', address: start + of.address, count, point: scaled };
       const grids = await lookAtOrders((look) => wire.exchange(look), unitOf(device), sought, timeoutOf(device).timeout);
       good ||= grids.some((grid) => grid.error === null);
-      if (options.json) told.push(...grids.map((grid) => ({ ...(at === undefined ? {} : { point: at }), ...grid })));
+      if (options.json) shown.push(...grids.map((grid) => ({ ...(at === undefined ? {} : { point: at }), ...grid })));
       else {
         if (wanted.length > 1) print(`${name}.${at}:`);
         print(...grids.map((grid) => gridText(grid, (text) => paint(32, text))));
         print(`* plausible${known === undefined ? '' : scaleWords(known)}`);
       }
     }
-    if (options.json) print(JSON.stringify({ device: name, bus: bus.name, unit: unitOf(device), grids: told }));
+    if (options.json) print(JSON.stringify({ device: name, bus: bus.name, unit: unitOf(device), grids: shown }));
     if (!good) process.exitCode = 1;
   });
 }

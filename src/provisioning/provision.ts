@@ -50,7 +50,7 @@ export interface Provisioned {
   readonly remarks: readonly string[];
 }
 
-interface Told {
+interface CardReport {
   readonly outcome: Outcome;
   readonly result: string;
   readonly faults?: readonly string[];
@@ -63,7 +63,7 @@ export function provision(options: ProvisionOptions): Provisioned {
   const { boot, config, stateDir, root, disk = new Disk() } = options;
   const owner = ownerOf(root, stateDir);
   let settled: Settled | undefined;
-  let told: Told;
+  let report: CardReport;
   try {
     if (options.reportOnly !== true) {
       disk.folder(stateDir, { mode: 0o750, owner });
@@ -73,20 +73,20 @@ export function provision(options: ProvisionOptions): Provisioned {
       makeKey(disk, stateDir, owner);
     }
     const identity = settled ?? readIdentity(stateDir);
-    told =
+    report =
       identity === undefined
         ? { outcome: 'no-file', result: 'This board was not started with Sluice yet.' }
         : card(options, { disk, owner, ...identity });
   } catch (thrown) {
     if (thrown instanceof PowerCut) throw thrown;
-    told = {
+    report = {
       outcome: 'failed',
       result: `The card was not taken over: ${toError(thrown).message}. The configuration stays as it was.`,
     };
   }
   const identity = readIdentity(stateDir) ?? settled;
   const id = identity?.id;
-  const remarks = [...(told.remarks ?? [])];
+  const remarks = [...(report.remarks ?? [])];
   const claimed = wasClaimed(stateDir);
   const [was] = identity?.former ?? [];
   // Until somebody has seen it: the claim is over when a person has taken the new gateway over.
@@ -96,9 +96,9 @@ export function provision(options: ProvisionOptions): Provisioned {
     const system = systemWords(root);
     const suffix = macSuffix(root);
     const text = statusText({
-      ...{ id, ...system, version: VERSION, result: told.result, faults: told.faults ?? [], remarks },
+      ...{ id, ...system, version: VERSION, result: report.result, faults: report.faults ?? [], remarks },
       ...{ fingerprint: fingerprintOf(stateDir), claimed, addresses: options.addresses() },
-      ...{ hostName: suffix === undefined ? undefined : `sluice-${suffix}`, pagePort: told.pagePort },
+      ...{ hostName: suffix === undefined ? undefined : `sluice-${suffix}`, pagePort: report.pagePort },
     });
     try {
       const file = path.join(boot, STATUS_FILE);
@@ -109,7 +109,7 @@ export function provision(options: ProvisionOptions): Provisioned {
       remarks.push(`${STATUS_FILE} cannot be written: ${toError(thrown).message}.`);
     }
   }
-  return { outcome: told.outcome, id, change: settled?.change, result: told.result, faults: told.faults ?? [], remarks };
+  return { outcome: report.outcome, id, change: settled?.change, result: report.result, faults: report.faults ?? [], remarks };
 }
 
 interface CardContext {
@@ -119,7 +119,7 @@ interface CardContext {
   readonly former: readonly string[];
 }
 
-function card(options: ProvisionOptions, { disk, owner, id, former }: CardContext): Told {
+function card(options: ProvisionOptions, { disk, owner, id, former }: CardContext): CardReport {
   const { boot, config, stateDir, root } = options;
   const found = boot === undefined ? { kind: 'none' as const } : findText(boot);
   if (found.kind === 'none')
@@ -138,12 +138,12 @@ function card(options: ProvisionOptions, { disk, owner, id, former }: CardContex
     (plan.fullDigest(before.salt) === before.full ||
       (plan.secrets.length === 0 && plan.redactedDigest(before.salt) === before.redacted));
   const remarks = [...plan.warnings];
-  const told = (outcome: Outcome, result: string): Told => ({ outcome, result, remarks, pagePort });
+  const report = (outcome: Outcome, result: string): CardReport => ({ outcome, result, remarks, pagePort });
   if (known) {
-    if (options.reportOnly === true) return told('unchanged', 'sluice.yaml is in force.');
+    if (options.reportOnly === true) return report('unchanged', 'sluice.yaml is in force.');
     dropOldSecrets({ disk, stateDir, config });
     takeOff(disk, found, plan, remarks);
-    return told('unchanged', 'sluice.yaml is in force. Nothing was changed.');
+    return report('unchanged', 'sluice.yaml is in force. Nothing was changed.');
   }
   const fault = strangerFault(plan, id, wasClaimed(stateDir)) ?? lostFault(plan, passwordFileOf(stateDir, before));
   if (fault !== undefined) {
@@ -151,7 +151,7 @@ function card(options: ProvisionOptions, { disk, owner, id, former }: CardContex
     return refused([`${shown.file}:${line}:${column}: ${fault.at.join('.')}: ${fault.words}`]);
   }
   if (options.reportOnly === true)
-    return told('unchanged', 'sluice.yaml was changed. The next start of the board puts it in force.');
+    return report('unchanged', 'sluice.yaml was changed. The next start of the board puts it in force.');
   const random = options.random === undefined ? {} : { random: options.random };
   remarks.push(
     ...applyPlan(plan, { ...{ root, config, stateDir, owner, disk, before, claimed: wasClaimed(stateDir) }, ...random }),
@@ -160,7 +160,7 @@ function card(options: ProvisionOptions, { disk, owner, id, former }: CardContex
   if (plan.newId) settleIdentity({ root, stateDir, config, owner, disk, running: undefined });
   dropOldSecrets({ disk, stateDir, config });
   takeOff(disk, found, plan, remarks);
-  return told('applied', 'sluice.yaml was put in force.');
+  return report('applied', 'sluice.yaml was put in force.');
 }
 
 interface CardFault {
@@ -192,7 +192,7 @@ function lostFault(plan: Plan, passwordFile: string | undefined): CardFault | un
   };
 }
 
-function refused(faults: readonly string[]): Told {
+function refused(faults: readonly string[]): CardReport {
   return { outcome: 'refused', result: 'sluice.yaml has mistakes. The configuration stays as it was.', faults };
 }
 

@@ -353,7 +353,7 @@ export class Log extends EventEmitter<LogEvents> implements PartsSide {
     } else if (reply.kind === 'repaired') {
       this.keeper.restart();
       this.emit('repaired', reply.repair);
-    } else if (reply.kind === 'coming-back' || reply.kind === 'came-back') this.#salvage?.told(reply);
+    } else if (reply.kind === 'coming-back' || reply.kind === 'came-back') this.#salvage?.heard(reply);
     else if (reply.kind === 'kept') joinLogs(this, reply, this.heldBack);
     else if (reply.kind === 'failed') this.#parts.committer.failed(reply.failure);
     else if (reply.kind === 'committed') this.#parts.committer.ended(reply.result);

@@ -27,7 +27,7 @@ export class MqttLink {
   #socket: Socket | undefined;
   #open = false;
   #wanted = false;
-  #told = false;
+  #reported = false;
   #timer: NodeJS.Timeout | undefined;
   #beat: NodeJS.Timeout | undefined;
   #came: Buffer = Buffer.alloc(0);
@@ -76,8 +76,8 @@ export class MqttLink {
     this.#open = false;
     clearInterval(this.#beat);
     if (!this.#wanted) return;
-    if (!this.#told) this.#o.lost(why);
-    this.#told = true;
+    if (!this.#reported) this.#o.lost(why);
+    this.#reported = true;
     this.#timer = setTimeout(() => this.#connect(), RETRY_MS);
   }
 
@@ -104,14 +104,14 @@ export class MqttLink {
 
   #accepted(socket: Socket, code: number): void {
     if (code !== 0) {
-      if (!this.#told)
+      if (!this.#reported)
         this.#o.lost(code === 4 || code === 5 ? 'the broker refuses the name or the password' : `refused with ${code}`);
-      this.#told = true;
+      this.#reported = true;
       socket.destroy();
       return;
     }
     this.#open = true;
-    this.#told = false;
+    this.#reported = false;
     const filters = this.#o.filters.map((filter) => Buffer.concat([text(filter), Buffer.from([0])]));
     if (filters.length > 0) socket.write(packet(0x82, Buffer.concat([Buffer.from([0, 1]), ...filters])));
     this.#beat = setInterval(() => socket.write(Buffer.from([0xc0, 0])), (KEEP_ALIVE_S * 1000) / 2);

@@ -36,7 +36,7 @@ export class ReadingSubscription {
   readonly credit: Credit;
   /** Since the last line, and those that the client was not told of. */
   dropped = 0;
-  untold = 0;
+  unreported = 0;
   readonly #wanted: ReadingsWanted;
   readonly #side: SubscriptionSide;
   /** By `device.point` in the mode `current`; else by a number, the oldest first. */
@@ -116,7 +116,7 @@ export class ReadingSubscription {
         for (const oldest of this.#waiting.keys().take(1)) {
           this.#waiting.delete(oldest);
           this.dropped++;
-          this.untold++;
+          this.unreported++;
         }
     }
     this.#side.ready();
@@ -154,7 +154,7 @@ export class ReadingSubscription {
 export class AlarmSubscription {
   readonly kind = 'alarms';
   readonly credit: Credit;
-  untold = 0;
+  unreported = 0;
   readonly #wanted: AlarmsWanted;
   readonly #side: SubscriptionSide;
   #waiting: object[] = [];
@@ -178,7 +178,7 @@ export class AlarmSubscription {
     this.#waiting.push(alarm);
     if (this.#waiting.length > limits.WAITING_ALARMS) {
       this.#waiting.shift();
-      this.untold++;
+      this.unreported++;
     }
     this.#side.ready();
   }

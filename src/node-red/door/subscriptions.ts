@@ -121,10 +121,10 @@ export class Subscriptions {
   }
 
   #tellDropped(id: string, subscription: Subscription): void {
-    const { untold } = subscription;
-    if (untold === 0) return;
-    subscription.untold = 0;
-    this.#s.counts.dropped += untold;
-    this.#s.dropped(id, untold);
+    const { unreported } = subscription;
+    if (unreported === 0) return;
+    subscription.unreported = 0;
+    this.#s.counts.dropped += unreported;
+    this.#s.dropped(id, unreported);
   }
 }

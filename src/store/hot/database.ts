@@ -66,7 +66,7 @@ export class LogDatabase {
   /** Up to here SQLite has what this run gave it, confirmed by the disk or not: a retry brings it again. */
   #taken = 0;
   /** The effects of commits that were not confirmed. The next result reports them. */
-  #untold = nothingDone();
+  #unreported = nothingDone();
 
   constructor({ file, db, quarantined }: LogFile, maxSize: number) {
     this.file = file;
@@ -137,7 +137,7 @@ export class LogDatabase {
   takeOver(old: LogDatabase): void {
     this.use(old.#log, old.#boot);
     this.#taken = this.committed(old.#log);
-    this.#untold = old.#untold;
+    this.#unreported = old.#unreported;
   }
   /** Rows came in beside the commits. */
   reread(): void {
@@ -240,12 +240,12 @@ export class LogDatabase {
     this.notices.end((removed?.records ?? 0) > 0);
     this.#taken = Math.max(this.#taken, request.upTo);
     this.#memory.committed(request, this.#log, this.lanes());
-    addTo(this.#untold, readings, removed);
+    addTo(this.#unreported, readings, removed);
     this.wal.sync();
     if (this.#overwrites && (request.compacted.length > 0 || (removed?.records ?? 0) > 0)) this.wal.overwriteOld();
     agreement.commitsOnDisk();
-    const done = this.#untold;
-    this.#untold = nothingDone();
+    const done = this.#unreported;
+    this.#unreported = nothingDone();
     const held = this.blocks.held();
     const [oldest] = this.blocks.heads(1);
     return {

@@ -9,7 +9,7 @@ export class MendPace {
   readonly #why: string;
   readonly #tell: (progress: SalvageProgress) => void;
   readonly #within: number;
-  #told = Number.NEGATIVE_INFINITY;
+  #reportedAt = Number.NEGATIVE_INFINITY;
 
   /** @param within the reading ends then, milliseconds: what was read is kept, the damaged file lies aside */
   constructor(why: string, within: number, tell: (progress: SalvageProgress) => void) {
@@ -28,8 +28,8 @@ export class MendPace {
   }
 
   #progress(phase: SalvageProgress['phase'], done: number, of: number): void {
-    if (performance.now() - this.#told < TELL_EVERY) return;
-    this.#told = performance.now();
+    if (performance.now() - this.#reportedAt < TELL_EVERY) return;
+    this.#reportedAt = performance.now();
     this.#tell({ file: 'history.db', why: this.#why, phase, done, of });
   }
 }

@@ -269,14 +269,14 @@ function takeTail(database: LogDatabase, tail: readonly TailPart[]): { records: 
     const log = ordinals.get(part.log) as number;
     // Commits go in order, so the store holds every number up to its last one (or dropped it on purpose).
     const held = database.committed(log);
-    const told = part.notices.filter((n) => n.seq > held);
+    const fresh = part.notices.filter((n) => n.seq > held);
     database.addBoot(part.boot, log, part.first, part.machine);
     database.clock.set({ ...part.clock, boot: part.boot });
     for (const some of inSteps(part.records(), held)) {
       database.addRecords(log, part.boot, part.inventory, some);
       records += some.length;
     }
-    database.addNotices(log, part.boot, told);
+    database.addNotices(log, part.boot, fresh);
     const states = new Map(part.lanes);
     const settled = part.notices.reduce((most, n) => Math.max(most, n.seq), part.lastRecord);
     database.setLanes(
@@ -287,7 +287,7 @@ function takeTail(database: LogDatabase, tail: readonly TailPart[]): { records: 
     );
     for (const [rule, state] of part.alarms) database.saveState(rule, state);
     database.useRevision(part.inventory);
-    notices += told.length;
+    notices += fresh.length;
   }
   return { records, notices };
 }
@@ -318,7 +318,7 @@ const UNMEASURED = 20;
  */
 function settleHandOvers(database: LogDatabase, tail: readonly TailPart[], upTo: number): void {
   const ordinals = new Map(database.logs().map((l) => [l.name, l.ordinal]));
-  const told = new Set(tail.flatMap((part) => [...part.lanes.keys()]));
+  const mirrored = new Set(tail.flatMap((part) => [...part.lanes.keys()]));
   const handed = tail.flatMap((part) => part.handed);
   const changed: ForwarderState[] = [];
   for (const { name, log, state } of database.forwarders()) {
@@ -326,7 +326,7 @@ function settleHandOvers(database: LogDatabase, tail: readonly TailPart[], upTo:
     if (mine.length === 0 && state.promised === undefined) continue;
     const lanes = Lanes.load(state);
     for (const { last, lane } of mine) lanes.handOver(last, lane);
-    if (state.promised?.blind === false && told.has(name)) lanes.forgetPromise();
+    if (state.promised?.blind === false && mirrored.has(name)) lanes.forgetPromise();
     // The part of a log that is still to come back counts as there.
     else lanes.assumePromise(Math.max(database.committed(log), log <= upTo ? database.lease(log) - 1 : 0));
     changed.push({ name, log, state: lanes.state() });

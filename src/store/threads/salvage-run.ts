@@ -85,7 +85,7 @@ export class SalvageRun {
   }
 
   /** A progress report of the writer. */
-  told(reply: Extract<WriterReply, { kind: 'coming-back' | 'came-back' }>): void {
+  heard(reply: Extract<WriterReply, { kind: 'coming-back' | 'came-back' }>): void {
     if (reply.kind === 'coming-back') this.#progressed('bring back', reply.done, reply.of);
     else this.#end(reply, reply.fault);
   }
@@ -122,16 +122,16 @@ export class SalvageRun {
  * Older logs that were not given out until now, or that reach further than was known.
  * @param heldBack logs up to this ordinal come with the salvage that is under way
  */
-export function joinLogs(side: SalvageSide, told: Pick<Opened, 'logs' | 'forwarders'>, heldBack: number): void {
+export function joinLogs(side: SalvageSide, found: Pick<Opened, 'logs' | 'forwarders'>, heldBack: number): void {
   const { opened } = side;
   const current = opened.logs.at(-1)?.ordinal ?? 0;
   const known = new Map(opened.logs.map((l) => [l.ordinal, l.last]));
-  const came = told.logs.filter((l) => l.ordinal < current && l.ordinal > heldBack && l.last > (known.get(l.ordinal) ?? 0));
+  const came = found.logs.filter((l) => l.ordinal < current && l.ordinal > heldBack && l.last > (known.get(l.ordinal) ?? 0));
   if (came.length === 0) return;
   const names = new Set(came.map((l) => l.ordinal));
   // The state of an outlet in a log that it knows already is newer than the state in the file.
   const isFresh = (ordinal: number): boolean => names.has(ordinal) && !known.has(ordinal);
-  const forwarders = told.forwarders.filter((f) => isFresh(f.log));
+  const forwarders = found.forwarders.filter((f) => isFresh(f.log));
   side.opened = {
     ...opened,
     logs: [...came, ...opened.logs.filter((l) => !names.has(l.ordinal))].sort((a, b) => a.ordinal - b.ordinal),

@@ -16,7 +16,7 @@ const TELL_EVERY = 500;
 
 const isLeaving = (): boolean => Atomics.load(leaving, 0) !== 0;
 const until = performance.now() + within;
-let told = Number.NEGATIVE_INFINITY;
+let reportedAt = Number.NEGATIVE_INFINITY;
 try {
   const salvaged = findLeft(
     file,
@@ -24,8 +24,8 @@ try {
     {
       until: () => isLeaving() || performance.now() > until,
       progress: (done, of) => {
-        if (performance.now() - told < TELL_EVERY) return;
-        told = performance.now();
+        if (performance.now() - reportedAt < TELL_EVERY) return;
+        reportedAt = performance.now();
         reply({ kind: 'progress', done, of });
       },
     },

@@ -11,8 +11,8 @@ import { MAX_FORWARDER_STATE } from '../../../src/forwarders/forwarder-kind.ts';
 import type { DialectContext, LiveSpeaker, OutMessage } from '../../../src/forwarders/mqtt/dialect.ts';
 import { componentOf, type Platform } from '../../../src/forwarders/mqtt/dialects/homeassistant/component.ts';
 import { homeassistantDialect } from '../../../src/forwarders/mqtt/dialects/homeassistant/dialect.ts';
+import { KnownDevices } from '../../../src/forwarders/mqtt/dialects/homeassistant/known.ts';
 import { places } from '../../../src/forwarders/mqtt/dialects/homeassistant/places.ts';
-import { Told } from '../../../src/forwarders/mqtt/dialects/homeassistant/told.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { discovered } from '../../peers/home-assistant.ts';
 
@@ -366,16 +366,16 @@ test('homeassistant: a site beyond all bounds is told as far as it fits, and an 
 
 test('homeassistant: what is remembered is bounded, and garbage in it is left out', () => {
   const platforms = new Map<string, Platform>(Array.from({ length: 500 }, (_, i) => [`point-${i}`, 'sensor']));
-  const told = new Told(undefined);
+  const told = new KnownDevices(undefined);
   for (let i = 0; i < 3000; i++) told.add(`device-${i}`, platforms);
   const state = told.state();
   assert.ok(JSON.stringify(state).length <= 60_100);
-  assert.ok(Object.keys(new Told(state).state().devices).length > 2000);
+  assert.ok(Object.keys(new KnownDevices(state).state().devices).length > 2000);
   fc.assert(
     fc.property(fc.jsonValue(), fc.jsonValue(), (devices, one) => {
       for (const kept of [devices, { devices }, { devices: { d: one } }, { devices: { d: { sensor: one } } }]) {
-        const read = new Told(kept);
-        assert.deepEqual(new Told(read.state()).state(), read.state());
+        const read = new KnownDevices(kept);
+        assert.deepEqual(new KnownDevices(read.state()).state(), read.state());
       }
     }),
   );

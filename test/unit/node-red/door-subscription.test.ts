@@ -64,7 +64,7 @@ test('every: the newest thousand wait in order, the older ones are dropped and c
   const { give, values, subscription } = bench({ of: 'tank.level' });
   const all = WAITING_READINGS + 250;
   for (let n = 0; n < all; n++) give(n);
-  assert.deepEqual([subscription.dropped, subscription.untold], [250, 250]);
+  assert.deepEqual([subscription.dropped, subscription.unreported], [250, 250]);
   const taken = values();
   assert.deepEqual([taken.length, taken[0], taken.at(-1)], [WAITING_READINGS, ['tank.level', 250], ['tank.level', all - 1]]);
 });
@@ -112,7 +112,7 @@ test('alarms of the meant rules come in order; of too many the oldest go, counte
   const subscription = new AlarmSubscription({ alarms: ['fridge-warm'] }, 1, { clock: new ManualClock(), ready: () => {} });
   assert.ok(subscription.isMeant('fridge-warm') && !subscription.isMeant('pump-dry'));
   for (let n = 0; n < WAITING_ALARMS + 5; n++) subscription.offer({ n });
-  assert.equal(subscription.untold, 5);
+  assert.equal(subscription.unreported, 5);
   assert.deepEqual(subscription.take(), { n: 5 });
   subscription.end();
   assert.equal(subscription.take(), undefined);

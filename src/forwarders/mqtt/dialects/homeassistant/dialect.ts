@@ -7,8 +7,8 @@
 import type { LatestValue, NoticeMessage } from '../../../../core/ports.ts';
 import type { DialectContext, LiveDialect, LiveSpeaker, OutMessage } from '../../dialect.ts';
 import { type Announced, type Announcement, announcement, ownConfig, rulesAmong } from './discovery.ts';
+import { KnownDevices } from './known.ts';
 import { BIRTH, places } from './places.ts';
-import { Told } from './told.ts';
 
 /** Milliseconds between two births that are answered: everything is retained, so one more says nothing new. */
 const BIRTH_PAUSE = 10_000;
@@ -28,7 +28,7 @@ export const homeassistantDialect: LiveDialect = {
 function speaker(context: DialectContext): LiveSpeaker {
   const { gateway, memory, command, clock, latest, site, goneRules, hasRule, event } = context;
   const at = places(gateway);
-  const told = new Told(memory.load());
+  const known = new KnownDevices(memory.load());
   let life = lifeOf(memory.load());
   let commands = 0;
   let born = Number.NEGATIVE_INFINITY;
@@ -37,12 +37,12 @@ function speaker(context: DialectContext): LiveSpeaker {
   /** Whether a device was said to be available on this connection. */
   const said = new Map<string, boolean>();
   const gone = new Set(goneRules.slice(0, MOST_GONE));
-  const save = (): void => memory.save({ life, ...told.state() });
+  const save = (): void => memory.save({ life, ...known.state() });
 
   const look = (): void => {
     now = announcement(context, at);
     for (const device of said.keys()) if (!now.devices.has(device)) said.delete(device);
-    for (const [device, { platforms }] of now.devices) told.add(device, platforms);
+    for (const [device, { platforms }] of now.devices) known.add(device, platforms);
     if (now.leftOut > 0 && now.leftOut !== leftOut)
       event('overload', `${now.leftOut} points and rules are not announced to Home Assistant: the site is too large for it.`, {
         leftOut: now.leftOut,
@@ -87,20 +87,20 @@ function speaker(context: DialectContext): LiveSpeaker {
       yield kept(at.status, 'online');
       yield kept(at.ownConfig, ownConfig(at));
       let cleared = 0;
-      for (const device of [...told.devices()]) {
+      for (const device of [...known.devices()]) {
         const announced = now.devices.get(device);
-        const without = told.gone(device, announced?.platforms ?? new Map());
+        const without = known.gone(device, announced?.platforms ?? new Map());
         if (announced !== undefined && without.size === 0) continue;
         cleared++;
         // A filter may have left out a rule that still exists. Before its device: with that it would be forgotten.
         for (const rule of rulesAmong(without.keys())) if (!now.rules.has(rule)) yield kept(at.alarm(rule), '');
         if (announced !== undefined) yield kept(at.config(device), announced.config(without));
         else for (const topic of [at.config(device), at.state(device)]) yield kept(topic, '');
-        if (announced === undefined) yield { ...kept(at.available(device), ''), taken: () => told.set(device, undefined) };
+        if (announced === undefined) yield { ...kept(at.available(device), ''), taken: () => known.set(device, undefined) };
       }
       for (const announced of now.devices.values()) {
         const { device, platforms } = announced;
-        yield { ...kept(at.config(device), announced.config()), taken: () => told.set(device, platforms) };
+        yield { ...kept(at.config(device), announced.config()), taken: () => known.set(device, platforms) };
         yield availability(announced);
       }
       const newest = new Map([...site.alarms()].map((alarm) => [alarm.key, alarm]));

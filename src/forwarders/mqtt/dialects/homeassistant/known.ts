@@ -1,6 +1,6 @@
 /**
- * What Home Assistant was told of, kept over restarts: a device that went is removed there, and a component that went from its
- * device. It is remembered before it is told. Bounds: LETTERS of JSON; of what does not fit, first the components are forgotten,
+ * What Home Assistant knows, kept over restarts: a device that went is removed there, and a component that went from its
+ * device. It is remembered before it is sent. Bounds: LETTERS of JSON; of what does not fit, first the components are forgotten,
  * then the devices.
  */
 import type { Platform } from './component.ts';
@@ -11,7 +11,7 @@ const NAME = /^[A-Za-z0-9_-]{1,80}$/;
 
 export type Components = ReadonlyMap<string, Platform>;
 
-export class Told {
+export class KnownDevices {
   readonly #devices = new Map<string, Map<string, Platform>>();
 
   /** What is no such state is left out. */

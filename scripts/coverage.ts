@@ -19,6 +19,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   cli: 57,
   codecs: 95,
   config: 96,
+  configure: 91,
   control: 95,
   core: 97,
   drivers: 95,

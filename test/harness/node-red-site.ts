@@ -108,7 +108,8 @@ ${keys}
     askEditor(path.join(gateway.stateDir, 'node-red.sock'), method, where, body);
   return {
     ...{ gateway, yaml, flows, ask, processes, runtimes, runsAs: user === undefined ? 'same-user' : 'user' },
-    until: (state, timeout = 60_000) =>
+    // It gives way to everything else, so beside other work it starts slowly.
+    until: (state, timeout = 240_000) =>
       waitFor(
         () => `Node-RED ${state}; last lines:\n${gateway.tail()}`,
         async () => {

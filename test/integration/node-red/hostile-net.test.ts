@@ -14,7 +14,7 @@ import { hostileSite } from '../../harness/hostile-site.ts';
 import { startsWith } from '../../harness/node-red-site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
-const LIMITED = { timeout: 300_000 };
+const LIMITED = { timeout: 600_000 };
 
 test('a flow that publishes 100,000 messages a second to the broker delays no poll', LIMITED, async (t) => {
   const site = await hostileSite(t, '', {

@@ -41,7 +41,7 @@ export async function configureSite(t: TestContext) {
   const plain = readFileSync(gateway.config, 'utf8');
   /** The file of the board with the pinned key, and this after it. */
   const file = (more = ''): string =>
-    `${plain.replace('gateway: {', `gateway: {configure: {keys: ['${KEY.key.text}'], trial: 10s}, `)}${more}`;
+    `${plain.replace('gateway: {', `gateway: {configure: {keys: ['${KEY.key.text}'], trial: 20s}, `)}${more}`;
   gateway.write(file());
   /** @param how `-s`: one message; `-l`: one a line */
   const say = (message: string, how: '-s' | '-l' = '-s'): void => {
@@ -58,16 +58,19 @@ export async function configureSite(t: TestContext) {
     waitFor(
       () => `answer ${nth} to ${id}; the log:\n${gateway.tail(8)}`,
       () => answers(id)[nth - 1],
+      { timeout: 90_000 },
     );
   const statuses = () =>
     subscriber
       .messages()
       .filter(({ topic }) => topic === `${ROOT}/status`)
       .map(({ payload }) => JSON.parse(payload));
+  const sign = (id: string, version: number, yaml: string): string =>
+    envelope(id, { gateway: 'g1', version, expires: undefined, yaml });
   /** Signs for g1, sends, and waits for the first answer. */
   const ask = (id: string, version: number, yaml: string): Promise<Answer> => {
-    say(envelope(id, { gateway: 'g1', version, expires: undefined, yaml }));
+    say(sign(id, version, yaml));
     return answer(id);
   };
-  return { ...s, file, say, ask, answer, answers, statuses };
+  return { ...s, file, sign, say, ask, answer, answers, statuses };
 }

@@ -55,8 +55,11 @@ test('a signed configuration proves itself or gives way, and the file on the boa
   });
 
   await t.test('a good one is confirmed, reported everywhere, and answered again by its id', async () => {
-    assert.deepEqual((await s.ask('one', 1, s.file(RULES))).result?.state, 'trial');
-    assert.equal((await s.ask('impatient', 2, s.file(MORE))).code, 'busy');
+    const both = [s.sign('one', 1, s.file(RULES)), s.sign('impatient', 2, s.file(MORE))];
+    // In one breath: a slow machine does not send the second one after the trial.
+    s.say(both.join('\n'), '-l');
+    assert.equal((await s.answer('one')).result?.state, 'trial');
+    assert.equal((await s.answer('impatient')).code, 'busy');
     const done = await s.answer('one', 2);
     assert.deepEqual(done.result, { version: 1, state: 'confirmed' });
     s.say(envelope('one', { gateway: 'g1', version: 1, expires: undefined, yaml: s.file(RULES) }));
@@ -71,6 +74,9 @@ test('a signed configuration proves itself or gives way, and the file on the boa
     assert.equal(readFileSync(gateway.config, 'utf8'), before, 'the file on the board is not written');
     assert.deepEqual(await gateway.reload(before), [], 'a reload of the same file keeps it');
     assert.equal((await gateway.status()).inForce.version, 1);
+    const backup = await sluice(t, 'backup', gateway.folder, '-c', gateway.config, '--json');
+    for (const name of ['upstream.json', 'upstream-copy.json', 'upstream-1.yaml'])
+      assert.ok(backup.stdout.includes(`config/${name}`), `the backup has ${name}: ${backup.stdout}${backup.stderr}`);
   });
 
   await t.test('one that loses the upstream gives way by itself, and says so upstream', async () => {

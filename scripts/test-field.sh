@@ -6,6 +6,9 @@ ROOT=$(cd "$(dirname "$0")/.." && pwd -P)
 . "$ROOT/scripts/built.sh"
 sh scripts/setup-node-red.sh || exit 1
 PATH=$ROOT/node_modules/.bin:$PATH
+# Cuts of the power on the emulated board; 5 show that it works.
+: "${SLUICE_FIELD_CUTS:=50}"
+export SLUICE_FIELD_CUTS
 SLUICE_TEST_PROGRAM=$ROOT/dist/cli/main.js
 export PATH SLUICE_TEST_PROGRAM
 # File names of tests hold no spaces.

@@ -1,35 +1,48 @@
 /**
  * A board in qemu: arm64 `virt` with UEFI, a card image, and a network whose only outside are the servers that the test names.
- * The image is not written: the board has a layer over it. A cut ends qemu with SIGKILL, so the memory of the guest is gone, and
- * what the guest flushed is not.
+ * The image is not written: the board has a copy. A cut ends qemu with SIGKILL, so the memory of the guest is gone, and what the
+ * guest gave to its disk is not.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { closeSync, copyFileSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, copyFileSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { scratch } from './scratch.ts';
+import { DOOR, run } from './card-image.ts';
+import { Door, qmp } from './qemu-door.ts';
+import { type Ends, scratch } from './scratch.ts';
+import { waitFor } from './wait-for.ts';
 
 const CODE = '/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd';
 const VARS = '/usr/share/AAVMF/AAVMF_VARS.fd';
+/** Emulated boards are slow where others use the machine as well: milliseconds. */
+const WITHIN = 2_400_000;
+/** Where the boot partition begins on the card. */
+const BOOT = '1M';
 
 export interface QemuOptions {
+  /** An image, or the card of a board that is off. */
   readonly image: string;
+  /** The board's own, as its firmware gives it. */
+  readonly uuid: string;
+  readonly mac: string;
+  /** Serial number of the disk. */
+  readonly disk: string;
   /** MB of memory. */
   readonly memory?: number;
   /** Addresses of the guest's network (10.0.2.x:port), and the loopback port behind each. */
   readonly servers: Readonly<Record<string, number>>;
-  /** Ports of the guest that the test reaches: guest port → loopback port. */
-  readonly forwards?: Readonly<Record<number, number>>;
-  /** Bytes that the card grows by: a card is larger than its image. */
+  /** How large the card is: larger than its image. */
   readonly growTo?: string;
-  readonly args?: readonly string[];
+  /** With a USB adapter for a serial line; `serial` is the end of the line outside. */
+  readonly usbSerial?: boolean;
 }
 
 export class QemuBoard {
   readonly folder: string;
   readonly #o: QemuOptions;
   #child: ChildProcess | undefined;
+  #door: Door | undefined;
+  #plugs = 0;
   /** Bytes of the console before the last start. */
   #seen = 0;
 
@@ -38,72 +51,99 @@ export class QemuBoard {
     this.#o = options;
   }
 
-  /** @returns a board that is switched off; its card is a layer over the image */
-  static make(t: TestContext, options: QemuOptions): QemuBoard {
+  /** @returns a board that is switched off */
+  static make(t: Ends, options: QemuOptions): QemuBoard {
     const board = new QemuBoard(scratch(t, 'qemu'), options);
     for (const file of [CODE, VARS])
       if (!existsSync(file)) throw new Error(`${file} is missing; it comes with the package qemu-efi-aarch64`);
-    run('qemu-img', [
-      'create',
-      '-q',
-      '-f',
-      'qcow2',
-      '-F',
-      'raw',
-      '-b',
-      path.resolve(options.image),
-      board.card,
-      ...(options.growTo === undefined ? [] : [options.growTo]),
-    ]);
+    run('cp', ['--sparse=always', '--reflink=auto', options.image, board.card]);
+    if (options.growTo !== undefined) run('truncate', ['-s', options.growTo, board.card]);
     copyFileSync(VARS, path.join(board.folder, 'vars.fd'));
     t.after(() => board.cut());
     return board;
   }
 
   get card(): string {
-    return path.join(this.folder, 'card.qcow2');
+    return path.join(this.folder, 'card.img');
   }
   get isOn(): boolean {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Puts a file on the boot partition, as a computer with a card reader does. Only while the board is off. */
+  putOnBoot(name: string, text: string): void {
+    const file = path.join(this.folder, path.basename(name));
+    writeFileSync(file, text);
+    run('mcopy', ['-o', '-i', `${this.card}@@${BOOT}`, file, `::/${name}`]);
+  }
+  readFromBoot(name: string): string {
+    return run('mtype', ['-i', `${this.card}@@${BOOT}`, `::/${name}`]);
+  }
 
   start(): void {
-    const { memory = 512, servers, forwards = {}, args = [] } = this.#o;
+    const { memory = 512, servers, uuid, mac, disk, usbSerial = false } = this.#o;
     const net = ['user', 'id=n', 'restrict=on'];
     for (const [address, port] of Object.entries(servers)) net.push(`guestfwd=tcp:${address}-cmd:socat - TCP:127.0.0.1:${port}`);
-    for (const [guest, port] of Object.entries(forwards)) net.push(`hostfwd=tcp:127.0.0.1:${port}-:${guest}`);
     this.#seen = this.all().length;
+    this.#door?.close();
     const log = openSync(this.#log, 'a');
+    const vars = path.join(this.folder, 'vars.fd');
+    const flash = (file: string, more: string) => ['-drive', `if=pflash,format=raw,file=${file}${more}`];
+    const socket = (id: string, file: string) => ['-chardev', `socket,id=${id},path=${file},server=on,wait=off`];
     this.#child = spawn(
       'qemu-system-aarch64',
       [
-        ...[
-          '-M',
-          'virt',
-          '-cpu',
-          'cortex-a72',
-          '-smp',
-          '2',
-          '-m',
-          String(memory),
-          '-display',
-          'none',
-          '-accel',
-          'tcg,thread=multi',
-        ],
+        ...['-M', 'virt', '-cpu', 'cortex-a72', '-smp', '1', '-m', String(memory)],
+        // Time inside goes by what the board has done, 4 ns an instruction: a busy machine outside makes nothing late inside.
+        ...['-accel', 'tcg,thread=single', '-icount', 'shift=2', '-rtc', 'clock=vm'],
+        ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-smbios', `type=1,uuid=${uuid}`],
+        ...[...flash(CODE, ',readonly=on'), ...flash(vars, '')],
         ...[
           '-drive',
-          `if=pflash,format=raw,readonly=on,file=${CODE}`,
-          '-drive',
-          `if=pflash,format=raw,file=${this.folder}/vars.fd`,
+          `file=${this.card},if=none,id=card,format=raw,file.locking=off`,
+          '-device',
+          `virtio-blk-pci,drive=card,serial=${disk}`,
         ],
-        ...['-drive', `file=${this.card},if=none,id=card`, '-device', 'virtio-blk-pci,drive=card,serial=card-1'],
-        ...['-netdev', net.join(','), '-device', 'virtio-net-pci,netdev=n,romfile=', '-serial', 'stdio', '-monitor', 'none'],
-        ...args,
+        ...['-netdev', net.join(','), '-device', `virtio-net-pci,netdev=n,romfile=,mac=${mac}`],
+        ...[...socket('door', this.#file('door')), '-device', 'virtio-serial-pci'],
+        ...['-device', `virtserialport,chardev=door,name=${DOOR}`, '-qmp', `unix:${this.#file('qmp')},server=on,wait=off`],
+        ...(usbSerial ? ['-device', 'qemu-xhci', '-chardev', 'pty,id=line', ...this.#adapter()] : []),
       ],
       { stdio: ['ignore', log, log] },
     );
     closeSync(log);
+  }
+
+  /** The end of the serial line outside of the board: a pseudo terminal. */
+  async serial(): Promise<string> {
+    const [, file = ''] = await this.says(/char device redirected to (\/dev\/pts\/\d+) \(label line\)/);
+    return file;
+  }
+  /** Pulls the USB adapter out. */
+  async unplug(): Promise<void> {
+    await qmp(this.#file('qmp'), 'device_del', { id: `usb${this.#plugs}` });
+  }
+  async plug(): Promise<void> {
+    this.#plugs++;
+    const adapter = { driver: 'usb-serial', chardev: 'line', id: `usb${this.#plugs}`, serial: ADAPTER };
+    // The line is free when qemu has taken the old adapter apart.
+    await waitFor('the line to be free', () => qmp(this.#file('qmp'), 'device_add', adapter).then(() => true), { every: 200 });
+  }
+
+  /** The shell of this boot, when it answers. */
+  async door(): Promise<Door> {
+    const door = new Door(this.#file('door'));
+    this.#door?.close();
+    this.#door = door;
+    await door
+      .open(() => this.isOn, WITHIN)
+      .catch((error) => {
+        throw new Error(`${error}:\n${this.all().slice(-3000)}`);
+      });
+    return door;
   }
 
   /** The console since the last start. */
@@ -114,8 +154,8 @@ export class QemuBoard {
     return existsSync(this.#log) ? readFileSync(this.#log, 'latin1') : '';
   }
 
-  /** Waits for words on the console since the last start. Emulated boards are slow: minutes. */
-  async says(pattern: RegExp, within = 600_000): Promise<RegExpExecArray> {
+  /** Waits for words on the console since the last start. */
+  async says(pattern: RegExp, within = WITHIN): Promise<RegExpExecArray> {
     for (const end = performance.now() + within; performance.now() < end; await sleep(500)) {
       const found = pattern.exec(this.console());
       if (found !== null) return found;
@@ -126,6 +166,7 @@ export class QemuBoard {
 
   /** The power goes. */
   async cut(): Promise<void> {
+    this.#door?.close();
     const child = this.#child;
     if (child === undefined || !this.isOn) return;
     const gone = new Promise((resolve) => child.once('exit', resolve));
@@ -133,12 +174,14 @@ export class QemuBoard {
     await gone;
   }
 
+  #adapter(): string[] {
+    return ['-device', `usb-serial,chardev=line,id=usb${this.#plugs},serial=${ADAPTER}`];
+  }
+  #file(name: string): string {
+    return path.join(this.folder, name);
+  }
   get #log(): string {
-    return path.join(this.folder, 'console.txt');
+    return this.#file('console.txt');
   }
 }
-
-function run(program: string, args: readonly string[]): void {
-  const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`${program}: ${error?.message ?? stderr}`);
-}
+const ADAPTER = 'FT12345';

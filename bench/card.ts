@@ -1,0 +1,155 @@
+/**
+ * A card image: how large it is, what a patch costs on the wire, and how soon an emulated board (qemu, 512 MB) is ready and forwards
+ * its first reading, beside the same system without the gateway. Times of an emulated board say nothing of a true one; their ratio
+ * does. `npm run bench:card`, or `-- sizes`, `-- update`, `-- boot` alone. It needs root and what docs/how-to/make-a-card-image.md
+ * installs, qemu-system-arm and qemu-efi-aarch64.
+ */
+import { statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cardImage, PROJECT, packageForArm64, run } from '../test/harness/card-image.ts';
+import { provisioningFile } from '../test/harness/card-site.ts';
+import { freePort } from '../test/harness/free-port.ts';
+import { QemuBoard } from '../test/harness/qemu-board.ts';
+import { waitFor } from '../test/harness/wait-for.ts';
+import { bytesOfUpdate, makeRelease } from './lib/card-update.ts';
+import { percentile, printConditions, printTable } from './lib/conditions.ts';
+import { startMosquitto } from './lib/site.ts';
+import { Subscriber } from './lib/subscriber.ts';
+import { Workspace } from './lib/workspace.ts';
+
+const RUNS = Number(process.env.SLUICE_BENCH_RUNS ?? 3);
+/** How hard xz works, 0 to 9. */
+const XZ = process.env.SLUICE_BENCH_XZ ?? '6';
+/** After the first reading the board is left alone, ms. */
+const IDLE = Number(process.env.SLUICE_BENCH_MS ?? 60_000);
+const WITHIN = 1_200_000;
+const BOARD = { uuid: '7f0a3c1e-0000-4000-8000-00000000000d', mac: '00:1b:21:d1:b2:c3', disk: 'card-d' };
+const ID = 'sluice-d1b2c3';
+const ENTRY = 'loader/entries/sluice-a.conf';
+const OURS = ['sluice.service', 'sluice-provision.service', 'sluice-decide.service', 'sluice-update.timer'];
+
+const mb = (bytes: number): string => (bytes / 1e6).toFixed(1);
+
+interface Boot {
+  /** Seconds since the kernel began. */
+  readonly multiUser: number;
+  readonly ready: number;
+  readonly reading: number;
+  /** Bytes that are in use, of the whole system. */
+  readonly used: number;
+}
+
+async function boot(withGateway: boolean): Promise<Boot> {
+  return Workspace.use(async (space) => {
+    const upstream = await startMosquitto(space);
+    const device = await freePort();
+    const file = path.join(space.folder, 'net.yaml');
+    writeFileSync(file, outside(device));
+    space.spawn(process.execPath, [path.join(PROJECT, 'src/cli/main.ts'), 'simulate', file]);
+    let first: number | undefined;
+    const subscriber = new Subscriber(upstream, [`sluice/${ID}/data`, `sluice/${ID}/history`], () => {
+      first ??= Date.now();
+    });
+    space.after(() => subscriber.close());
+    await subscriber.ready();
+
+    const board = QemuBoard.make(space, {
+      ...{ ...BOARD, image: cardImage().image, growTo: '4G' },
+      servers: { '10.0.2.100:1883': upstream, '10.0.2.101:502': device },
+    });
+    board.putOnBoot('sluice.yaml', provisioningFile(false));
+    // The first boot of a card grows its partition and makes keys; the second is what a board does for years.
+    board.start();
+    await waitFor('the first boot', () => first, { timeout: WITHIN, every: 100 });
+    await (await board.door()).run('until test -e /state/.grown; do sleep 1; done; sync');
+    await board.cut();
+    if (!withGateway) {
+      const entry = board.readFromBoot(ENTRY);
+      board.putOnBoot(ENTRY, entry.replace(/^options .*$/m, `$& ${OURS.map((unit) => `systemd.mask=${unit}`).join(' ')}`));
+    }
+    first = undefined;
+    board.start();
+    const door = await board.door();
+    const uptime = Number((await door.run('cat /proc/uptime')).trim().split(' ')[0]);
+    const began = Date.now() - uptime * 1000;
+    const entered = async (unit: string) =>
+      Number(await door.until(`t=$(systemctl show -P ActiveEnterTimestampMonotonic ${unit}); test "$t" -gt 0 && echo $t`)) / 1e6;
+    const reading = withGateway ? (await waitFor('a reading', () => first, { timeout: WITHIN, every: 20 })) - began : 0;
+    const multiUser = await entered('multi-user.target');
+    const ready = withGateway ? await entered('sluice.service') : 0;
+    await sleep(IDLE);
+    const memory = await door.run('cat /proc/meminfo');
+    const kb = (name: string) => Number(new RegExp(`^${name}: +(\\d+)`, 'm').exec(memory)?.[1]);
+    return { multiUser, ready, reading: reading / 1000, used: (kb('MemTotal') - kb('MemAvailable')) * 1024 };
+  });
+}
+
+/** The device that the board polls, on this machine. */
+function outside(port: number): string {
+  return `gateway: {id: outside}
+buses: {net: {protocol: modbus-tcp, host: 127.0.0.1, port: ${port}}}
+devices:
+  pump: {bus: net, unit: 1, interval: 1s, points: {speed: {table: holding, address: 0, type: uint16}}}
+`;
+}
+
+async function boots(): Promise<void> {
+  const rows: [string, Boot[]][] = [
+    ['without the gateway', []],
+    ['with it', []],
+  ];
+  // In turn, so that both have the same neighbours.
+  for (let i = 0; i < RUNS; i++) for (const [name, found] of rows) found.push(await boot(name === 'with it'));
+  const median = (found: readonly Boot[], of: (boot: Boot) => number) => percentile(found.map(of), 0.5);
+  const bare = median(rows[0]?.[1] ?? [], ({ multiUser }) => multiUser);
+  const share = (seconds: number) => (seconds === 0 ? '' : (seconds / bare).toFixed(2));
+  printTable([
+    ['system', 'multi-user', 'gateway ready', 'first reading upstream', 'memory in use, MB'],
+    ...rows.map(([name, found]) => [
+      name,
+      share(median(found, ({ multiUser }) => multiUser)),
+      share(median(found, ({ ready }) => ready)),
+      share(median(found, ({ reading }) => reading)),
+      mb(median(found, ({ used }) => used)),
+    ]),
+  ]);
+  console.log(`1.00 is ${bare.toFixed(1)} s since the kernel began, emulated. Medians of ${RUNS}.`);
+}
+
+function sizes(): void {
+  const [{ image, folder }, deb] = [cardImage(), packageForArm64()];
+  const packed = Number(run('sh', ['-c', `xz -T0 -${XZ} -c "$1" | wc -c`, 'sh', image]));
+  const installed = Number(run('dpkg-deb', ['-f', deb, 'Installed-Size'])) * 1024;
+  printTable([
+    ['what', 'MB'],
+    ['package', mb(statSync(deb).size)],
+    ['package, installed', mb(installed)],
+    ['image', mb(statSync(image).size)],
+    ['image, blocks that are not empty', mb(statSync(image).blocks * 512)],
+    [`image, xz -${XZ}`, mb(packed)],
+    [
+      'kernel and initial RAM disk',
+      mb(['linux.efi', 'initrd.img'].reduce((sum, file) => sum + statSync(path.join(folder, file)).size, 0)),
+    ],
+  ]);
+}
+
+async function update(): Promise<void> {
+  await Workspace.use(async (space) => {
+    const first = makeRelease(space, 1, '');
+    const patch = makeRelease(space, 2, `\n// ${'a line of a patch '.repeat(4)}\n`);
+    printTable([
+      ['a patch of one line in the program', 'MB'],
+      ['fetched', ((await bytesOfUpdate(space, first, patch)) / 1e6).toFixed(2)],
+      ['the package of it', mb(statSync(patch.deb).size)],
+    ]);
+  });
+}
+
+const wanted = process.argv.slice(2);
+const wants = (part: string) => wanted.length === 0 || wanted.includes(part);
+printConditions('Card image');
+if (wants('sizes')) sizes();
+if (wants('update')) await update();
+if (wants('boot')) await boots();

@@ -18,7 +18,7 @@ import type { SystemdMachine } from '../../harness/systemd-machine.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { peer } from '../../peers/peers.ts';
 
-const HOLD = { timeout: 120_000, every: 100 };
+const HOLD = { timeout: 240_000, every: 100 };
 const NODE = '/usr/lib/sluice/bin/node';
 /** What a machine keeps of an installation that is purged: its own diary, and the group for lines of the board, which others may use. */
 const KEPT = [

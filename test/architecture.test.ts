@@ -7,7 +7,7 @@ import test from 'node:test';
 const LAYERS = [
   ['core'],
   ['codecs', 'config'],
-  ['store', 'access', 'time', 'boards'],
+  ['store', 'access', 'time', 'boards', 'disk'],
   ['drivers', 'rules', 'forwarders'],
   ['pipeline', 'control', 'reports', 'update', 'configure'],
   ['node-red', 'admin', 'care', 'provisioning'],

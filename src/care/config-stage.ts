@@ -7,9 +7,10 @@
  */
 import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { type Owner, syncFolder, writeNew } from '../disk/durable.ts';
 import { GATEWAY_YAML } from './entries.ts';
 import { jsonOf } from './json-of.ts';
-import { isFolder, makeInside, makeOne, type Owner, readObeyed, syncFolder, writePieces, writeSynced } from './own-files.ts';
+import { isFolder, makeInside, makeOne, readObeyed, writeSynced } from './own-files.ts';
 
 const READY = 'ready';
 const FILES = 'files';
@@ -44,7 +45,7 @@ export function stageConfig(configFile: string, name: string, pieces: Iterable<U
   const files = path.join(stageOf(configFile), FILES);
   makeInside(files, path.dirname(name), rootOf(owner));
   const keeper = owner && { uid: like?.uid ?? 0, gid: like?.gid ?? owner.gid };
-  writePieces(path.join(files, name), pieces, like === undefined ? 0o640 : like.mode & 0o777, keeper);
+  writeNew(path.join(files, name), pieces, { mode: like === undefined ? 0o640 : like.mode & 0o777, owner: keeper });
   syncFolder(path.dirname(path.join(files, name)));
 }
 

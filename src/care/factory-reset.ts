@@ -24,11 +24,12 @@ import {
 import path from 'node:path';
 import { starterConfig } from '../config/starter.ts';
 import { readYamlFile } from '../config/yaml-source.ts';
+import { type Owner, syncFolder } from '../disk/durable.ts';
 import { LOCK_FILE, StateDirLock } from '../store/state-dir.ts';
 import { type Erased, eraseAny, eraseState } from './erase.ts';
 import { filesBeside } from './files-beside.ts';
 import { jsonOf } from './json-of.ts';
-import { give, type Owner, ownerOf, readObeyed, syncFolder, writeSynced } from './own-files.ts';
+import { give, ownerOf, readObeyed, writeSynced } from './own-files.ts';
 
 const RESET_MARK = '.factory-reset';
 /** Made by commands of Sluice. */

@@ -9,7 +9,6 @@ import {
   fchmodSync,
   fchownSync,
   fstatSync,
-  fsyncSync,
   lchownSync,
   lstatSync,
   mkdirSync,
@@ -17,14 +16,9 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  writeSync,
 } from 'node:fs';
 import path from 'node:path';
-
-export interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-}
+import { bytesOf, type Owner, writeNew } from '../disk/durable.ts';
 
 /** Whose a folder is; undefined where only that user could run this. */
 export function ownerOf(folder: string): Owner | undefined {
@@ -33,32 +27,9 @@ export function ownerOf(folder: string): Owner | undefined {
   return { uid, gid };
 }
 
-/** @param pieces are written one behind the other, and are on the disk at the return */
-export function writePieces(file: string, pieces: Iterable<Uint8Array>, mode: number, owner?: Owner): void {
-  const fd = openSync(file, 'wx', 0o600);
-  try {
-    for (const piece of pieces) for (let at = 0; at < piece.length; ) at += writeSync(fd, piece, at);
-    if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid);
-    // The umask of a unit would close a file that the gateway has to read.
-    fchmodSync(fd, mode);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
 export function writeSynced(file: string, text: string | Uint8Array, mode = 0o600, owner?: Owner): void {
   rmSync(file, { force: true });
-  writePieces(file, [Buffer.from(text)], mode, owner);
-}
-
-export function syncFolder(folder: string): void {
-  const fd = openSync(folder, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  writeNew(file, [bytesOf(text)], { mode, owner });
 }
 
 /** Makes one folder. @throws Error of the file system: something is in its place */
@@ -111,20 +82,6 @@ export function readObeyed(file: string, most: number): { readonly text: string;
     return { text: readFileSync(fd, 'utf8'), uid: stat.uid };
   } catch {
     return 'foreign';
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
-}
-
-/** Of any user, and no link. @param most bytes */
-export function readSmall(file: string, most: number): string | undefined {
-  let fd: number | undefined;
-  try {
-    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    const stat = fstatSync(fd);
-    return stat.isFile() && stat.size <= most ? readFileSync(fd, 'utf8') : undefined;
-  } catch {
-    return undefined;
   } finally {
     if (fd !== undefined) closeSync(fd);
   }

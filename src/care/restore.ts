@@ -9,11 +9,12 @@ import { randomBytes } from 'node:crypto';
 import { lstatSync, rmSync, statfsSync } from 'node:fs';
 import path from 'node:path';
 import { SluiceError, toError } from '../core/errors.ts';
+import { syncFolder, writeNew } from '../disk/durable.ts';
 import { LOCK_FILE, StateDirLock } from '../store/state-dir.ts';
 import { type Archive, refused } from './archive.ts';
 import { decide, dropConfigStage, makeConfigStage, placeConfig, stageConfig } from './config-stage.ts';
 import { type Entry, GATEWAY_YAML, LARGE_FILES, readEntries } from './entries.ts';
-import { give, makeInside, makeOne, ownerOf, syncFolder, writePieces } from './own-files.ts';
+import { give, makeInside, makeOne, ownerOf } from './own-files.ts';
 import { continueRestore, STAGE, settleState, writeTarget } from './settle.ts';
 
 /** The most that a configuration has (yaml-source.ts). */
@@ -89,7 +90,7 @@ export function restore(
       }
       const file = path.join(stage, 'state', entry.name);
       makeInside(path.join(stage, 'state'), path.dirname(entry.name), owner);
-      writePieces(file, bytes(), LARGE_FILES.includes(entry.name) ? 0o640 : 0o600, owner);
+      writeNew(file, bytes(), { mode: LARGE_FILES.includes(entry.name) ? 0o640 : 0o600, owner });
       syncFolder(path.dirname(file));
     }
     writeTarget(stateDir, { configFile, id }, owner);

@@ -10,11 +10,12 @@
 import { existsSync, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { SluiceError, toError } from '../core/errors.ts';
+import { type Owner, readSmall, syncFolder } from '../disk/durable.ts';
 import { LOCK_FILE, StateDirLock } from '../store/state-dir.ts';
 import { dropConfigStage, hasConfigStage, isUnplaced, placeConfig, readDecision } from './config-stage.ts';
 import { CARD_RECORD } from './entries.ts';
 import { jsonOf } from './json-of.ts';
-import { give, isFolder, type Owner, ownerOf, readSmall, syncFolder, writeSynced } from './own-files.ts';
+import { give, isFolder, ownerOf, writeSynced } from './own-files.ts';
 
 /** The state that is restored is put together here. */
 export const STAGE = '.restore';
@@ -112,7 +113,7 @@ export function writeTarget(stateDir: string, target: Target, owner: Owner | und
 
 /** The user of the gateway may have forged it. It names a decision, and only one of this user or of root counts. */
 function readTarget(stage: string): Target | undefined {
-  const text = readSmall(path.join(stage, TARGET), MOST_TARGET);
+  const text = readSmall(path.join(stage, TARGET), MOST_TARGET)?.toString('utf8');
   const { v, configFile, id } = jsonOf(text ?? '') ?? {};
   return v === 1 && typeof configFile === 'string' && path.isAbsolute(configFile) && typeof id === 'string'
     ? { configFile, id }

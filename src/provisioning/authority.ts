@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { AUTHORITY_FILE, TLS_FOLDER } from '../access/tls/certificates.ts';
 import { certificateOf, MOST_PEM } from '../access/tls/identity.ts';
-import { readSmall } from './disk.ts';
+import { readSmall } from '../disk/durable.ts';
 
 /** SHA-256, `AB:CD:…`; undefined: there is none yet, this user may not read it, or the file holds no authority. */
 export function authorityFingerprintOf(stateDir: string): string | undefined {

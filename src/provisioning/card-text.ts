@@ -4,7 +4,7 @@
  */
 import { lstatSync, opendirSync } from 'node:fs';
 import path from 'node:path';
-import { readSmall } from './disk.ts';
+import { readSmall } from '../disk/durable.ts';
 
 /** Bytes. A file with thirty devices has 4 kB. */
 export const MOST_BYTES = 64 * 1024;

@@ -7,26 +7,17 @@
 import {
   closeSync,
   constants,
-  fchmodSync,
-  fchownSync,
-  fstatSync,
   fsyncSync,
   lchownSync,
   lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
-  readSync,
   renameSync,
   rmSync,
-  writeSync,
 } from 'node:fs';
 import path from 'node:path';
-
-export interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-}
+import { besideOf, bytesOf, ifKept, type Owner, syncFolder, writeAll, writeNew } from '../disk/durable.ts';
 
 export interface PutOptions {
   readonly mode: number;
@@ -43,23 +34,14 @@ export class Disk {
 
   /** @throws what the file system says; then the old file is there as it was */
   put(file: string, content: string | Uint8Array, { mode, owner }: PutOptions): void {
-    const beside = `${file}.new`;
+    const beside = besideOf(file);
     this.#step(`before ${file}`);
-    let fd: number | undefined;
     try {
       rmSync(beside, { force: true });
-      fd = openSync(beside, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
-      writeAll(fd, typeof content === 'string' ? Buffer.from(content) : content, 0);
-      // FAT has no modes and no owners, and refuses some of these.
-      onlyIfKept(() => fchmodSync(fd as number, mode));
-      if (owner !== undefined) onlyIfKept(() => fchownSync(fd as number, owner.uid, owner.gid));
-      fsyncSync(fd);
-      closeSync(fd);
-      fd = undefined;
+      writeNew(beside, [bytesOf(content)], { mode, owner, onFat: true });
       this.#step(`written beside ${file}`);
       replace(beside, file);
     } catch (thrown) {
-      if (fd !== undefined) closeSync(fd);
       // What is there of it takes room on a full disk. A cut leaves it, and the next start removes it.
       if (!(thrown instanceof PowerCut)) rmSync(beside, { force: true });
       throw thrown;
@@ -97,7 +79,7 @@ export class Disk {
     } finally {
       process.umask(mask);
     }
-    if (owner !== undefined) onlyIfKept(() => lchownSync(dir, owner.uid, owner.gid));
+    if (owner !== undefined) ifKept(() => lchownSync(dir, owner.uid, owner.gid));
     syncFolder(path.dirname(dir));
     this.#step(`after ${dir}`);
   }
@@ -122,31 +104,6 @@ export class Disk {
 /** Thrown by the step of a test. */
 export class PowerCut extends Error {}
 
-/**
- * A small file that is no link. @param most bytes
- * @returns undefined where there is none, or none that can be used
- */
-export function readSmall(file: string, most: number): Buffer | undefined {
-  let fd: number | undefined;
-  try {
-    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    const stat = fstatSync(fd);
-    if (!stat.isFile() || stat.size > most) return undefined;
-    const bytes = Buffer.alloc(most + 1);
-    let length = 0;
-    for (;;) {
-      const read = readSync(fd, bytes, length, bytes.length - length, length);
-      length += read;
-      if (length > most) return undefined;
-      if (read === 0) return bytes.subarray(0, length);
-    }
-  } catch {
-    return undefined;
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
-}
-
 /** One line of a file of the kernel, without the zero byte of a device tree. */
 export function readLine(file: string): string | undefined {
   try {
@@ -159,10 +116,6 @@ export function readLine(file: string): string | undefined {
   }
 }
 
-function writeAll(fd: number, bytes: Uint8Array, at: number): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, at + done);
-}
-
 /** Some drivers of FAT do not rename over a file. The new one lies beside it meanwhile. */
 function replace(beside: string, file: string): void {
   try {
@@ -171,23 +124,5 @@ function replace(beside: string, file: string): void {
     if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EEXIST')) throw thrown;
     rmSync(file);
     renameSync(beside, file);
-  }
-}
-
-function onlyIfKept(change: () => void): void {
-  try {
-    change();
-  } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
-    if (!['EPERM', 'ENOTSUP', 'EINVAL', 'ENOSYS'].includes(String(code))) throw thrown;
-  }
-}
-
-function syncFolder(dir: string): void {
-  const fd = openSync(dir, constants.O_RDONLY);
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }

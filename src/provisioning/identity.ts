@@ -11,8 +11,9 @@ import path from 'node:path';
 import { isSection } from '../config/checker.ts';
 import { NAME } from '../config/schema-parts.ts';
 import { readYamlFile } from '../config/yaml-source.ts';
+import { type Owner, readSmall } from '../disk/durable.ts';
 import { COPIED_MARK } from '../store/files/copied-mark.ts';
-import { type Disk, type Owner, readSmall } from './disk.ts';
+import type { Disk } from './disk.ts';
 import { type MachineFacts, machineFacts, macSuffix } from './machine.ts';
 import { leaveNotice } from './notices.ts';
 

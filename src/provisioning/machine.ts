@@ -2,7 +2,8 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { diskOf } from '../boards/disk-of.ts';
-import { type Owner, readLine, readSmall } from './disk.ts';
+import { type Owner, readSmall } from '../disk/durable.ts';
+import { readLine } from './disk.ts';
 
 /** What ties a gateway to its hardware. A fact that is not known says nothing. */
 export interface MachineFacts {

@@ -2,7 +2,8 @@
 import path from 'node:path';
 import { MOST_NOTICES, MOST_NOTICES_BYTES, NOTICES_FILE, parseNotices } from '../core/notices.ts';
 import type { GatewayEvent } from '../core/ports.ts';
-import { type Disk, type Owner, readSmall } from './disk.ts';
+import { type Owner, readSmall } from '../disk/durable.ts';
+import type { Disk } from './disk.ts';
 
 export function leaveNotice(
   { disk, stateDir, owner }: { disk: Disk; stateDir: string; owner: Owner | undefined },

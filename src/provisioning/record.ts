@@ -1,7 +1,8 @@
 /** What provisioning remembers between starts: which `sluice.yaml` is in force, and where its secrets lie. */
 import path from 'node:path';
 import { isSection } from '../config/checker.ts';
-import { type Disk, type Owner, readSmall } from './disk.ts';
+import { type Owner, readSmall } from '../disk/durable.ts';
+import type { Disk } from './disk.ts';
 
 const MOST_RECORD = 16 * 1024;
 

@@ -8,8 +8,9 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import * as z from 'zod';
 import { SluiceError } from '../core/errors.ts';
+import { replaceFile } from '../disk/durable.ts';
 import { StateDirLock } from '../store/state-dir.ts';
-import { readBounded, readJson, replaceFile } from './files.ts';
+import { readBounded, readJson } from './files.ts';
 import { updateKey } from './keys.ts';
 import { MOST_KEYS, MOST_REVOKED, type Trust } from './manifest.ts';
 

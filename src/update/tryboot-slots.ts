@@ -8,7 +8,8 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import * as z from 'zod';
 import { SluiceError } from '../core/errors.ts';
-import { readBounded, readJson, replaceFile, syncFolder } from './files.ts';
+import { replaceFile, syncFolder } from '../disk/durable.ts';
+import { readBounded, readJson } from './files.ts';
 import { type Offer, otherSlot, runningSlot, SLOTS, type Slot, type SlotState, type Slots } from './slots.ts';
 
 /** Numbers of the boot partitions on the card. */

@@ -6,7 +6,8 @@
 import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { SluiceError } from '../core/errors.ts';
-import { readBounded, replaceFile, syncFolder } from './files.ts';
+import { replaceFile, syncFolder } from '../disk/durable.ts';
+import { readBounded } from './files.ts';
 import { type Offer, otherSlot, runningSlot, SLOTS, type Slot, type SlotState, type Slots } from './slots.ts';
 
 const TRIES = 3;

@@ -22,11 +22,13 @@ function topicOf(topic: string): Topic {
   return found;
 }
 
-/** Keys that need what does not happen here: a boot without a clock, windows of time, a doubtful reading, a very long resend. */
+/** Keys that need what does not happen here: a boot without a clock, windows of time, a doubtful reading, a very long resend, a signed configuration. */
 const NOT_HERE: Partial<Record<MessageName, readonly string[]>> = {
   batch: ['.clock', '.every', '.as', '.records[].uncertain'],
   resent: ['.clock', '.records[].uncertain'],
-  result: ['.result.next', '.result.next.log', '.result.next.seq'],
+  result: ['.result.next', '.result.next.log', '.result.next.seq', '.result.version'],
+  status: ['.configuration.trial', '.configuration.version'],
+  command: ['.signature', '.version', '.yaml'],
 };
 
 test('each topic and message of a gateway is described, and each described key is met', { timeout: 120_000 }, async (t) => {

@@ -110,7 +110,7 @@ test('hostile hooks and a thousand writes to a silent device', { timeout: 240_00
   await waitFor('hooks to be gone', () => living(mark).length === 0);
   const grown = rss() - before;
   t.diagnostic(`memory grew by ${(grown / MB).toFixed(0)} MB`);
-  assert.ok(grown < 60 * MB, `memory grew by ${grown} bytes`);
+  assert.ok(grown < 150 * MB, `memory grew by ${grown} bytes`);
   assert.equal(await gateway.stop(), 0);
   assert.deepEqual(living(mark), []);
 });

@@ -4,8 +4,9 @@
  */
 
 import type { AlarmState } from '../core/alarm.ts';
-import { partsOf, type Sentence, wordsIn } from '../core/sentence.ts';
+import type { Sentence } from '../core/sentence.ts';
 import { type AlarmEvent, nextState } from './alarm-states.ts';
+import { withRemark } from './remarks.ts';
 import type { RuleState } from './rule-state.ts';
 
 /** Longest time that an alarm may be shelved, and that it may be out of service with an end, ms. */
@@ -94,13 +95,9 @@ export class AlarmLife {
     return this.#go('return', terms);
   }
 
-  /** Adds words to those with which the alarm began. */
+  /** Adds words to those with which the alarm began. They replace what was said of the same action. */
   remark(remark: Sentence): void {
-    const before = this.#message;
-    // Remarks stand side by side, so that a sentence has no more levels than the catalogue gives it.
-    const parts = partsOf(before);
-    const letters = [...parts, remark].reduce((sum, part) => sum + wordsIn(part, 'en').length + 1, 0);
-    if (letters <= LONGEST_MESSAGE) this.#message = { parts: [...parts, remark] };
+    this.#message = withRemark(this.#message, remark, LONGEST_MESSAGE);
   }
 
   /** @returns whether the state is another one now */

@@ -6,6 +6,7 @@ import type { AlarmState, AlarmTransition } from '../../src/core/alarm.ts';
 import type { Command, CommandPort } from '../../src/core/commands.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import type { GatewayEvent } from '../../src/core/ports.ts';
+import { wordsIn } from '../../src/core/sentence.ts';
 import type { Moment } from '../../src/rules/rule-state.ts';
 import { ManualClock } from './manual-clock.ts';
 
@@ -69,7 +70,7 @@ export function actionsBench(rules: readonly ResolvedRule[], options: BenchOptio
       if (state === null) saved.delete(key);
       else saved.set(key, JSON.parse(JSON.stringify(state)));
     },
-    remark: (rule, occurrence, words) => void remarks.push(`${rule} ${occurrence}: ${words}`),
+    remark: (rule, occurrence, words) => void remarks.push(`${rule} ${occurrence}: ${wordsIn(words, 'en')}`),
     tell: (event) => void events.push(event),
   });
   actions.restore(saved);

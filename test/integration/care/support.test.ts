@@ -13,14 +13,14 @@ import { waitFor } from '../../harness/wait-for.ts';
 const INLINE = 'Planted+inline/4c71';
 const FILED = 'Planted-filed-88ad';
 const VILLAGE = 'Planted-village';
-/** A reading that says something about a person: what the device holds in register 1200. */
-const WEIGHT = String(registerOf(1200));
+/** A reading that says something about a person, with ten digits, which no count or time here has: registers 1200 and 1201. */
+const WEIGHT = String(registerOf(1200) * 0x10000 + registerOf(1201));
 
 test('a bundle has what helps, and no secret and no place', { timeout: 200_000 }, async (t) => {
   const s = await site(t, {
     device: fakeTcp,
     devices:
-      '  d1: {bus: plant, unit: 1, interval: 30ms, points: {n: {table: holding, address: 0, type: uint16}, kg: {table: holding, address: 1200, type: uint16, privacy: health}}}',
+      '  d1: {bus: plant, unit: 1, interval: 30ms, points: {n: {table: holding, address: 0, type: uint16}, kg: {table: holding, address: 1200, type: uint32, privacy: health}}}',
     rules: `  heavy: {point: d1.kg, above: 80}
   apart: {point: d1.n, deviation: {from: d1.kg, by: 3}}
   tried: {point: d1.kg, above: 70, observe: true}`,

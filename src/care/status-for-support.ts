@@ -17,10 +17,12 @@ export function statusForSupport(status: unknown, isPrivate: boolean): unknown {
   };
 }
 
+/** What an alarm may show. A list of what it may not show would let the next new key through. */
+const SHOWN = ['rule', 'point', 'state', 'severity', 'since', 'occurrence', 'type', 'shelvedUntil', 'firstOut'] as const;
+
 function withoutReading(alarm: unknown): unknown {
   if (!isData(alarm)) return undefined;
-  const { value: _, message: __, ...rest } = alarm;
-  return rest;
+  return Object.fromEntries(SHOWN.filter((key) => key in alarm).map((key) => [key, alarm[key]]));
 }
 
 /** What a device answered to a write may be in the words of its failure. */

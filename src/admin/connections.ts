@@ -3,7 +3,7 @@
  * program that opens all of them and says nothing keeps nobody out. It is one of the address that has most of them. The first to
  * go is, of those that
  * - have not sent a whole request, or whose answer is out, the one for which that has been so the longest;
- * - are being answered at once (everything but a tail, an open page, a capture, an export), the one that asked first.
+ * - are being answered at once (everything but a tail, an open page, a capture, an export, a bundle), the one that asked first.
  * Long answers are bounded by slots (limits.ts), fewer than there are connections: one of the others is always there.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -11,7 +11,7 @@ import type { Socket } from 'node:net';
 import { placeOf } from '../access/back-off.ts';
 
 /** Requests with an answer that may take as long as its reader likes. */
-const LONG = /^\/api\/v1\/(?:tail|live|capture|export|resend)(?:\?|$)/;
+const LONG = /^\/api\/v1\/(?:tail|live|capture|export|resend|bundle)(?:\?|$)/;
 
 type State = 'idle' | 'asking' | 'long';
 

@@ -71,7 +71,9 @@ export class LogForwarder implements Forwarder, LinkWork {
     const { name, settings, log, gateway, dialect, clock, outward } = this.#options;
     const context = dialectContext(this.#options, (message) => this.#link.say([message]));
     const speaker = dialect.create({ ...context, delivery: this.#delivery });
-    const formatOptions = { ...speaker.formatOptions, compress: settings.compress };
+    // The keeper then makes payloads for few bytes, and not for little work.
+    const small = settings.budget !== undefined;
+    const formatOptions = { ...speaker.formatOptions, compress: settings.compress, small };
     const counters = () => this.#options.site.counters?.() ?? [];
     const filter = recordFilter(settings.filter, counters, settings.batch.maxAge, outward);
     const outlet = log.outlet(name, settings.from, gateway, dialect.format.name, formatOptions, filter);

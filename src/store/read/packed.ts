@@ -54,11 +54,13 @@ export class PackedReader {
     const { packed } = formatNamed(request.format);
     const { history } = stretches;
     if (packed === undefined || history === undefined || request.between !== undefined) return undefined;
+    // Blocks of the log are larger than one block of the same records, and each byte counts.
+    if (request.formatOptions.small === true) return undefined;
     const first = this.#firstHour(request, stretches);
     if (first === undefined) return undefined;
     try {
       return first.stretch.readings > request.maxReadings || seqOf(first.stretch.id) < request.from
-        ? this.#part(packed, request, first, history)
+        ? this.#part(packed, request, first, stretches, history)
         : this.#whole(packed, request, first, stretches, history);
     } catch (thrown) {
       // Who reads it record by record tells which part is damaged.
@@ -95,15 +97,17 @@ export class PackedReader {
     return result(request, first, blocks, (batch) => packed.stored(batch, blocks.shapes, blocks.bodies));
   }
 
-  #part(packed: PackedFormat, request: ReadRequest, hour: Hour, history: History): ReadResult | undefined {
+  #part(packed: PackedFormat, request: ReadRequest, hour: Hour, stretches: Stretches, history: History): ReadResult | undefined {
     const { id } = hour.row;
+    const { last } = hour.stretch;
     if (this.#cut?.id !== id) {
       this.#cut = undefined;
       const parts = history.hours.parts(hour.row).flatMap((part) => columnsOf(part, history));
       this.#cut = { id, rows: damagedOr(() => new HourRows(parts)) };
     }
     const slice = this.#cut.rows.slice(request.from, request.to, request.maxReadings);
-    if (slice === undefined) return undefined;
+    // The last records of an hour may be thinned, so what is left of it is nothing.
+    if (slice === undefined) return last < request.to ? this.next({ ...request, from: last + 1 }, stretches) : undefined;
     return result(request, hour, { ...slice, records: slice.seqs.length }, (batch) => packed.rows(batch, slice));
   }
 }
@@ -131,8 +135,9 @@ function damagedOr<R>(decode: () => R): R {
     throw new DamagedPart('a part of an hour is damaged', { cause });
   }
 }
-function columnsOf(part: PartRow, history: History): ShapeColumns[] {
-  return damagedOr(() => decodeShapes(part.body, history.shapeOf));
+/** The row of a part has no seal, and its block has one: they have to name the same shape, or readings get another device. */
+function columnsOf({ shape, body }: PartRow, { shapeOf }: History): ShapeColumns[] {
+  return damagedOr(() => decodeShapes(body, (id) => (id === shape ? shapeOf(id) : undefined)));
 }
 
 /** undefined: a number of theirs is none, which a receiver must not get as a value. */

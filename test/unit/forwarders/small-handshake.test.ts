@@ -1,9 +1,15 @@
-/** Under a budget the first message of a TLS handshake is small: it has no key share of ML-KEM. */
+/** Under a budget the first message of a TLS handshake is small: it has no key share of ML-KEM. Certificates of all usual curves stay good. */
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { createServer as createTlsServer } from 'node:tls';
 import { openWire } from '../../../src/forwarders/mqtt/wire/open-wire.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
+import { scratch } from '../../harness/scratch.ts';
+import { peer } from '../../peers/peers.ts';
 
 const RECORD_HEAD = 5;
 const MLKEM_SHARE = 1184;
@@ -45,3 +51,42 @@ test('under a budget a handshake begins with hundreds of bytes, and has no large
   assert.ok(small < MLKEM_SHARE / 2, `${small} bytes`);
   assert.ok(small <= usual, `${small} of ${usual} bytes`);
 });
+
+for (const curve of ['P-256', 'P-384', 'P-521'])
+  test(`under a budget a broker of TLS 1.2 may have a certificate of ${curve}`, async (t) => {
+    const openssl = peer(t, 'openssl', 'apt-get install -y openssl');
+    if (openssl === undefined) return;
+    const folder = scratch(t, 'curves');
+    const [cert, key] = [path.join(folder, 'cert.pem'), path.join(folder, 'key.pem')];
+    const made = [
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      `ec_paramgen_curve:${curve}`,
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      '/CN=broker',
+    ];
+    execFileSync(openssl, ['req', ...made, '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert], {
+      stdio: 'ignore',
+    });
+    const server = createTlsServer({ cert: readFileSync(cert), key: readFileSync(key), maxVersion: 'TLSv1.2' }, (socket) =>
+      socket.on('error', () => {}),
+    );
+    t.after(() => server.close());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const wire = await openWire(
+      {
+        address: { scheme: 'mqtts', host: '127.0.0.1', port, path: '' },
+        tls: { ca: readFileSync(cert, 'utf8') },
+        thrifty: true,
+        ...{ clock: new ManualClock(), clockKnown: true, signal: new AbortController().signal },
+      },
+      () => {},
+    );
+    wire.destroy();
+  });

@@ -5,6 +5,7 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { decode } from '../../../examples/decode-columns/decode.ts';
+import type { FormatOptions } from '../../../src/codecs/format.ts';
 import { readColumns } from '../../../src/codecs/read-columns.ts';
 import type { LogRecord, PointInfo, Shape, Value } from '../../../src/core/point.ts';
 import { ABSENT, reasonCode } from '../../../src/core/reasons.ts';
@@ -111,9 +112,15 @@ function payloadOf({ batch }: ReadResult): Buffer {
 }
 
 /** All batches of from..to. */
-function* batchesOf({ reader }: Site, from: number, to: number, maxReadings: number): Generator<ReadResult> {
+function* batchesOf(
+  { reader }: Site,
+  from: number,
+  to: number,
+  maxReadings: number,
+  formatOptions: FormatOptions = {},
+): Generator<ReadResult> {
   for (let at = from; at <= to; ) {
-    const result = reader.read(requestOf(at, to, maxReadings));
+    const result = reader.read({ ...requestOf(at, to, maxReadings), formatOptions });
     if (result.batch !== undefined) yield result;
     assert.ok(result.upTo >= at, 'it goes on');
     at = result.upTo + 1;
@@ -245,4 +252,41 @@ test('a damaged part is told and left out, and what is left of its hour leaves',
     assert.equal(seqs.size, 2 * RECORDS * SHAPES.length + 400 - part.records);
     assert.ok(site.reader.takeDamaged().length > 0, 'it is told');
   }
+});
+
+test('a row of a part that names another device gives no reading that device', (t) => {
+  const site = siteOf(t, 1);
+  const db = site.reader.history?.db;
+  assert.ok(db !== undefined);
+  const [one, other] = db.prepare<[], { id: number; shape: number }>('select id, shape from part order by id desc').all();
+  assert.ok(one !== undefined && other !== undefined && one.shape !== other.shape);
+  const devices = (): string[] =>
+    [...batchesOf(site, 0, site.last, 360_000)].flatMap((result) =>
+      decode(same(site, result)).records.map(({ seq, device }) => `${seq} ${device}`),
+    );
+  const before = devices().sort();
+  db.prepare('update part set shape = ? where id = ?').run(other.shape, one.id);
+  site.reader.forget();
+  assert.deepEqual(devices().sort(), before);
+});
+
+test('hours behind one whose last records are thinned leave as blocks, too', (t) => {
+  const site = siteOf(t, 3);
+  const db = site.reader.history?.db;
+  assert.ok(db !== undefined);
+  // An hour keeps the number of its last record when that is removed.
+  db.prepare('update unit set last = last + 1').run();
+  const blocks = [...batchesOf(site, 100, site.last, 360_000)].map((result) => blocksIn(same(site, result)));
+  assert.deepEqual(blocks, [1, 12, 1]);
+});
+
+test('where each byte counts, hours leave as one block, which is smaller', (t) => {
+  const site = siteOf(t, 2);
+  const [stored, small] = [{}, { small: true }].map((options) => [...batchesOf(site, 0, site.last, 360_000, options)]);
+  const bytes = (batches: readonly ReadResult[] = []) => batches.reduce((sum, batch) => sum + payloadOf(batch).length, 0);
+  assert.deepEqual(
+    small?.map((result) => blocksIn(same(site, result))),
+    [1],
+  );
+  assert.ok(bytes(small) < bytes(stored), `${bytes(small)} and ${bytes(stored)} bytes`);
 });

@@ -129,8 +129,11 @@ async function secure(below: Socket, route: Route): Promise<TLSSocket> {
   return socket;
 }
 
-/** Without ML-KEM, which OpenSSL 3.5 offers first: its shares are 1,184 and 1,088 bytes (FIPS 203), in resumed handshakes too. */
-const SMALL_GROUPS = 'X25519:prime256v1:secp384r1';
+/**
+ * Without ML-KEM, which OpenSSL 3.5 offers first: its shares are 1,184 and 1,088 bytes (FIPS 203), in resumed handshakes too.
+ * Under TLS 1.2 a certificate may only have a curve of this list, so all of them stay; a share goes along of the first one alone.
+ */
+const SMALL_GROUPS = 'X25519:prime256v1:secp384r1:secp521r1';
 /** Sessions that a broker may give before it is believed. */
 const EARLY = 2;
 

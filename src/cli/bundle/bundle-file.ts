@@ -4,6 +4,7 @@ import {
   constants,
   fchmodSync,
   fchownSync,
+  fdatasyncSync,
   fstatSync,
   fsyncSync,
   openSync,
@@ -50,6 +51,15 @@ export class WholeFile {
   write(bytes: Uint8Array): void {
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.fd, bytes, at);
+    } catch (cause) {
+      throw writeFault(this.#folder, cause);
+    }
+  }
+
+  /** What was written is on the disk when it returns. A large file would otherwise wait long for all of it at its end. */
+  settle(): void {
+    try {
+      fdatasyncSync(this.fd);
     } catch (cause) {
       throw writeFault(this.#folder, cause);
     }
@@ -145,7 +155,7 @@ function writeFault(folder: string, cause: unknown): SluiceError {
             : code === 'ENOENT' || code === 'ENOTDIR'
               ? 'there is no such folder'
               : toError(cause).message;
-  return new SluiceError('usage', `nothing was written to ${folder}: ${words}`, { cause });
+  return new SluiceError('usage', `the file was not written to ${folder}: ${words}`, { cause });
 }
 
 /** A file as the source of a bundle. It never has more in memory than is asked for. */

@@ -1,11 +1,12 @@
 /** `sluice export --bundle`: bundles into a folder, or to a stick of the platform. Each file appears whole, or not at all. */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type BundleQuery, MIN_BUNDLE } from '../../admin/bundles.ts';
 import { bytes } from '../../admin/client.ts';
 import { BundleFile } from '../../codecs/bundle/container.ts';
 import { gatewayKey } from '../../codecs/bundle/keys.ts';
-import { BundleSplitter } from '../../codecs/bundle/split.ts';
+import { type BundlePiece, BundleSplitter } from '../../codecs/bundle/split.ts';
 import type { Statement } from '../../codecs/bundle/statement.ts';
 import { MAX_TOKEN, STICK_FILE } from '../../codecs/bundle/stick.ts';
 import { SluiceError } from '../../core/errors.ts';
@@ -36,7 +37,7 @@ export async function exportBundle(options: BundleOptions, range: { from?: numbe
   const max = boundOf(options.max, roomOf(folder), folder);
   const query: BundleQuery = { forwarder: options.forwarder, ...range, max, stick: stickOf(folder, options.stick === true) };
   const pieces = await source(options, query);
-  const volumes = new Volumes(folder);
+  const volumes = new Volumes(folder, range.from !== undefined || range.to !== undefined);
   try {
     for await (const piece of pieces) volumes.take(piece);
     volumes.end();
@@ -69,45 +70,84 @@ export function boundOf(text: string | undefined, { free, largest }: Room, folde
       'usage',
       `--max ${text}: ${folder} is FAT32, which has no file of 4 GB or more; write --max ${DEFAULT_MAX}`,
     );
-  if (free - MARGIN < MIN_BUNDLE) throw noRoom(folder);
-  return Math.min(max, free - MARGIN);
+  // Most bundles are much smaller than the smallest bound: the disk itself says whether there is room.
+  return Math.max(MIN_BUNDLE, Math.min(max, free - MARGIN));
 }
 function noRoom(folder: string): SluiceError {
-  return new SluiceError('usage', `nothing was written to ${folder}: there is no room; make room, or take another one`);
+  return new SluiceError('usage', `the next file was not written to ${folder}: there is no room; make room, or take another one`);
+}
+
+/**
+ * Bytes that are written and not yet on the disk. The gateway ends an answer that is not read for 60 s, so a slow stick may not take
+ * the whole of a file at its end.
+ */
+const SETTLE_EVERY = 16 * 1024 ** 2;
+
+/** A bundle on its way into its file. It is hashed as it comes: reading gigabytes again would keep the gateway waiting, too. */
+class VolumeFile {
+  readonly out: WholeFile;
+  size = 0;
+  readonly #hash = createHash('sha256');
+  #signed = 0;
+  #unsettled = 0;
+
+  constructor(folder: string) {
+    this.out = new WholeFile(folder);
+  }
+
+  /** @throws SluiceError usage */
+  take({ bytes, signed }: BundlePiece): void {
+    this.out.write(bytes);
+    this.#hash.update(bytes.subarray(0, signed));
+    this.#signed += signed;
+    this.size += bytes.length;
+    this.#unsettled += bytes.length;
+    if (this.#unsettled < SETTLE_EVERY) return;
+    this.out.settle();
+    this.#unsettled = 0;
+  }
+
+  /** @throws SluiceError bundle-refused: it was cut off, or changed on its way */
+  prove(): Statement {
+    const file = new BundleFile(new FileSource(this.out.fd));
+    const key = gatewayKey(file.head.key);
+    if (key === undefined) throw new SluiceError('internal', 'the gateway sent a bundle without its key');
+    return file.verifyHashed(key, { length: this.#signed, sha256: this.#hash.digest('hex') }).statement;
+  }
 }
 
 /** The files of an export. Each gets its name when it is proven to be whole, and before the next one begins. */
 class Volumes {
   readonly #folder: string;
+  readonly #ranged: boolean;
   readonly #splitter = new BundleSplitter();
-  #out: WholeFile | undefined;
-  #size = 0;
+  #file: VolumeFile | undefined;
   /** The last one, whole but without a name: the number in it depends on whether there are more. */
   #waits: { readonly out: WholeFile; readonly statement: Statement; readonly size: number } | undefined;
   #written = 0;
 
-  constructor(folder: string) {
+  /** @param ranged they are of a time range */
+  constructor(folder: string, ranged: boolean) {
     this.#folder = folder;
+    this.#ranged = ranged;
   }
 
   /** @throws SluiceError usage, bundle-refused */
   take(bytes: Uint8Array): void {
     for (const piece of this.#splitter.take(bytes)) {
       if (this.#waits !== undefined) this.#name(this.#written + 1);
-      if (this.#out === undefined) {
+      if (this.#file === undefined) {
         if (this.#written > 0 && roomOf(this.#folder).free - MARGIN < MIN_BUNDLE) throw noRoom(this.#folder);
-        this.#out = new WholeFile(this.#folder);
-        this.#size = 0;
+        this.#file = new VolumeFile(this.#folder);
       }
-      this.#out.write(piece.bytes);
-      this.#size += piece.bytes.length;
-      if (piece.ends) this.#prove(this.#out);
+      this.#file.take(piece);
+      if (piece.ends) this.#prove(this.#file);
     }
   }
 
   /** @throws SluiceError bundle-refused: the last one was cut off on its way */
   end(): void {
-    if (this.#out !== undefined) this.#prove(this.#out);
+    if (this.#file !== undefined) this.#prove(this.#file);
     if (this.#waits === undefined) return;
     const { statement } = this.#waits;
     if (this.#written === 0 && statement.records + statement.notices === 0) process.stderr.write(`${nothingWords(statement)}\n`);
@@ -118,24 +158,23 @@ class Volumes {
   sayWhole(): void {
     if (this.#written === 0) return;
     const are = this.#written === 1 ? 'The bundle above is' : `The ${this.#written} bundles above are`;
-    process.stderr.write(
-      `sluice: ${are} whole, and can be carried. The rest stays in the gateway: it comes with the next export after their receipts, or with all of it on a larger stick.\n`,
-    );
+    // No receipt follows a time range.
+    const rest = this.#ranged
+      ? 'The rest of that time is missing: write all of it to a larger stick, or a shorter time with --from and --to.'
+      : 'The rest stays in the gateway: it comes with the next export after their receipts, or with all of it on a larger stick.';
+    process.stderr.write(`sluice: ${are} whole, and can be carried. ${rest}\n`);
   }
 
   /** Nothing stays of what has no name. */
   abandon(): void {
-    this.#out?.abandon();
+    this.#file?.out.abandon();
     this.#waits?.out.abandon();
   }
 
   /** What was cut off on its way never gets the name of a bundle. */
-  #prove(out: WholeFile): void {
-    const file = new BundleFile(new FileSource(out.fd));
-    const key = gatewayKey(file.head.key);
-    if (key === undefined) throw new SluiceError('internal', 'the gateway sent a bundle without its key');
-    this.#waits = { out, statement: file.verify(key).statement, size: this.#size };
-    this.#out = undefined;
+  #prove(file: VolumeFile): void {
+    this.#waits = { out: file.out, statement: file.prove(), size: file.size };
+    this.#file = undefined;
   }
 
   #name(volume: number | undefined): void {

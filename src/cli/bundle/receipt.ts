@@ -9,26 +9,46 @@ import { readSmall } from './bundle-file.ts';
 /** A commit may wait for the disk. */
 const WITHIN = 60_000;
 
-/** In any order: a receipt that another one has to be before is tried again behind it. */
+type Taken = [file: string, reply: ReceiptReply];
+
+/** In any order: a receipt that another one has to be before is tried again behind it, until a pass moves nothing. */
 export async function takeReceipts(files: readonly string[], options: RunningOptions): Promise<void> {
   const socket = socketOf(options);
-  let replies: [file: string, reply: ReceiptReply][] = [];
-  for (let left = files; left.length > 0; ) {
-    const early: [file: string, reply: ReceiptReply][] = [];
+  const moves = new Moves();
+  let early: Taken[] = [];
+  for (let left = files; left.length > 0; left = early.map(([file]) => file)) {
+    const before = moves.count;
+    early = [];
     for (const file of left) {
-      const reply = await takeReceipt(file, socket);
-      if (reply === undefined) continue;
+      const taken = await takeReceipt(file, socket);
+      if (taken === undefined) continue;
+      const reply = moves.merged(file, taken);
       if (has(reply, 'gap')) early.push([file, reply]);
       else say(file, reply, options);
     }
-    replies = early;
-    // None of them came any further.
-    if (early.length === left.length) break;
-    left = early.map(([file]) => file);
+    if (moves.count === before) break;
   }
-  for (const [file, reply] of replies) {
+  for (const [file, reply] of early) {
     say(file, reply, options);
     process.exitCode = 1;
+  }
+}
+
+/** What receipts moved in all passes so far. A range that moved once is old in the next pass. At most the ranges of all receipts. */
+class Moves {
+  readonly #moved = new Set<string>();
+
+  get count(): number {
+    return this.#moved.size;
+  }
+
+  merged(file: string, reply: ReceiptReply): ReceiptReply {
+    const ranges = reply.ranges.map((range) => {
+      const key = JSON.stringify([file, range.log, range.lane, range.first, range.last]);
+      if (range.outcome === 'moved') this.#moved.add(key);
+      return this.#moved.has(key) ? { ...range, outcome: 'moved' as const } : range;
+    });
+    return { ...reply, ranges };
   }
 }
 

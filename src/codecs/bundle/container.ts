@@ -166,6 +166,13 @@ export interface ByteSource {
   read(at: number, length: number): Uint8Array;
 }
 
+/** The bytes of a bundle before its statement. */
+export interface HashedBytes {
+  readonly length: number;
+  /** 64 hexadecimal digits. */
+  readonly sha256: string;
+}
+
 /** @param why completes "the bundle …" */
 export function refused(why: string): SluiceError {
   return new SluiceError('bundle-refused', `the bundle ${why}`);
@@ -200,13 +207,17 @@ export class BundleFile {
   /** Proves that this gateway wrote every byte of it. @throws SluiceError bundle-refused */
   verify(key: GatewayKey): SignedStatement & { readonly statement: Statement } {
     const hash = createHash('sha256').update(this.#before);
-    let at = this.#before.length;
+    let end = this.#before.length;
     for (const chunk of this.#chunks()) {
       hash.update(u32(chunk.bytes.length)).update(chunk.bytes);
-      at = chunk.end;
+      end = chunk.end;
     }
-    hash.update(u32(0));
-    at += 4;
+    return this.verifyHashed(key, { length: end + 4, sha256: hash.update(u32(0)).digest('hex') });
+  }
+
+  /** The same where everything before the statement was hashed as it came: reads no more than the statement. @throws as `verify` */
+  verifyHashed(key: GatewayKey, before: HashedBytes): SignedStatement & { readonly statement: Statement } {
+    const { length: at, sha256 } = before;
     const length = this.#u32(at);
     if (length > MAX_STATEMENT) throw refused('is damaged (statement)');
     const bytes = Buffer.from(this.#read(at + 4, length));
@@ -216,7 +227,7 @@ export class BundleFile {
     if (!isSigned({ bytes, signature }, key)) throw refused(`is not signed by the gateway ${gateway}: it is forged or damaged`);
     const statement = readStatement(bytes);
     if (statement === undefined) throw refused('is damaged (statement)');
-    if (statement.sha256 !== hash.digest('hex')) throw refused('is not what the gateway signed: it is forged or damaged');
+    if (statement.sha256 !== sha256) throw refused('is not what the gateway signed: it is forged or damaged');
     if (statement.bundle !== id || statement.gateway !== gateway || statement.platform !== platform)
       throw refused('has a head that does not belong to it: it is forged or damaged');
     return { bytes, signature, statement };

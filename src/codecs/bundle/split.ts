@@ -1,4 +1,4 @@
-/** Bundles that come one behind the other, told apart by the lengths in them. It proves nothing: `BundleFile.verify` does. */
+/** Bundles that come one behind the other, told apart by the lengths in them. It proves nothing: `BundleFile` does. */
 import { MAX_CHUNK, MAX_HEAD, refused } from './container.ts';
 import { MAX_STATEMENT, SIGNATURE_BYTES } from './statement.ts';
 
@@ -9,6 +9,8 @@ const MOST = { head: MAX_HEAD, chunk: MAX_CHUNK, statement: MAX_STATEMENT } as c
 /** A piece of a bundle. `ends`: the next one begins another bundle. */
 export interface BundlePiece {
   readonly bytes: Uint8Array;
+  /** So many of its first bytes are before the statement, which signs their hash. */
+  readonly signed: number;
   readonly ends: boolean;
 }
 
@@ -29,21 +31,24 @@ export class BundleSplitter {
   /** @throws SluiceError bundle-refused: there is a length that no bundle has */
   *take(bytes: Uint8Array): Generator<BundlePiece> {
     let begin = 0;
+    let signed = 0;
     for (let at = 0; at < bytes.length; ) {
       if (this.#skip > 0) {
         const n = Math.min(this.#skip, bytes.length - at);
         this.#skip -= n;
         at += n;
+        if (!this.#last) signed += n;
         if (this.#skip > 0 || !this.#last) continue;
-        yield { bytes: bytes.subarray(begin, at), ends: true };
-        [this.#last, this.#next, this.#skip, begin] = [false, 'head', MAGIC, at];
+        yield { bytes: bytes.subarray(begin, at), signed, ends: true };
+        [this.#last, this.#next, this.#skip, begin, signed] = [false, 'head', MAGIC, at, 0];
         continue;
       }
+      if (this.#next !== 'statement') signed++;
       this.#length.push(bytes[at++] as number);
       if (this.#length.length < LENGTH) continue;
       this.#takeLength(Buffer.from(this.#length.splice(0)).readUInt32LE());
     }
-    if (begin < bytes.length) yield { bytes: bytes.subarray(begin), ends: false };
+    if (begin < bytes.length) yield { bytes: bytes.subarray(begin), signed, ends: false };
   }
 
   #takeLength(length: number): void {

@@ -1,6 +1,6 @@
 /** Bundles on media: sticks of this and of another platform, a full disk, power cuts while a bundle is written. They need root. */
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { FileSource } from '../../../src/cli/bundle/bundle-file.ts';
@@ -72,6 +72,16 @@ test('a disk without room gets no bundle, and what was begun goes', LONG, async 
   assert.equal(full.code, 2);
   assert.match(full.stderr, /there is no room/);
   assert.deepEqual(readdirSync(disk).sort(), ['filler', 'lost+found']);
+  // A small one fits where the smallest bound does not.
+  truncateSync(path.join(disk, 'filler'), statSync(path.join(disk, 'filler')).size - 300_000);
+  const small = await sluice(t, 'export', '--bundle', disk, '-c', gateway.config);
+  assert.equal(small.code, 0, small.stderr);
+  for (const name of bundlesIn(disk)) rmSync(path.join(disk, name));
+  const again = openSync(path.join(disk, 'filler'), 'a');
+  assert.throws(() => {
+    for (;;) writeFileSync(again, Buffer.alloc(4096));
+  }, /ENOSPC/);
+  closeSync(again);
   // The same for the targets of an import: nothing of it counts, and no receipt is written.
   const bundle = await site.bundle(gateway, 'a');
   const receipts = path.join(site.folder, 'receipts');

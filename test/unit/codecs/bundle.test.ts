@@ -1,6 +1,6 @@
 /** The container of a bundle: what was written comes back, and nothing else does. */
 import assert from 'node:assert/strict';
-import { sign } from 'node:crypto';
+import { createHash, sign } from 'node:crypto';
 import test from 'node:test';
 import fc from 'fast-check';
 import { BundleFile, BundleWriter, type ByteSource, type Section } from '../../../src/codecs/bundle/container.ts';
@@ -16,6 +16,7 @@ import {
   readGatewaySecret,
   readPlatformSecret,
 } from '../../../src/codecs/bundle/keys.ts';
+import { BundleSplitter } from '../../../src/codecs/bundle/split.ts';
 import { makeReceipt, readReceipt, receiptFor, type Statement } from '../../../src/codecs/bundle/statement.ts';
 import type { Batch } from '../../../src/codecs/format.ts';
 import { columnsBatch } from '../../../src/codecs/format-columns.ts';
@@ -244,4 +245,46 @@ test('payloads of columns come back as records, and strange bytes are refused', 
   // The name of a log stands in texts as it is.
   const named = Buffer.from(head.toString().replace('"log":"k3"', '"log":"k\\",x"'));
   assert.throws(() => readColumns(parts(named, block), 'history'), strange);
+});
+
+test('a bundle that was hashed as it came is proven by its head and statement alone', () => {
+  const sections: Section[] = [200_000, 65_531, 0].map((size) => ({ kind: 'history', body: Buffer.alloc(size, 7) }));
+  const whole = bundle(sections);
+  /** As an export takes them. */
+  const proven = (bytes: Buffer, cuts: readonly number[]): { statement: Statement; read: number } => {
+    const [splitter, hash] = [new BundleSplitter(), createHash('sha256')];
+    let length = 0;
+    for (let at = 0, i = 0; at < bytes.length; i++) {
+      const n = cuts[i % cuts.length] as number;
+      for (const { bytes: piece, signed } of splitter.take(bytes.subarray(at, at + n))) {
+        hash.update(piece.subarray(0, signed));
+        length += signed;
+      }
+      at += n;
+    }
+    let read = 0;
+    const source = inMemory(bytes);
+    const counted: ByteSource = {
+      size: source.size,
+      read(at, n) {
+        read += n;
+        return source.read(at, n);
+      },
+    };
+    const { statement } = new BundleFile(counted).verifyHashed(gateway, { length, sha256: hash.digest('hex') });
+    return { statement, read };
+  };
+  const lengths = fc.array(fc.integer({ min: 1, max: 70_000 }), { minLength: 1, maxLength: 20 });
+  fc.assert(
+    fc.property(lengths, fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 }), (cuts, at, change) => {
+      const { statement, read } = proven(whole, cuts);
+      assert.deepEqual(statement, new BundleFile(inMemory(whole)).verify(gateway).statement);
+      assert.ok(read < 5000, `${read} bytes are read again`);
+      const other = Buffer.from(whole);
+      other[at] = (other[at] as number) ^ change;
+      assert.throws(() => proven(other, cuts), isRefused);
+      assert.throws(() => proven(whole.subarray(0, at), cuts), isRefused);
+    }),
+    { numRuns: 100 },
+  );
 });

@@ -85,16 +85,17 @@ export async function run(options: { config: string; logLevel: string }): Promis
     const found = readConfig(options.config);
     const base = baseOf(found);
     if (base === undefined || found.read === undefined) throw new SluiceError('config-invalid', refusedWords(found.faults));
-    const fromUpstream = await configure.reading(base);
-    const next = fromUpstream === undefined ? found : readUpstream(fromUpstream, options.config, SECRETS);
-    if (next.config === undefined || next.read === undefined) throw new SluiceError('config-invalid', refusedWords(next.faults));
-    const { config, read } = next;
-    const warnings = next.warnings.map(formatFault);
-    for (const warning of warnings) logger.warn({}, warning);
-    const changes = await manager.reloading(() => gateway.reload(config));
-    if (fromUpstream === undefined) await configure.fileInForce(base);
-    good.inForce(ranOf(options.config, read));
-    return { changes, warnings };
+    return configure.reading(base, async (fromUpstream) => {
+      const next = fromUpstream === undefined ? found : readUpstream(fromUpstream, options.config, SECRETS);
+      if (next.config === undefined || next.read === undefined)
+        throw new SluiceError('config-invalid', refusedWords(next.faults));
+      const { config, read } = next;
+      const warnings = next.warnings.map(formatFault);
+      for (const warning of warnings) logger.warn({}, warning);
+      const changes = await manager.reloading(() => gateway.reload(config));
+      good.inForce(ranOf(options.config, read));
+      return { changes, warnings };
+    });
   };
   const bounded = stop.then((signal) => {
     logger.info({ signal }, 'Stopping.');

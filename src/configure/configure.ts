@@ -53,8 +53,10 @@ export class Configure {
   #base: Base | undefined;
   #gateway: Configured | undefined;
   #trial: Trial | undefined;
-  /** A command is being looked at: the next one waits for its turn to be refused. */
-  #busy = false;
+  /** A command is being looked at; resolves when its trial began, or none. */
+  #taking: Promise<void> | undefined;
+  /** How often the file on the board is being read again. */
+  #readings = 0;
   #stopped = false;
   #cancel: () => void = () => {};
   #telling: Telling | undefined;
@@ -116,24 +118,30 @@ export class Configure {
   }
 
   /**
-   * The file on the board is read again, because a person asks: a trial ends.
-   * @returns the text that stays in force instead of the file, which is as it was when that text came; undefined: the file counts
+   * The file on the board is read again, because a person asks: a trial ends, and nothing begins until the reload is over.
+   * @param reload gets the text that stays in force instead of the file, which is as it was when that text came; undefined: the file counts
    */
-  async reading(base: Base): Promise<string | undefined> {
-    if (this.#trial !== undefined) {
-      this.#trial.end ??= 'the configuration was read again on the board';
-      this.#wake();
-      await this.#trial.over.promise;
+  async reading<T>(base: Base, reload: (fromUpstream: string | undefined) => Promise<T>): Promise<T> {
+    this.#readings++;
+    try {
+      await this.#taking;
+      if (this.#trial !== undefined) {
+        this.#trial.end ??= 'the configuration was read again on the board';
+        this.#wake();
+        await this.#trial.over.promise;
+      }
+      const { current } = this.#record;
+      const stays = current !== undefined && digestOf(base.text) === current.base ? this.#o.store.text(current) : undefined;
+      const done = await reload(stays);
+      this.#base = base;
+      if (stays === undefined) await this.#fileInForce();
+      return done;
+    } finally {
+      this.#readings--;
     }
-    const { current } = this.#record;
-    if (current === undefined || digestOf(base.text) !== current.base) return undefined;
-    this.#base = base;
-    return this.#o.store.text(current);
   }
 
-  /** The file on the board is in force. */
-  async fileInForce(base: Base): Promise<void> {
-    this.#base = base;
+  async #fileInForce(): Promise<void> {
     const { current } = this.#record;
     if (current === undefined) return;
     const message = `The file on the board was changed and is in force instead of version ${current.version}.`;
@@ -146,15 +154,18 @@ export class Configure {
   async run(command: ConfigureCommand, { begin, later }: RunOptions): Promise<Results['configure']> {
     const gateway = this.#gateway;
     if (gateway === undefined || this.#stopped)
-      throw new SluiceError('not-running', 'the gateway is starting or stopping; send it again');
+      throw new SluiceError('not-running', 'the gateway is starting or stopping; send it with a new id');
     if (later === undefined || !later.owner.startsWith(OWNER))
       throw new SluiceError('unsupported', 'configurations come from a forwarder; at the board edit the file');
-    if (this.#busy || this.#trial !== undefined)
+    if (this.#readings > 0)
+      throw new SluiceError('busy', 'a person reads the configuration on the board again; send with a new id in a minute');
+    if (this.#taking !== undefined || this.#trial !== undefined)
       throw new SluiceError(
         'busy',
         `a configuration${this.#trial === undefined ? '' : ` (version ${this.#trial.kept.version})`} is on trial; wait for its outcome, then send with a new id`,
       );
-    this.#busy = true;
+    const taken = Promise.withResolvers<void>();
+    this.#taking = taken.promise;
     try {
       const forwarder = later.owner.slice(OWNER.length);
       const { base, key } = admit(command, {
@@ -184,7 +195,8 @@ export class Configure {
       };
       return await this.#start(kept, command.yaml, loaded, gateway);
     } finally {
-      this.#busy = false;
+      this.#taking = undefined;
+      taken.resolve();
     }
   }
 
@@ -201,7 +213,7 @@ export class Configure {
       await this.#put((record) => ({ ...record, floor: kept.version, trial: kept }), text);
     } catch (thrown) {
       throw refused(
-        `version ${kept.version} could not be kept: ${unwrittenWords(thrown)}; nothing was changed, send it again then`,
+        `version ${kept.version} could not be kept: ${unwrittenWords(thrown)}; nothing was changed; then send it with a new id`,
       );
     }
     const wait = BEFORE_TRIAL + (gateway.config.gateway.configure?.trial ?? 0);

@@ -40,11 +40,14 @@ function configOf(yaml: string): Fake {
   return { gateway, forwarders, hooks: new Map(), fate, yaml } as unknown as Fake;
 }
 
+const baseOf = (text: string): Base => ({ text, config: configOf(text), references: new Set(), provisioned: false });
+
 /** A process that can end at its n-th write, before or after the disk has it. */
 class Life {
   readonly clock = new ManualClock();
   readonly said: string[] = [];
   readonly began: string[] = [];
+  readonly codes: string[] = [];
   readonly configure: Configure;
   config: Fake;
   ended = false;
@@ -75,7 +78,7 @@ class Life {
     const text = record.current && store.text(record.current);
     if (record.current !== undefined) assert.ok(text !== undefined, 'the text of a version in force is there');
     this.config = configOf(text ?? file);
-    const base: Base = { text: file, config: configOf(file), references: new Set(), provisioned: false };
+    const base = baseOf(file);
     this.configure = new Configure({
       ...{ clock: this.clock, store, record, notices, base, ranWell: () => {} },
       logger: { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} } as never,
@@ -94,6 +97,7 @@ class Life {
       },
       (thrown: unknown) => {
         assert.ok(thrown instanceof SluiceError, String(thrown));
+        this.codes.push(thrown.code);
         heard = 'refused';
       },
     );
@@ -235,6 +239,43 @@ test('a full disk refuses a configuration, or rolls it back', async (t) => {
   assert.deepEqual([later.config.yaml, later.began], ['good file', ['good one', 'good file']]);
   later.ended = true;
   assert.equal(new Life(folder, 'good file').config.yaml, 'good file');
+});
+
+test('nothing begins while a person reads the file on the board again', async (t) => {
+  const life = new Life(path.join(scratch(t, 'configure'), 'config'), 'good file');
+  const { configure } = life;
+  const gate = Promise.withResolvers<void>();
+  const reload = configure.reading(baseOf('good changed'), async (fromUpstream) => {
+    assert.equal(fromUpstream, undefined);
+    await gate.promise;
+    life.config = configOf('good changed');
+  });
+  assert.equal(await life.send(1, 'good one'), 'refused');
+  gate.resolve();
+  await reload;
+  const port = Promise.withResolvers<never>();
+  const failed = assert.rejects(
+    configure.reading(baseOf('good again'), () => port.promise),
+    /the port is taken/,
+  );
+  assert.equal(await life.send(1, 'good one'), 'refused');
+  port.reject(new Error('the port is taken'));
+  await failed;
+  assert.deepEqual([life.codes, life.began], [['busy', 'busy'], []]);
+  // A version whose text is on its way to the disk ends before the file counts.
+  const heard = life.send(1, 'good one');
+  const last = configure.reading(baseOf('good last'), async () => {
+    const { trial, last } = configure.report();
+    assert.deepEqual([trial, last?.outcome], [undefined, 'rolled-back']);
+    life.config = configOf('good last');
+  });
+  assert.equal(await heard, 'trial');
+  await life.settled(1);
+  await last;
+  assert.equal(life.config.yaml, 'good last');
+  assert.equal(await life.send(2, 'good two'), 'trial');
+  await life.settled(2);
+  assert.deepEqual([life.config.yaml, configure.report().version], ['good two', 2]);
 });
 
 test('a signature holds for exact bytes and one gateway, version and time', () => {

@@ -4,7 +4,7 @@ import { CONFIG_FOLDER } from '../care/last-good.ts';
 import { formatFault } from '../config/fault.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { type LoadResult, loadConfigText } from '../config/load.ts';
-import type { Base } from '../configure/bounds.ts';
+import type { Base } from '../configure/base.ts';
 import type { Loaded } from '../configure/configured.ts';
 import { type PushRecord, PushStore } from '../configure/record.ts';
 import { settle, withoutCurrent } from '../configure/settle.ts';
@@ -61,14 +61,15 @@ export function pushedAt(file: string, stateDir: string, base: Base | undefined)
   return { store, record: withoutCurrent(record, message, Date.now()), notices: [...notices, message], base };
 }
 
-/** For the command `configure`. @param version stands for the file in faults */
-export function loadUpstream(yaml: string, file: string, version: number): Loaded {
-  const { config, read, faults } = readUpstream(yaml, file, { readSecrets: true, secretsLater: false });
+/** For the command `configure`. @param version stands for the file in faults @param readSecrets false: no file that it names is read */
+export function loadUpstream(yaml: string, file: string, version: number, readSecrets: boolean): Loaded {
+  const { config, read, faults } = readUpstream(yaml, file, { readSecrets, secretsLater: false });
   if (config !== undefined && read !== undefined) return { config, references: read.references, ran: ranOf(file, read) };
   return { faults: faults.map((fault) => formatFault(fault.file === file ? { ...fault, file: `version ${version}` } : fault)) };
 }
 
 /** As the file on the board would be read with that text. */
 export function readUpstream(text: string, file: string, secrets: { readSecrets: boolean; secretsLater: boolean }): LoadResult {
-  return loadConfigText(text, file, kinds, { profileDirs: [PROFILES], measured: readMeasured, boardPorts, ...secrets });
+  const measured = secrets.readSecrets ? readMeasured : undefined;
+  return loadConfigText(text, file, kinds, { profileDirs: [PROFILES], measured, boardPorts, ...secrets });
 }

@@ -5,7 +5,7 @@ import type { LoadedBus, LoadedDevice } from './devices.ts';
 import type { Fault, Path } from './fault.ts';
 import type { Kinds, ResolvedForwarder } from './kinds.ts';
 import { targetFault } from './named-targets.ts';
-import { resolveSecrets } from './secrets.ts';
+import { resolveSecrets, type SecretReference } from './secrets.ts';
 import type { YamlSource } from './yaml-source.ts';
 
 interface ForwarderContext {
@@ -21,7 +21,7 @@ interface ForwarderContext {
   /** Absent: the section could not be read, so nothing in it can be called missing. */
   readonly devices: ReadonlyMap<string, LoadedDevice> | undefined;
   /** Gets each file and variable that a forwarder names. */
-  readonly named: (reference: string) => void;
+  readonly named: (reference: SecretReference) => void;
   readonly buses: ReadonlyMap<string, LoadedBus>;
   /** The type of a forwarder, and its other keys; undefined where it has none, which is reported. */
   readonly typed: (value: unknown, at: Path) => { readonly type: string; readonly rest: Section } | undefined;
@@ -44,7 +44,8 @@ export function resolveForwarders(
     const checked = check(kind.forwarder, typed.rest, place, report);
     if (checked === undefined) continue;
     const { env = process.env, readSecrets: read = true, secretsLater: later = false } = options;
-    const secrets = { folder, file: path.resolve(source.file), env, read, later, named };
+    const noted = (from: string, where: Path) => named({ forwarder: name, at: where.join('.'), from });
+    const secrets = { folder, file: path.resolve(source.file), env, read, later, named: noted };
     const settings = resolveSecrets(checked, place, secrets, { fault: report, warn }) as Section;
     for (const { path: keys, target } of kind.targets?.(settings) ?? []) {
       const wrong = targetFault(target, { devices, buses });

@@ -30,6 +30,7 @@ import { ProfileLibrary } from './profiles.ts';
 import { conflictSite } from './rule-actions.ts';
 import { resolveRules } from './rules.ts';
 import { NAME, nameFault } from './schema-parts.ts';
+import type { SecretReference } from './secrets.ts';
 import { brokerSection, bufferSection, dashboardSection, gatewaySection, TOP_LEVEL } from './sections.ts';
 import { hint, meantWord } from './suggest.ts';
 import { topSection } from './top-section.ts';
@@ -67,8 +68,8 @@ export interface LoadResult {
   readonly read?: {
     readonly text: string;
     readonly profiles: readonly string[];
-    /** What forwarders take from elsewhere: `file /etc/x`, `env X`. */
-    readonly references: ReadonlySet<string>;
+    /** What forwarders take from elsewhere. */
+    readonly references: readonly SecretReference[];
   };
   /** One for each bus that has devices and whose driver can compute it; none when there is a fault. */
   readonly budgets: BusBudget[];
@@ -158,10 +159,10 @@ class Loader {
       (severity === 'fault' ? report : warn)(source.fault(at, message, 'key'));
     const buffer = this.#section(root, 'buffer', bufferSection, true);
     const broker = this.#section(root, 'broker', brokerSection, false);
-    const references = new Set<string>();
+    const references: SecretReference[] = [];
     const forwarders = resolveForwarders(writtenForwarders, {
       ...{ source, kinds, report, warn, folder: this.#folder, options: this.#options, buses },
-      named: (reference) => references.add(reference),
+      named: (reference) => references.push(reference),
       typed: (value, at) =>
         this.#typed(
           value,

@@ -9,6 +9,15 @@ import { FileName, SecretSource } from './schema-parts.ts';
 /** A certificate chain is the largest thing that is a secret. */
 const MAX_SECRET_BYTES = 64 * 1024;
 
+/** A file or variable that a forwarder names. */
+export interface SecretReference {
+  readonly forwarder: string;
+  /** `password`, `tls.ca` */
+  readonly at: string;
+  /** `file /etc/x`, `env X` */
+  readonly from: string;
+}
+
 export interface SecretOptions {
   /** Relative file names start here. */
   readonly folder: string;
@@ -19,8 +28,8 @@ export interface SecretOptions {
   readonly read: boolean;
   /** What is not there is a warning, and is looked for again when it is needed. */
   readonly later: boolean;
-  /** Gets each file and variable that is named: `file /etc/x`, `env X`. */
-  readonly named?: ((reference: string) => void) | undefined;
+  /** Gets each file and variable that is named, and where: `file /etc/x`, `env X`. */
+  readonly named?: ((from: string, at: Path) => void) | undefined;
 }
 
 /** Replaces what stands for a secret, at any depth, by the secret; faults say where it was looked for, never what was found. */
@@ -32,7 +41,7 @@ export function resolveSecrets(
   at: Path = [],
 ): unknown {
   if (value instanceof SecretSource) {
-    options.named?.(value.from === 'file' ? `file ${path.resolve(options.folder, value.name)}` : `env ${value.name}`);
+    options.named?.(value.from === 'file' ? `file ${path.resolve(options.folder, value.name)}` : `env ${value.name}`, at);
     const read = options.read ? readSecret(value, options) : { text: '' };
     if ('wrong' in read && options.later) {
       report.warn(place.fault([...at, value.from], read.wrong));
@@ -48,7 +57,7 @@ export function resolveSecrets(
   }
   if (value instanceof FileName) {
     const file = path.resolve(options.folder, value.name);
-    options.named?.(`file ${file}`);
+    options.named?.(`file ${file}`, at);
     if (options.read && !isFile(file))
       report.warn(
         place.fault(at, `there is no file ${file}, or this user may not look there; the gateway reads it when it connects`),

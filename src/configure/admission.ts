@@ -3,7 +3,7 @@ import type { GatewayConfig } from '../config/kinds.ts';
 import type { ConfigureCommand } from '../core/commands.ts';
 import { type ConfigureKey, configureKey, signerOf } from '../core/configure-keys.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { Base } from './bounds.ts';
+import type { Base } from './base.ts';
 import type { PushRecord } from './record.ts';
 
 export const DAMAGED =

@@ -1,25 +1,11 @@
 /**
  * What a configuration from upstream may not change, whoever signed it. The board keeps for itself what opens it to others, what runs
- * programs on it, which of its files are read, and the way by which the next configuration comes.
+ * programs on it, which of its files are read and where they go, what of people leaves it, and the way by which the next configuration comes.
  */
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
-
-/** The file on the board, as it was read last. */
-export interface Base {
-  readonly text: string;
-  readonly config: GatewayConfig;
-  /** The files and variables that its forwarders name. */
-  readonly references: ReadonlySet<string>;
-  /** `sluice provision` made it. */
-  readonly provisioned: boolean;
-}
-
-/** A configuration that was read from a text. */
-export interface Candidate {
-  readonly config: GatewayConfig;
-  readonly references: ReadonlySet<string>;
-}
+import type { Base, Candidate } from './base.ts';
+import { wayFaults } from './ways.ts';
 
 const MOST_FAULTS = 5;
 
@@ -34,6 +20,12 @@ const FROZEN: readonly (readonly [key: string, of: (config: GatewayConfig) => un
   ['nodeRed', ({ nodeRed }) => nodeRed, 'it runs programs on the board'],
   ['dashboard', ({ dashboard }) => dashboard, 'it opens the board to its network'],
   ['broker.listen', ({ broker }) => broker?.listen, 'it opens the board to its network'],
+  ['broker.commands', ({ broker }) => broker?.commands ?? {}, 'it lets others act on the board'],
+  [
+    'privacy',
+    ({ privacy }) => [privacy?.keep ?? {}, privacy?.upstream ?? {}],
+    'it says what of people leaves the board, and how long it is kept',
+  ],
 ];
 
 /**
@@ -44,17 +36,9 @@ export function outOfBounds(next: Candidate, base: Base, forwarder: string): str
   const faults = FROZEN.filter(([, of]) => comparable(of(next.config) ?? null) !== comparable(of(base.config) ?? null)).map(
     ([key, , why]) => `${key} changes only in the file on the board (${why}); write it as it stands there`,
   );
-  for (const reference of next.references)
-    if (!base.references.has(reference))
-      faults.push(`${reference} is not named in the file on the board; only files and variables that it names are read`);
   if (next.config.gateway.configure === undefined)
     faults.push('gateway.configure is missing; without it this gateway would take no configuration any more');
-  const way = next.config.forwarders.get(forwarder);
-  const grant = (way?.settings as { commands?: { configure?: boolean } } | undefined)?.commands;
-  if (grant?.configure !== true)
-    faults.push(
-      `forwarders.${forwarder}.commands.configure is not true; the way by which a configuration comes has to stay, so that the next one can come`,
-    );
+  faults.push(...wayFaults(next, base, forwarder));
   return faults.length <= MOST_FAULTS
     ? faults
     : [...faults.slice(0, MOST_FAULTS), `and ${faults.length - MOST_FAULTS} more; correct those first`];

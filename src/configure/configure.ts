@@ -14,8 +14,9 @@ import type { ConfigReport, LastConfigure, Ran } from '../core/configuring.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import type { GatewayEvent } from '../core/ports.ts';
 import { admit, DAMAGED, refused } from './admission.ts';
-import { type Base, type Candidate, outOfBounds } from './bounds.ts';
-import type { Configured, ConfigureOptions } from './configured.ts';
+import type { Base, Candidate } from './base.ts';
+import { outOfBounds } from './bounds.ts';
+import type { Configured, ConfigureOptions, Loaded } from './configured.ts';
 import { type Health, missing } from './health.ts';
 import { bounded, digestOf, EMPTY, type Kept, type Last, outcomeOf, type PushRecord } from './record.ts';
 import { withoutCurrent } from './settle.ts';
@@ -174,14 +175,10 @@ export class Configure {
         record: this.#damaged ? 'damaged' : this.#record,
       });
       begin?.();
-      const loaded = this.#o.load(command.yaml, command.version);
-      if (loaded.faults !== undefined)
-        throw new SluiceError(
-          'config-invalid',
-          bounded(`version ${command.version} has faults; nothing was changed:\n${loaded.faults.join('\n')}`),
-        );
-      const wrong = outOfBounds(loaded, base, forwarder);
+      // Whoever signed it learns nothing of files that the board does not name.
+      const wrong = outOfBounds(this.#load(command, false), base, forwarder);
       if (wrong.length > 0) throw refused(bounded(`version ${command.version} changes what it may not: ${wrong.join('; ')}`));
+      const loaded = this.#load(command, true);
       const kept = {
         ...{
           version: command.version,
@@ -198,6 +195,14 @@ export class Configure {
       this.#taking = undefined;
       taken.resolve();
     }
+  }
+
+  /** @throws SluiceError config-invalid with its faults */
+  #load({ yaml, version }: ConfigureCommand, secrets: boolean): Extract<Loaded, Candidate> {
+    const loaded = this.#o.load(yaml, version, secrets);
+    if (loaded.faults === undefined) return loaded;
+    const words = `version ${version} has faults; nothing was changed:\n${loaded.faults.join('\n')}`;
+    throw new SluiceError('config-invalid', bounded(words));
   }
 
   async #start(

@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Ran } from '../core/configuring.ts';
 import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent } from '../core/ports.ts';
-import type { Base, Candidate } from './bounds.ts';
+import type { Base, Candidate } from './base.ts';
 import type { Health } from './health.ts';
 import type { PushRecord, PushStore } from './record.ts';
 
@@ -40,8 +40,8 @@ export interface ConfigureOptions {
   readonly notices: readonly string[];
   /** Undefined: the file on the board is broken. */
   readonly base: Base | undefined;
-  /** @param version names the text in faults */
-  readonly load: (yaml: string, version: number) => Loaded;
+  /** @param version names the text in faults @param secrets files and variables are read */
+  readonly load: (yaml: string, version: number, secrets: boolean) => Loaded;
   /** It ran well and may be kept as the last good one. */
   readonly ranWell: (ran: Ran) => void;
 }

@@ -6,7 +6,7 @@ import test, { type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { writeOwn } from '../../../src/access/state-file.ts';
 import type { GatewayConfig } from '../../../src/config/kinds.ts';
-import type { Base } from '../../../src/configure/bounds.ts';
+import type { Base } from '../../../src/configure/base.ts';
 import { Configure } from '../../../src/configure/configure.ts';
 import type { Configured } from '../../../src/configure/configured.ts';
 import { missing } from '../../../src/configure/health.ts';
@@ -37,10 +37,10 @@ function configOf(yaml: string): Fake {
   const fate = (['good', 'deaf', 'broken'] as const).find((word) => yaml.startsWith(word)) ?? 'good';
   const gateway = { id: 'g1', stateDir: '/s', configure: { keys: [KEY.key.text], trial: 10_000 } };
   const forwarders = new Map([['cloud', { name: 'cloud', settings: { commands: { configure: true } } }]]);
-  return { gateway, forwarders, hooks: new Map(), fate, yaml } as unknown as Fake;
+  return { gateway, forwarders, hooks: new Map(), devices: new Map(), fate, yaml } as unknown as Fake;
 }
 
-const baseOf = (text: string): Base => ({ text, config: configOf(text), references: new Set(), provisioned: false });
+const baseOf = (text: string): Base => ({ text, config: configOf(text), references: [], provisioned: false });
 
 /** A process that can end at its n-th write, before or after the disk has it. */
 class Life {
@@ -82,7 +82,7 @@ class Life {
     this.configure = new Configure({
       ...{ clock: this.clock, store, record, notices, base, ranWell: () => {} },
       logger: { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} } as never,
-      load: (yaml) => ({ config: configOf(yaml), references: new Set(), ran: { file: 'f', text: yaml, profiles: [] } }),
+      load: (yaml) => ({ config: configOf(yaml), references: [], ran: { file: 'f', text: yaml, profiles: [] } }),
     });
     this.configure.begin(this.#gateway());
   }

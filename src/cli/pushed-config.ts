@@ -1,11 +1,13 @@
 /** The configuration that upstream sent and that is in force, beside the file on the board. */
 import path from 'node:path';
 import { CONFIG_FOLDER } from '../care/last-good.ts';
-import { formatFault } from '../config/fault.ts';
+import { type Fault, formatFault } from '../config/fault.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { type LoadResult, loadConfigText } from '../config/load.ts';
+import { DAMAGED } from '../configure/admission.ts';
 import type { Base } from '../configure/base.ts';
-import type { Loaded } from '../configure/configured.ts';
+import { withBoardFiles } from '../configure/board-files.ts';
+import type { Loaded, UpstreamText } from '../configure/configured.ts';
 import { type PushRecord, PushStore } from '../configure/record.ts';
 import { settle, withoutCurrent } from '../configure/settle.ts';
 import type { Ran } from '../core/configuring.ts';
@@ -45,13 +47,14 @@ export function ranOf(file: string, { text, profiles }: Pick<NonNullable<LoadRes
 export function pushedAt(file: string, stateDir: string, base: Base | undefined): Pushed {
   const store = new PushStore(path.join(stateDir, CONFIG_FOLDER));
   const found = store.read();
-  if (found === 'damaged') return { store, record: found, notices: [], base };
+  if (found === 'damaged') return { store, record: found, notices: [`${DAMAGED}.`], base };
   const { record, notices } = settle(found, base?.text, Date.now());
   const { current } = record;
   if (current === undefined || base === undefined) return { store, record, notices, base };
-  const text = store.text(current);
-  const loaded = text === undefined ? undefined : readUpstream(text, file, { readSecrets: true, secretsLater: true });
-  if (text !== undefined && loaded?.config !== undefined && loaded.read !== undefined) {
+  const yaml = store.text(current);
+  const text = yaml === undefined ? undefined : { yaml, version: current.version, base };
+  const loaded = text && readUpstream(text, file, { readSecrets: true, secretsLater: true });
+  if (loaded?.config !== undefined && loaded.read !== undefined) {
     const warnings = loaded.warnings.map((fault) => `In the configuration from upstream: ${formatFault(fault)}`);
     return { store, record, notices, base, inForce: { config: loaded.config, ran: ranOf(file, loaded.read), warnings } };
   }
@@ -61,15 +64,34 @@ export function pushedAt(file: string, stateDir: string, base: Base | undefined)
   return { store, record: withoutCurrent(record, message, Date.now()), notices: [...notices, message], base };
 }
 
-/** For the command `configure`. @param version stands for the file in faults @param readSecrets false: no file that it names is read */
-export function loadUpstream(yaml: string, file: string, version: number, readSecrets: boolean): Loaded {
-  const { config, read, faults } = readUpstream(yaml, file, { readSecrets, secretsLater: false });
+/** For the command `configure`. @param readSecrets false: no file that it names is read */
+export function loadUpstream(text: UpstreamText, file: string, readSecrets: boolean): Loaded {
+  const { config, read, faults } = readUpstream(text, file, { readSecrets, secretsLater: false });
   if (config !== undefined && read !== undefined) return { config, references: read.references, ran: ranOf(file, read) };
-  return { faults: faults.map((fault) => formatFault(fault.file === file ? { ...fault, file: `version ${version}` } : fault)) };
+  return { faults: faults.map(formatFault) };
 }
 
-/** As the file on the board would be read with that text. */
-export function readUpstream(text: string, file: string, secrets: { readSecrets: boolean; secretsLater: boolean }): LoadResult {
+/** As the file on the board would be read with that text; faults name its version. */
+export function readUpstream(
+  { yaml, version, base }: UpstreamText,
+  file: string,
+  secrets: { readSecrets: boolean; secretsLater: boolean },
+): LoadResult {
   const measured = secrets.readSecrets ? readMeasured : undefined;
-  return loadConfigText(text, file, kinds, { profileDirs: [PROFILES], measured, boardPorts, ...secrets });
+  const text = withBoardFiles(yaml, base.references);
+  const result = loadConfigText(text, file, kinds, { profileDirs: [PROFILES], measured, boardPorts, ...secrets });
+  const named = (fault: Fault) => (fault.file === file ? { ...fault, file: `version ${version}` } : fault);
+  return { ...result, faults: result.faults.map(named), warnings: result.warnings.map(named) };
+}
+
+/** Files of profiles beside the configuration that the configuration from upstream uses. Never throws. */
+export function pushedProfiles(file: string, stateDir: string, base: Base | undefined): readonly string[] {
+  const store = new PushStore(path.join(stateDir, CONFIG_FOLDER), 'anybody');
+  const found = store.read();
+  if (found === 'damaged' || found.current === undefined || base === undefined) return [];
+  const yaml = store.text(found.current);
+  if (yaml === undefined) return [];
+  const { version } = found.current;
+  const { read } = readUpstream({ yaml, version, base }, file, { readSecrets: false, secretsLater: true });
+  return read === undefined ? [] : ranOf(file, read).profiles;
 }

@@ -68,7 +68,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
   manager.starting();
   const configure = new Configure({
     ...{ clock: systemClock, logger, ...pushed },
-    load: (yaml, version, secrets) => loadUpstream(yaml, options.config, version, secrets),
+    load: (text, secrets) => loadUpstream(text, options.config, secrets),
     ranWell: (ran) => good.inForce(ran),
   });
   const gateway = new Gateway({

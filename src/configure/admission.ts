@@ -7,7 +7,7 @@ import type { Base } from './base.ts';
 import type { PushRecord } from './record.ts';
 
 export const DAMAGED =
-  'the record of configurations from upstream is damaged (config/upstream.json and its copy), so nobody knows which versions began here; remove both files on the board to begin with any version';
+  'the record of configurations from upstream is damaged (config/upstream.json and its copy), so nobody knows which versions began here; remove both files on the board, then restart the gateway; it then takes any version';
 
 export const refused = (words: string): SluiceError => new SluiceError('configure-refused', words);
 

@@ -16,7 +16,7 @@ import type { GatewayEvent } from '../core/ports.ts';
 import { admit, DAMAGED, refused } from './admission.ts';
 import type { Base, Candidate } from './base.ts';
 import { outOfBounds } from './bounds.ts';
-import type { Configured, ConfigureOptions, Loaded } from './configured.ts';
+import type { Configured, ConfigureOptions, Loaded, UpstreamText } from './configured.ts';
 import { type Health, missing } from './health.ts';
 import { bounded, digestOf, EMPTY, type Kept, type Last, outcomeOf, type PushRecord } from './record.ts';
 import { withoutCurrent } from './settle.ts';
@@ -75,7 +75,7 @@ export class Configure {
   begin(gateway: Configured): void {
     this.#gateway = gateway;
     for (const notice of this.#o.notices) this.#report('warning', notice, {});
-    if (this.#o.notices.length > 0 || this.#o.store.alone) void this.#save((record) => record);
+    if (!this.#damaged && (this.#o.notices.length > 0 || this.#o.store.alone)) void this.#save((record) => record);
     const { last } = this.#record;
     this.#telling = new Telling({
       ...{ clock: this.#o.clock, gateway },
@@ -122,7 +122,7 @@ export class Configure {
    * The file on the board is read again, because a person asks: a trial ends, and nothing begins until the reload is over.
    * @param reload gets the text that stays in force instead of the file, which is as it was when that text came; undefined: the file counts
    */
-  async reading<T>(base: Base, reload: (fromUpstream: string | undefined) => Promise<T>): Promise<T> {
+  async reading<T>(base: Base, reload: (fromUpstream: UpstreamText | undefined) => Promise<T>): Promise<T> {
     this.#readings++;
     try {
       await this.#taking;
@@ -132,10 +132,10 @@ export class Configure {
         await this.#trial.over.promise;
       }
       const { current } = this.#record;
-      const stays = current !== undefined && digestOf(base.text) === current.base ? this.#o.store.text(current) : undefined;
-      const done = await reload(stays);
+      const yaml = current !== undefined && digestOf(base.text) === current.base ? this.#o.store.text(current) : undefined;
+      const done = await reload(current && yaml !== undefined ? { yaml, version: current.version, base } : undefined);
       this.#base = base;
-      if (stays === undefined) await this.#fileInForce();
+      if (yaml === undefined) await this.#fileInForce();
       return done;
     } finally {
       this.#readings--;
@@ -176,9 +176,9 @@ export class Configure {
       });
       begin?.();
       // Whoever signed it learns nothing of files that the board does not name.
-      const wrong = outOfBounds(this.#load(command, false), base, forwarder);
+      const wrong = outOfBounds(this.#load({ ...command, base }, false), base, forwarder);
       if (wrong.length > 0) throw refused(bounded(`version ${command.version} changes what it may not: ${wrong.join('; ')}`));
-      const loaded = this.#load(command, true);
+      const loaded = this.#load({ ...command, base }, true);
       const kept = {
         ...{
           version: command.version,
@@ -198,10 +198,10 @@ export class Configure {
   }
 
   /** @throws SluiceError config-invalid with its faults */
-  #load({ yaml, version }: ConfigureCommand, secrets: boolean): Extract<Loaded, Candidate> {
-    const loaded = this.#o.load(yaml, version, secrets);
+  #load(text: UpstreamText, secrets: boolean): Extract<Loaded, Candidate> {
+    const loaded = this.#o.load(text, secrets);
     if (loaded.faults === undefined) return loaded;
-    const words = `version ${version} has faults; nothing was changed:\n${loaded.faults.join('\n')}`;
+    const words = `version ${text.version} has faults; nothing was changed:\n${loaded.faults.join('\n')}`;
     throw new SluiceError('config-invalid', bounded(words));
   }
 

@@ -11,6 +11,15 @@ import type { PushRecord, PushStore } from './record.ts';
 /** What became of reading a text. */
 export type Loaded = (Candidate & { readonly ran: Ran; readonly faults?: undefined }) | { readonly faults: readonly string[] };
 
+/** A text from upstream. */
+export interface UpstreamText {
+  readonly yaml: string;
+  /** Names the text in faults. */
+  readonly version: number;
+  /** The file on the board, for files that only it names. */
+  readonly base: Pick<Base, 'references'>;
+}
+
 /** The gateway that is configured. */
 export interface Configured {
   readonly config: GatewayConfig;
@@ -40,8 +49,8 @@ export interface ConfigureOptions {
   readonly notices: readonly string[];
   /** Undefined: the file on the board is broken. */
   readonly base: Base | undefined;
-  /** @param version names the text in faults @param secrets files and variables are read */
-  readonly load: (yaml: string, version: number, secrets: boolean) => Loaded;
+  /** @param secrets files and variables are read */
+  readonly load: (text: UpstreamText, secrets: boolean) => Loaded;
   /** It ran well and may be kept as the last good one. */
   readonly ranWell: (ran: Ran) => void;
 }

@@ -7,6 +7,7 @@ import type { GatewayConfig, ResolvedForwarder } from '../config/kinds.ts';
 import { classNow } from '../core/privacy.ts';
 import { parseBrokerUrl, usesTls } from '../forwarders/mqtt/address.ts';
 import type { Candidate } from './base.ts';
+import { SAME } from './board-files.ts';
 
 const HERE = 'changes only in the file on the board';
 
@@ -30,7 +31,9 @@ function* referenceFaults(next: Candidate, base: Candidate): Generator<string> {
   for (const { forwarder, at, from } of next.references) {
     const known = base.references.some((one) => one.forwarder === forwarder && one.at === at && one.from === from);
     if (!known) {
-      yield `${from} is not named in the file on the board at forwarders.${forwarder}.${at}; only what stands there is read`;
+      yield from.endsWith(`/${SAME}`)
+        ? `the file on the board names no file at forwarders.${forwarder}.${at}, so ${SAME} means none`
+        : `${from} is not named in the file on the board at forwarders.${forwarder}.${at}; only what stands there is read`;
       continue;
     }
     const [to, old] = [next.config.forwarders.get(forwarder), base.config.forwarders.get(forwarder)];

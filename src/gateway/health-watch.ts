@@ -12,25 +12,31 @@ export interface HealthWatchOptions {
 
 export class HealthWatch {
   readonly #o: HealthWatchOptions;
-  #shown: boolean | undefined;
-  #shownAt = Number.NEGATIVE_INFINITY;
+  /** What messages said since all of them were made anew. One forwarder may have an older one than another. */
+  readonly #said = new Set<boolean>();
+  #shownAt: number | undefined;
   #cancel: () => void = () => {};
 
   constructor(options: HealthWatchOptions) {
     this.#o = options;
   }
 
-  /** A message with this state is made now. */
+  /** A message with this state is made now, for one forwarder. */
   made(ready: boolean): void {
-    this.#shown = ready;
-    this.#shownAt = this.#o.clock.monotonic();
+    this.#said.add(ready);
+    this.#shownAt ??= this.#o.clock.monotonic();
   }
 
   start(): void {
     const { clock, ready, show } = this.#o;
     this.#cancel = clock.after(LOOK, () => {
+      const now = clock.monotonic();
       // Without an upstream nothing was made yet.
-      if (this.#shown !== undefined && this.#shown !== ready() && clock.monotonic() - this.#shownAt >= LEAST) show();
+      if (this.#shownAt !== undefined && this.#said.has(!ready()) && now - this.#shownAt >= LEAST) {
+        this.#said.clear();
+        this.#shownAt = now;
+        show();
+      }
       this.start();
     });
   }

@@ -11,7 +11,7 @@ import { VERSION } from '../../core/version.ts';
 import { FileSource, isFolder, openToRead, readSmall, WholeFile } from '../bundle/bundle-file.ts';
 import { readConfig, readText, refusedWords } from '../config-file.ts';
 import { isConfirmed, newPassword } from '../password-prompt.ts';
-import { ranOf } from '../pushed-config.ts';
+import { baseOf, pushedProfiles, ranOf } from '../pushed-config.ts';
 import { lastGoodConfig } from '../start-config.ts';
 import { count } from '../words.ts';
 
@@ -40,7 +40,10 @@ export async function backup(to: string | undefined, options: BackupOptions): Pr
   try {
     const report = await makeBackup({
       ...{ configFile: options.config, stateDir, gateway: id, program: VERSION, made, passphrase },
-      profiles: read.read === undefined ? [] : ranOf(options.config, read.read).profiles,
+      profiles: [
+        ...(read.read === undefined ? [] : ranOf(options.config, read.read).profiles),
+        ...pushedProfiles(options.config, stateDir, baseOf(read)),
+      ],
       withLog: options.withLog === true,
       write: (bytes) => file.write(bytes),
     });

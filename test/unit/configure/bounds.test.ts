@@ -1,14 +1,17 @@
 /** What a signed text may not do: read through the loader of the program, and answered as upstream hears it. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { baseOf, loadUpstream, readUpstream } from '../../../src/cli/pushed-config.ts';
+import { readConfig } from '../../../src/cli/config-file.ts';
+import { baseOf, loadUpstream, pushedAt, pushedProfiles, readUpstream } from '../../../src/cli/pushed-config.ts';
+import type { Base } from '../../../src/configure/base.ts';
 import { Configure } from '../../../src/configure/configure.ts';
-import { PushStore } from '../../../src/configure/record.ts';
+import { digestOf, PushStore } from '../../../src/configure/record.ts';
 import { configureSecret, makeConfigureSecret, signConfiguration } from '../../../src/core/configure-keys.ts';
 import { SluiceError } from '../../../src/core/errors.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
+import { FakeBoard } from '../../harness/fake-board.ts';
 import { scratch } from '../../harness/scratch.ts';
 
 const KEY = makeConfigureSecret();
@@ -42,23 +45,36 @@ function board(t: TestContext, file = FILE) {
   const config = path.join(folder, 'gateway.yaml');
   writeFileSync(path.join(folder, 'cloud.secret'), 'hunter2\n', { mode: 0o600 });
   process.env.SITE_USER = 'u';
-  const read = readUpstream(file, config, { readSecrets: true, secretsLater: false });
+  writeFileSync(config, file);
+  return boardAt(config, path.join(folder, 'config'));
+}
+
+function baseIn(config: string): Base {
+  const read = readConfig(config);
   const base = baseOf(read);
   assert.ok(base !== undefined, JSON.stringify(read.faults));
+  return base;
+}
+
+function boardAt(config: string, records: string, forwarder = 'cloud') {
+  const base = baseIn(config);
   const clock = new ManualClock();
-  const store = new PushStore(path.join(folder, 'config'));
+  const store = new PushStore(records);
   const begin = () => {
     const made = new Configure({
       ...{ clock, store, record: { floor: 0 }, notices: [], base, ranWell: () => {} },
       logger: { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} } as never,
-      load: (yaml, of, secrets) => loadUpstream(yaml, config, of, secrets),
+      load: (text, secrets) => loadUpstream(text, config, secrets),
     });
     made.begin({ config: base.config, now: () => 1, health: () => ({ forwarders: [], buses: [] }), tell: () => {} } as never);
     return made;
   };
   return async (yaml: string): Promise<string> => {
-    const signature = signConfiguration({ gateway: 'g1', version: 1, expires: undefined, yaml }, SECRET as never);
-    const later = { id: 'a', owner: 'forwarder:cloud' };
+    const signature = signConfiguration(
+      { gateway: base.config.gateway.id, version: 1, expires: undefined, yaml },
+      SECRET as never,
+    );
+    const later = { id: 'a', owner: `forwarder:${forwarder}` };
     const configure = begin();
     try {
       const { state } = await configure.run({ do: 'configure', version: 1, yaml, signature }, { later });
@@ -151,4 +167,75 @@ test('a signed text learns nothing of files and variables that the board does no
     assert.match(answer, /^configure-refused: .*(file|env) \S+ is not named in the file on the board/, source);
     assert.doesNotMatch(answer, /there is no|has no variable|may not read|is empty/);
   }
+});
+
+test('a board from a card takes a signed text that does not know the file of its password', async (t) => {
+  const folder = scratch(t, 'card');
+  const card = new FakeBoard(folder);
+  const url = 'mqtts://broker.example.org';
+  card.write(`upstream: {url: '${url}', username: ghat-1, password: first, configureKey: '${KEY.key.text}'}\n`);
+  assert.equal(card.start().outcome, 'applied');
+  const ask = boardAt(card.config, path.join(card.stateDir, 'config'), 'upstream');
+  assert.match(card.yaml, /upstream-password-[0-9a-f]{8}/);
+  const text = card.yaml.replace(/\S*upstream-password-[0-9a-f]{8}\S*/, 'board:same');
+  assert.match(text, /file: board:same/);
+  assert.equal(await ask(text), 'trial');
+  assert.equal(await ask(`\ufeff${text.replaceAll('\n', '\r\n')}`), 'trial');
+  assert.match(await ask(text.replace('broker.example.org', 'evil.example')), /takes secrets from the board/);
+  assert.match(
+    await ask(text.replace('username: ghat-1', 'username: {file: board:same}')),
+    /names no file at .*upstream.username/,
+  );
+  const kept = loadUpstream({ yaml: text, version: 1, base: baseIn(card.config) }, card.config, true);
+  assert.ok(kept.faults === undefined);
+  const settings = kept.config.forwarders.get('upstream')?.settings as { password: { fresh(): string } };
+  assert.equal(settings.password.fresh(), 'first');
+  assert.match(kept.ran.text, /upstream-password-[0-9a-f]{8}/, 'the last good configuration stands for itself');
+});
+
+test('a board whose record is damaged says so, and what ends it', (t) => {
+  const folder = scratch(t, 'damaged');
+  const state = path.join(folder, 'state');
+  mkdirSync(path.join(state, 'config'), { recursive: true });
+  for (const name of ['upstream.json', 'upstream-copy.json']) writeFileSync(path.join(state, 'config', name), '{');
+  const pushed = pushedAt(path.join(folder, 'gateway.yaml'), state, undefined);
+  assert.match(pushed.notices.join(), /record .* is damaged .* remove both files on the board, then restart/);
+  const told: string[] = [];
+  const made = new Configure({
+    ...{ ...pushed, clock: new ManualClock(), ranWell: () => {} },
+    logger: { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} } as never,
+    load: () => ({ faults: [] }),
+  });
+  made.begin({ now: () => 1, tell: ({ message }: { message: string }) => void told.push(message) } as never);
+  assert.match(told.join(), /damaged/);
+  assert.equal(pushed.store.read(), 'damaged', 'nothing is written over it');
+});
+
+test('faults of a text from upstream name its version, and a backup has its profiles', async (t) => {
+  const folder = scratch(t, 'profiles');
+  const config = path.join(folder, 'gateway.yaml');
+  writeFileSync(path.join(folder, 'cloud.secret'), 'hunter2\n', { mode: 0o600 });
+  process.env.SITE_USER = 'u';
+  writeFileSync(config, FILE);
+  const base = baseIn(config);
+  const { faults } = readUpstream({ yaml: `${FILE}x: 1\n`, version: 7, base }, config, {
+    readSecrets: false,
+    secretsLater: true,
+  });
+  assert.deepEqual(
+    faults.map(({ file }) => file),
+    ['version 7'],
+  );
+  const profile = path.join(folder, 'profiles', 'own.yaml');
+  mkdirSync(path.dirname(profile));
+  writeFileSync(
+    profile,
+    'vendor: Test\nmodel: T1\ntitle: test device\nsources: [a test]\nfamily: modbus\npoints: {level: {table: holding, address: 1, type: uint16}}\n',
+  );
+  const yaml = change('  meter:\n', '  more: {bus: plant, unit: 2, profile: own}\n  meter:\n');
+  const store = new PushStore(path.join(folder, 'state', 'config'));
+  await store.writeText(7, yaml);
+  const about = { version: 7, sha256: digestOf(yaml), base: digestOf(FILE), key: 'k', forwarder: 'cloud', time: 1 };
+  await store.write({ floor: 7, current: about });
+  assert.deepEqual(pushedProfiles(config, path.join(folder, 'state'), base), [profile]);
 });

@@ -10,7 +10,7 @@ import type { Base } from '../../../src/configure/base.ts';
 import { Configure } from '../../../src/configure/configure.ts';
 import type { Configured } from '../../../src/configure/configured.ts';
 import { missing } from '../../../src/configure/health.ts';
-import { PushStore } from '../../../src/configure/record.ts';
+import { digestOf, outcomeOf, PushStore } from '../../../src/configure/record.ts';
 import { settle } from '../../../src/configure/settle.ts';
 import {
   configureKey,
@@ -82,7 +82,7 @@ class Life {
     this.configure = new Configure({
       ...{ clock: this.clock, store, record, notices, base, ranWell: () => {} },
       logger: { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} } as never,
-      load: (yaml) => ({ config: configOf(yaml), references: [], ran: { file: 'f', text: yaml, profiles: [] } }),
+      load: ({ yaml }) => ({ config: configOf(yaml), references: [], ran: { file: 'f', text: yaml, profiles: [] } }),
     });
     this.configure.begin(this.#gateway());
   }
@@ -224,6 +224,28 @@ test('the next start tells an outcome that nobody heard', async (t: TestContext)
   assert.equal(second.configure.report().last?.outcome, 'rolled-back');
   for (const name of ['upstream.json', 'upstream-copy.json']) writeFileSync(path.join(folder, name), '\0random');
   assert.equal(new PushStore(folder).read(), 'damaged');
+});
+
+test('a text is kept as it came: marks, ends of lines, half signs', async (t) => {
+  const folder = path.join(scratch(t, 'configure'), 'config');
+  for (const [i, yaml] of ['\ufeffgood mark', 'good ends\r\n# \r\n', 'good half \ud800 sign'].entries()) {
+    const life = new Life(folder, 'good file');
+    assert.equal(await life.send(i + 1, yaml), 'trial');
+    await life.settled(i + 1);
+    life.ended = true;
+    const next = new Life(folder, 'good file');
+    assert.deepEqual([next.configure.report().version, next.config.yaml], [i + 1, yaml.toWellFormed()]);
+    next.ended = true;
+  }
+});
+
+test('where nobody can be told an outcome, the next one is recorded all the same', () => {
+  const kept = { version: 1, sha256: digestOf('a'), base: digestOf('good file'), key: 'k', forwarder: 'cloud', time: 1 };
+  const last = outcomeOf({ version: 1, forwarder: 'cloud', id: 'a', owner: 'forwarder:cloud' }, 'confirmed', 'Runs.', 1);
+  const after = (topic?: string) =>
+    settle({ floor: 1, current: kept, last: { ...last, ...(topic && { topic }) } }, 'changed by hand', 2).record.last?.outcome;
+  assert.equal(after(), 'replaced');
+  assert.equal(after('sluice/g1/result/a'), 'confirmed', 'this one is told first');
 });
 
 test('a full disk refuses a configuration, or rolls it back', async (t) => {

@@ -13,6 +13,7 @@ import { toError } from '../../../../core/errors.ts';
 import type { AnswerKind, DialectContext, LogDialect, LogSpeaker, OutMessage } from '../../dialect.ts';
 import { ConnectError } from '../../retry-plan.ts';
 import { fittingAnswer, inventoryParts } from '../fitting.ts';
+import { payloadOf } from '../own-topics.ts';
 import { commandOf, METHODS, methodOf, statusOf } from './methods.ts';
 import { type AzureOptions, faults, options } from './options.ts';
 import { keyOf, sasToken } from './token.ts';
@@ -133,7 +134,12 @@ function speaker(context: DialectContext): LogSpeaker {
     channel: ({ kind, key: name }) => (kind === 'alarm' ? `alarm/${name}` : 'event'),
     *notice({ kind, key: name, seq, json }) {
       const { log } = JSON.parse(json) as { readonly log?: unknown };
-      yield message(kind, json, `${String(log)}.${seq}`, kind === 'alarm' ? { rule: name } : { event: name });
+      yield message(
+        kind,
+        payloadOf({ kind, json }),
+        `${String(log)}.${seq}`,
+        kind === 'alarm' ? { rule: name } : { event: name },
+      );
     },
   };
 }

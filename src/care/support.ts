@@ -36,8 +36,8 @@ export interface Part {
 
 export interface SupportOptions {
   readonly gateway: string;
-  /** A name for people: it is a place more often than not. */
-  readonly title: string | undefined;
+  /** Names for people: they are places more often than not. */
+  readonly titles: readonly string[];
   readonly stateDir: string;
   /** The configuration as plain data, and as it was loaded with its secrets. */
   readonly configs: readonly unknown[];
@@ -55,7 +55,7 @@ export async function makeSupport(
   const found = configs.map(wordsIn);
   const redactor = new Redactor(
     [...found.flatMap(({ secrets }) => secrets), ...options.secrets, ...stateSecrets(stateDir)],
-    [...found.flatMap(({ places }) => places), ...(options.title === undefined ? [] : [options.title])],
+    [...found.flatMap(({ places }) => places), ...options.titles],
   );
   const files: TarFile[] = [];
   const list: string[] = [];

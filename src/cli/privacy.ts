@@ -1,13 +1,13 @@
-/** `sluice privacy`: the inventory of sensing, from the configuration alone. */
+/** `sluice privacy`: the inventory of sensing, from the configuration in force alone. */
 import { formatDuration } from '../core/units.ts';
-import { validConfig } from './config-file.ts';
+import { configInForce } from './in-force.ts';
 import { type SensedClass, type Sensing, sensingOf } from './privacy/inventory.ts';
 import { clean } from './terminal/clean.ts';
 import { count } from './words.ts';
 
 /** @throws SluiceError config-invalid */
 export async function privacy({ config, json }: { readonly config: string; readonly json?: boolean }): Promise<void> {
-  const sensing = sensingOf(validConfig(config, { readSecrets: false }).config);
+  const sensing = sensingOf(configInForce(config));
   process.stdout.write(json === true ? `${JSON.stringify(sensing)}\n` : sensingText(sensing));
 }
 

@@ -11,7 +11,7 @@ import { SluiceError } from '../core/errors.ts';
 import { unitWords } from '../core/unit-words.ts';
 import type { DeviceRequest } from '../drivers/modbus/bus.ts';
 import { SEARCH } from '../drivers/modbus/model-search.ts';
-import { validConfig } from './config-file.ts';
+import { configInForce } from './in-force.ts';
 import { nobodyRuns, paint, type RunningOptions, socketOf } from './running.ts';
 import { readingLine } from './tail.ts';
 import { clean } from './terminal/clean.ts';
@@ -234,7 +234,7 @@ async function onWire(
 }
 
 function deviceNamed(options: RunningOptions, name: string): { config: GatewayConfig; bus: ResolvedBus; device: ResolvedDevice } {
-  const { config } = validConfig(options.config, { readSecrets: false });
+  const config = configInForce(options.config, false);
   const device = config.devices.get(name);
   if (device === undefined)
     throw new SluiceError('not-found', `there is no device ${name}; the devices are: ${[...config.devices.keys()].join(', ')}`);

@@ -6,7 +6,7 @@ import { silentLogger } from '../core/logger.ts';
 import { plainValue } from '../core/point.ts';
 import { withUnit } from '../core/unit-words.ts';
 import { createBus } from '../gateway/registry-create.ts';
-import { validConfig } from './config-file.ts';
+import { configInForce } from './in-force.ts';
 import { nobodyRuns, type RunningOptions, socketOf } from './running.ts';
 import { clean } from './terminal/clean.ts';
 
@@ -28,7 +28,7 @@ async function viaGateway(point: string, value: string, options: RunningOptions)
 }
 
 async function directly(name: string, point: string, value: string, file: string): Promise<WriteReply> {
-  const { config } = validConfig(file, { readSecrets: false });
+  const config = configInForce(file);
   const device = config.devices.get(name);
   const settings = config.buses.get(device?.bus ?? '');
   if (device === undefined || settings === undefined)

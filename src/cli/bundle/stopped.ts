@@ -19,13 +19,13 @@ import { FilesContent } from '../../store/bundle/stopped.ts';
 import { volumes } from '../../store/bundle/volumes.ts';
 import { HISTORY_FILE } from '../../store/files/history-layout.ts';
 import { machineBoot } from '../../time/probes.ts';
-import { validConfig } from '../config-file.ts';
+import { configInForce } from '../in-force.ts';
 import { openFiles } from '../open-files.ts';
 import { codeOf } from './bundle-file.ts';
 
 /** @throws SluiceError as a running gateway does, before the first bytes */
 export async function* stoppedBundle(config: string, query: BundleQuery): AsyncGenerator<Uint8Array> {
-  const { config: site } = validConfig(config, { readSecrets: false });
+  const site = configInForce(config);
   const { id: gateway, stateDir } = site.gateway;
   const { name, platform } = platformOf(site, query.forwarder);
   if (query.stick !== undefined) assertStick(query.stick.token, query.stick.id, platform);

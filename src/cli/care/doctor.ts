@@ -4,9 +4,9 @@ import { examine, isSick, type RunningFacts } from '../../care/doctor/doctor.ts'
 import { AREAS, type Finding, type Level } from '../../care/doctor/finding.ts';
 import { formatFault } from '../../config/fault.ts';
 import { SluiceError } from '../../core/errors.ts';
-import { readConfig, refusedWords } from '../config-file.ts';
+import { refusedWords } from '../config-file.ts';
+import { lookInForce } from '../in-force.ts';
 import { nobodyRuns, paint, type RunningOptions, socketOf } from '../running.ts';
-import { lastGoodConfig } from '../start-config.ts';
 import { clean } from '../terminal/clean.ts';
 import { count } from '../words.ts';
 
@@ -18,11 +18,10 @@ export async function doctor(options: RunningOptions): Promise<void> {
 
 /** @throws SluiceError config-invalid: there is nothing to examine */
 export async function findingsOf(options: RunningOptions): Promise<Finding[]> {
-  const read = readConfig(options.config);
-  const config = read.config ?? lastGoodConfig(options.config).config;
-  if (config === undefined) throw new SluiceError('config-invalid', refusedWords(read.faults));
+  const { config, faults } = lookInForce(options.config, { readSecrets: true });
+  if (config === undefined) throw new SluiceError('config-invalid', refusedWords(faults));
   return examine({
-    ...{ configFile: options.config, config, faults: read.faults.map(formatFault), now: Date.now() },
+    ...{ configFile: options.config, config, faults: faults.map(formatFault), now: Date.now() },
     running: await runningOf(options),
   });
 }

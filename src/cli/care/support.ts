@@ -7,14 +7,12 @@ import { filesBeside } from '../../care/files-beside.ts';
 import { statusForSupport } from '../../care/status-for-support.ts';
 import { makeSupport, type Part, versions } from '../../care/support.ts';
 import { formatFault } from '../../config/fault.ts';
-import { readYamlFile } from '../../config/yaml-source.ts';
 import { isPersonal } from '../../core/privacy.ts';
 import { formatSize } from '../../core/units.ts';
 import { VERSION } from '../../core/version.ts';
 import { isFolder, WholeFile } from '../bundle/bundle-file.ts';
-import { readConfig } from '../config-file.ts';
+import { type InForce, lookInForce } from '../in-force.ts';
 import { type RunningOptions, socketOf } from '../running.ts';
-import { lastGoodConfig } from '../start-config.ts';
 import { findingsOf } from './doctor.ts';
 
 /** Lines of the journal, bytes of the metrics, and milliseconds for the journal. */
@@ -28,12 +26,13 @@ export interface SupportCommand extends RunningOptions {
 }
 
 export async function supportBundle(to: string | undefined, options: SupportCommand): Promise<void> {
-  const read = readConfig(options.config);
-  const config = read.config ?? lastGoodConfig(options.config).config;
-  const raw = readYamlFile(options.config).value;
-  // Without a configuration nobody knows which points are private.
-  const isPrivate = config === undefined || Object.values(config.privacy?.points ?? {}).some(isPersonal);
-  const parts = partsOf(options, raw, read.faults.map(formatFault), isPrivate);
+  const found = lookInForce(options.config, { readSecrets: true });
+  const { config, known } = found;
+  // Where nobody knows a configuration, nobody knows which points are private.
+  const isPrivate =
+    found.unknown !== undefined ||
+    known.some((one) => one.config === undefined || Object.values(one.config.privacy?.points ?? {}).some(isPersonal));
+  const parts = partsOf(options, found, isPrivate);
   if (options.list) {
     const rows = [{ name: 'CONTENTS.txt', about: 'this list' }, ...parts].map(({ name, about }) => ({ name, about }));
     process.stdout.write(
@@ -46,10 +45,13 @@ export async function supportBundle(to: string | undefined, options: SupportComm
   const gateway = config?.gateway.id ?? 'gateway';
   const made = Date.now();
   const { bytes, files } = await makeSupport({
-    ...{ gateway, title: config?.gateway.name, parts, made },
+    ...{ gateway, titles: known.flatMap((one) => one.config?.gateway.name ?? []), parts, made },
     stateDir: config?.gateway.stateDir ?? '/var/lib/sluice',
-    configs: [raw, ...(config === undefined ? [] : [[...config.forwarders.values()], [...config.buses.values()]])],
-    secrets: secretFiles(options.config, raw),
+    configs: known.flatMap(({ raw, config: loaded }) => [
+      raw,
+      ...(loaded === undefined ? [] : [[...loaded.forwarders.values()], [...loaded.buses.values()]]),
+    ]),
+    secrets: known.flatMap(({ raw }) => secretFiles(options.config, raw)),
   });
   const name = `sluice-support-${gateway}-${new Date(made).toISOString().slice(0, 16).replaceAll(/[-:]/g, '').replace('T', '-')}.tar.gz`;
   const target = to === undefined ? name : isFolder(to) ? path.join(to, name) : to;
@@ -67,14 +69,22 @@ export async function supportBundle(to: string | undefined, options: SupportComm
   }
 }
 
-function partsOf(options: SupportCommand, raw: unknown, faults: readonly string[], isPrivate: boolean): Part[] {
+function partsOf(options: SupportCommand, { faults, known, version, unknown }: InForce, isPrivate: boolean): Part[] {
+  const [board, ...upstream] = known;
   const socket = (): string => socketOf(options);
   return [
     { name: 'versions.json', about: 'versions of the program and the system, the board', make: async () => versions(VERSION) },
     {
       name: 'configuration.json',
       about: 'the configuration without comments and secrets, and its faults',
-      make: async () => ({ faults, configuration: raw ?? null }),
+      make: async () => ({
+        ...{ faults: faults.map(formatFault), configuration: board?.raw ?? null },
+        ...(upstream.length > 0 && {
+          inForce: version === undefined ? 'the configuration on the board' : `version ${version} from upstream`,
+          upstream: upstream.map((one) => ({ version: one.version, configuration: one.raw ?? null })),
+        }),
+        ...(unknown !== undefined && { upstream: unknown }),
+      }),
     },
     { name: 'doctor.json', about: 'what "sluice doctor" finds', make: () => findingsOf(options) },
     {

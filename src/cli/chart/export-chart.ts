@@ -3,7 +3,7 @@ import type { GatewayConfig } from '../../config/kinds.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { formatDuration } from '../../core/units.ts';
 import { bucketWidth } from '../../store/read/buckets.ts';
-import { validConfig } from '../config-file.ts';
+import { configInForce } from '../in-force.ts';
 import type { LogQuery, LogSource, Range, SourceOptions } from '../log-source.ts';
 import { limitsOf as ruleLimits } from '../rules/limits.ts';
 import { AlarmSpans } from './alarm-spans.ts';
@@ -27,7 +27,7 @@ interface Row extends Bucket {
 
 /** @throws SluiceError usage, not-found */
 export async function chartOf(source: LogSource, range: Range, options: SourceOptions): Promise<string> {
-  const config = options.socket === undefined ? validConfig(options.config, { readSecrets: false }).config : undefined;
+  const config = options.socket === undefined ? configInForce(options.config, false) : undefined;
   if (config === undefined)
     tell('limits and alarms are not drawn: rules stand in the configuration. Name it with -c instead of --socket');
   const { from, to } = await reachOf(source, range);

@@ -66,7 +66,7 @@ test('coordinates and sentences of a GPS go, other numbers stay', () => {
 test('a planted secret and a place are nowhere in a bundle, whatever brings them', async (t) => {
   const base64 = Buffer.from(`user:${SECRET}`).toString('base64');
   const { bytes, files } = await makeSupport({
-    ...{ gateway: 'g1', title: TITLE, stateDir: scratch(t, 'support'), made: 1_795_000_000_000 },
+    ...{ gateway: 'g1', titles: [TITLE], stateDir: scratch(t, 'support'), made: 1_795_000_000_000 },
     configs: [{ forwarders: { cloud: { password: SECRET } } }],
     secrets: [],
     parts: [

@@ -1,6 +1,6 @@
 /** Bundles of a gateway that does not run: a receipt must not move a cursor over what was not read, and no time may change later. */
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
@@ -17,11 +17,18 @@ import { liveContent } from '../../../src/store/bundle/live.ts';
 import { Log } from '../../../src/store/log.ts';
 import { machineBoot } from '../../../src/time/probes.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
+import { pushed } from '../../harness/pushed.ts';
 import { scratch } from '../../harness/scratch.ts';
 
 const SHAPE: Shape = { device: 'pump', points: [{ name: 'n', type: 'uint16', storage: 'number' }] };
 const NO_TIME = 1_000_000;
 const ELSEWHERE: Machine = { id: '11111111-2222-3333-4444-555555555555', origin: 0 };
+
+const MQTT = 'type: mqtt, url: "mqtt://127.0.0.1:1"';
+
+const OTHER = `buses: {b: {protocol: modbus-tcp, host: 127.0.0.1}}
+devices: {other: {bus: b, unit: 1, interval: 1s, points: {n: {table: holding, address: 0, type: uint16}}}}
+`;
 
 class Card {
   readonly state: string;
@@ -75,6 +82,12 @@ class Card {
     return { values, notices, covers: Math.max(0, ...lanes.map(({ last }) => last)) };
   }
 
+  /** A configuration from upstream is in force: the file with another forwarder. */
+  async push(type: string): Promise<void> {
+    const text = `gateway: {id: g1, stateDir: ${this.state}}\nforwarders:\n  carrier: {${type}, platform: "${this.#platform.text}"}\n${OTHER}`;
+    await pushed(this.state, text, readFileSync(this.#config, 'utf8'));
+  }
+
   db(work: (db: Database.Database) => void): void {
     const db = new Database(path.join(this.state, 'log.db'));
     work(db);
@@ -105,6 +118,15 @@ test('without a history.db that can be read there is no bundle', async (t) => {
   await assert.rejects(card.bundle(), words);
   writeFileSync(history, '');
   await assert.rejects(card.bundle(), words);
+});
+
+test('the filter is that of the configuration from upstream that is in force', async (t) => {
+  const card = new Card(t, MQTT);
+  await card.run(ELSEWHERE, false, (log) => put(log, 1, 5));
+  await card.push(`${MQTT}, filter: {devices: [other]}`);
+  assert.deepEqual((await card.bundle()).values, []);
+  await card.push(MQTT);
+  assert.deepEqual((await card.bundle()).values, upTo(5));
 });
 
 test('a lane of a stopped gateway ends before a damaged part', async (t) => {

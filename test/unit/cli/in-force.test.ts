@@ -15,7 +15,7 @@ interface More {
   readonly privacy?: boolean;
 }
 
-function site(stateDir: string, { password, name, privacy = false }: More): string {
+function yamlOf(stateDir: string, { password, name, privacy = false }: More): string {
   return `gateway: {id: g1, stateDir: ${stateDir}, name: ${name}}
 buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: 1502}}
 devices:
@@ -31,18 +31,18 @@ test('what a start would put in force is what counts', async (t) => {
   const dir = scratch(t, 'in-force');
   const state = path.join(dir, 'state');
   const file = path.join(dir, 'gateway.yaml');
-  const board = site(state, BOARD);
+  const board = yamlOf(state, BOARD);
   writeFileSync(file, board);
   const name = (): string | undefined => configInForce(file, false).gateway.name;
   assert.equal(name(), 'Planted-town');
-  await pushed(state, site(state, UPSTREAM), board, 'trial');
+  await pushed(state, yamlOf(state, UPSTREAM), board, 'trial');
   assert.equal(name(), 'Planted-town', 'a trial is over at the next start');
   assert.equal(lookInForce(file, { readSecrets: false }).known.length, 2);
-  await pushed(state, site(state, UPSTREAM), board);
+  await pushed(state, yamlOf(state, UPSTREAM), board);
   assert.equal(name(), 'Planted-village');
   writeFileSync(path.join(state, 'config', 'upstream-2.yaml'), 'damaged');
   assert.equal(name(), 'Planted-town', 'a text that cannot be used');
-  await pushed(state, site(state, UPSTREAM), board);
+  await pushed(state, yamlOf(state, UPSTREAM), board);
   appendFileSync(file, '# by hand\n');
   assert.equal(name(), 'Planted-town', 'a person changed the file');
   assert.deepEqual(
@@ -55,9 +55,9 @@ test('the support bundle knows secrets and private points of the configuration f
   const dir = scratch(t, 'in-force');
   const state = path.join(dir, 'state');
   const file = path.join(dir, 'gateway.yaml');
-  writeFileSync(file, site(state, BOARD));
+  writeFileSync(file, yamlOf(state, BOARD));
   assert.doesNotMatch((await sluice(t, 'bundle', '--list', '-c', file)).stdout, /without values of alarms/);
-  await pushed(state, site(state, UPSTREAM), site(state, BOARD));
+  await pushed(state, yamlOf(state, UPSTREAM), yamlOf(state, BOARD));
   assert.match((await sluice(t, 'bundle', '--list', '-c', file)).stdout, /without values of alarms/);
   const made = path.join(dir, 'made.tar.gz');
   const { code, stderr } = await sluice(t, 'bundle', made, '-c', file);
@@ -76,8 +76,8 @@ test('the inventory of sensing is that of the configuration from upstream', asyn
   const dir = scratch(t, 'in-force');
   const state = path.join(dir, 'state');
   const file = path.join(dir, 'gateway.yaml');
-  writeFileSync(file, site(state, BOARD));
-  await pushed(state, site(state, UPSTREAM), readFileSync(file, 'utf8'));
+  writeFileSync(file, yamlOf(state, BOARD));
+  await pushed(state, yamlOf(state, UPSTREAM), readFileSync(file, 'utf8'));
   const { stdout, stderr } = await sluice(t, 'privacy', '--json', '-c', file);
   assert.deepEqual(
     (JSON.parse(stdout) as { classes: { class: string }[] }).classes.map((own) => own.class),

@@ -242,7 +242,7 @@ export class Configure {
     let inForce = false;
     if (why === undefined && !this.#stopped) {
       try {
-        await gateway.reload(trial.next);
+        await gateway.reload(trial.next, true);
         inForce = true;
         gateway.republish();
         why = await this.#watch(trial, gateway);
@@ -290,6 +290,7 @@ export class Configure {
     } catch (thrown) {
       return `it could not be kept: ${unwrittenWords(thrown)}`;
     }
+    this.#gateway?.confirm();
     this.#trial = undefined;
     this.#o.ranWell(ran);
     this.#report('info', message, { version: kept.version, result: 'confirmed' });

@@ -27,8 +27,13 @@ export interface Configured {
   health(): Health;
   /** Resolves when what is in memory is on the disk. */
   commit(): Promise<void>;
-  /** @returns what changed. @throws SluiceError; then everything is as it was */
-  reload(config: GatewayConfig): Promise<string[]>;
+  /**
+   * @param trial until `confirm` the rules of before are kept, and a call without it gives them back
+   * @returns what changed. @throws SluiceError; then everything is as it was
+   */
+  reload(config: GatewayConfig, trial?: boolean): Promise<string[]>;
+  /** The configuration on trial is kept. */
+  confirm(): void;
   /** Upstream shows another configuration. */
   republish(): void;
   /** Resolves when the far side has it. */

@@ -13,7 +13,8 @@ export interface ConfiguredSide {
   readonly ledger: { finish(owner: string, id: string, result: string): void };
   readonly ingest: { event(event: Parameters<Configured['tell']>[0]): void };
   readonly onFatal: (error: Error) => void;
-  reload(config: GatewayConfig): Promise<string[]>;
+  reload(config: GatewayConfig, trial?: boolean): Promise<string[]>;
+  confirm(): void;
 }
 
 type Seen = Pick<Parts, 'forwarders' | 'plant'>;
@@ -54,7 +55,8 @@ export function configured(g: ConfiguredSide, { forwarders, plant }: Seen, now: 
     now,
     health: () => healthOf(g, { forwarders, plant }),
     commit: () => g.log.flush(),
-    reload: (config) => g.reload(config),
+    reload: (config, trial) => g.reload(config, trial),
+    confirm: () => g.confirm(),
     republish: () => forwarders.republish([]),
     say: (forwarder, topic, json) => forwarders.say(forwarder, topic, json),
     answered: (owner, id, json) => g.ledger.finish(owner, id, json),

@@ -279,8 +279,13 @@ export class Gateway implements Starting, Reloadable {
   }
 
   /** Puts another configuration in force; see reload.ts. @returns what changed. @throws SluiceError; then everything is as it was */
-  reload(config: GatewayConfig): Promise<string[]> {
-    return this.#reload.run(config);
+  reload(config: GatewayConfig, trial = false): Promise<string[]> {
+    return this.#reload.run(config, trial);
+  }
+
+  /** The configuration on trial is kept. */
+  confirm(): void {
+    this.ingest.take(this.rules.confirm(this.ingest.moment()));
   }
 
   /** From now on this configuration is in force for everybody who asks. */

@@ -50,14 +50,14 @@ export class Reload {
     this.#parts = parts;
   }
 
-  /** @returns what changed. @throws SluiceError; then everything is as it was */
-  run(config: GatewayConfig): Promise<string[]> {
-    const done = this.#last.catch(() => undefined).then(() => this.#run(config));
+  /** @param trial rules that it lacks or changes go on where they were when another one takes its place @returns what changed. @throws SluiceError; then everything is as it was */
+  run(config: GatewayConfig, trial = false): Promise<string[]> {
+    const done = this.#last.catch(() => undefined).then(() => this.#run(config, trial));
     this.#last = done;
     return done;
   }
 
-  async #run(config: GatewayConfig): Promise<string[]> {
+  async #run(config: GatewayConfig, trial: boolean): Promise<string[]> {
     const { config: before, logger, running, stopping } = this.#gateway;
     const { broker, flows, forwarders, plant, safe, web } = this.#parts;
     if (!running || stopping)
@@ -87,7 +87,7 @@ export class Reload {
     ];
     try {
       this.#assertNotStopping('nothing was changed');
-      await this.#takeOver(config, next.field);
+      await this.#takeOver(config, next.field, trial);
       for (const apply of rest) {
         this.#assertNotStopping('buses and rules of the new file are in use');
         await apply();
@@ -113,12 +113,12 @@ export class Reload {
     return changed;
   }
 
-  async #takeOver(config: GatewayConfig, field: ReturnType<Parts['plant']['prepare']>): Promise<void> {
+  async #takeOver(config: GatewayConfig, field: ReturnType<Parts['plant']['prepare']>, trial: boolean): Promise<void> {
     const { config: before, ingest, rules } = this.#gateway;
     const { actions, alarmed, broker, forwarders, newest, plant } = this.#parts;
-    const force = (next: GatewayConfig, shapes: readonly Shape[]): readonly AlarmTransition[] => {
+    const force = (next: GatewayConfig, shapes: readonly Shape[], tried = false): readonly AlarmTransition[] => {
       this.#gateway.setConfig(next);
-      return rules.reload(next.rules.values(), ingest.moment(), shapes);
+      return rules.reload(next.rules.values(), ingest.moment(), shapes, tried);
     };
     const keepOnly = (kept: GatewayConfig): void => {
       newest.rules(alarming(kept));
@@ -126,7 +126,7 @@ export class Reload {
     };
     // All of it in one turn: buses that did not change go on polling while the others are exchanged, and what the rules say from here
     // on is acted on and told in its order. The new buses are known before something is written to them.
-    const transitions = force(config, field.shapes);
+    const transitions = force(config, field.shapes, trial);
     actions.reload();
     this.exchange = field.apply();
     try {

@@ -29,6 +29,7 @@ import type { AlarmView } from './alarm-view.ts';
 import { RULE_KINDS } from './kinds.ts';
 import type { Observation } from './observed-tally.ts';
 import { type Act, acknowledge, putInService, reset, shelve, takeOutOfService } from './operator-acts.ts';
+import { ParkedStates } from './parked-states.ts';
 import { Relations } from './relations.ts';
 import type { RuleKind } from './rule-kind.ts';
 import { RuleMachine } from './rule-machine.ts';
@@ -76,6 +77,7 @@ export class RuleEngine {
   #relations = new Relations(this.#machines, () => {});
   #points = new WatchedPoints([], []);
   readonly #unsaved = new UnsavedRules();
+  readonly #parked = new ParkedStates();
   #out: AlarmTransition[] = [];
   /** Not later than the earliest `wake` of all machines. */
   #wake = Number.POSITIVE_INFINITY;
@@ -83,8 +85,11 @@ export class RuleEngine {
   /** Of the sentences about rules that are gone. */
   #language: Language = 'en';
   readonly #emit = (transition: AlarmTransition): void => {
+    const before = this.#parked.said(transition.rule);
+    if (before !== undefined) this.#end(before.state, transition.at, before.end);
     this.#out.push(transition);
-    this.#figures.take(transition);
+    // What is said again after a trial was annunciated before.
+    if (transition.cause !== 'reload') this.#figures.take(transition);
   };
 
   /**
@@ -177,14 +182,23 @@ export class RuleEngine {
    * Takes over a new set of rules, matched by name. An unchanged rule keeps its state and timers (message and severity do
    * not count as a change, they hold from the next transition on). A changed rule starts anew, counting on its
    * occurrences; a removed one is forgotten. Either ends its alarm with a `normal` transition.
+   * @param trial until `confirm` the states of changed and removed rules are kept; a call without `trial` gives them back, as after a restart
    * @throws SluiceError internal: a rule of an unknown kind; nothing has changed then.
    */
-  reload(rules: Iterable<ResolvedRule>, moment: Moment, shapes: Iterable<Shape> = []): readonly AlarmTransition[] {
+  reload(rules: Iterable<ResolvedRule>, moment: Moment, shapes: Iterable<Shape> = [], trial = false): readonly AlarmTransition[] {
     const next = new Map<string, RuleMachine>();
     const renamed: [RuleMachine, ResolvedRule][] = [];
+    const back = new Set<RuleMachine>();
     for (const rule of rules) {
       const old = this.#machines.get(rule.name);
-      if (old?.fingerprint !== fingerprint(rule)) next.set(rule.name, this.#make(rule, moment, undefined, old?.save(moment)));
+      const kept = trial || old?.fingerprint === fingerprint(rule) ? undefined : this.#parked.back(rule.name, fingerprint(rule));
+      if (kept !== undefined) {
+        const machine = this.#make(rule, moment, kept, kept);
+        machine.touch();
+        back.add(machine);
+        next.set(rule.name, machine);
+      } else if (old?.fingerprint !== fingerprint(rule))
+        next.set(rule.name, this.#make(rule, moment, undefined, old?.save(moment)));
       else {
         next.set(rule.name, old);
         renamed.push([old, rule]);
@@ -193,22 +207,53 @@ export class RuleEngine {
     this.#advance(moment.at);
     for (const { rule } of next.values()) this.#language = rule.language ?? 'en';
     for (const [machine, rule] of renamed) machine.rename(rule);
+    if (!trial) this.#finish(moment, next, back);
     for (const old of this.#machines.values()) {
       const machine = next.get(old.name);
       if (machine === old) continue;
       const words = machine === undefined ? removedMessage : changedMessage;
       const before = old.save(moment);
-      machine?.inherit(before, moment);
+      const isBack = machine !== undefined && back.has(machine);
+      if (isBack) machine.life.occurrence = Math.max(machine.life.occurrence, before.occurrence);
+      else machine?.inherit(before, moment);
       machine?.touch();
-      if (old.standing && machine?.standing !== true) this.#end(before, moment.at, words(old.name, old.point));
+      const end = old.standing && machine?.standing !== true ? words(old.name, old.point) : undefined;
+      if (trial) {
+        this.#parked.put(before, end);
+        this.#unsaved.keep(before);
+        continue;
+      }
+      if (end !== undefined) this.#end(before, moment.at, end);
       if (machine === undefined) this.#unsaved.remove(old.name);
     }
     for (const machine of next.values()) this.#unsaved.comesBack(machine);
     this.#machines = next;
-    this.#figures.keep(next);
+    this.#figures.keep({ has: (name) => next.has(name) || this.#parked.has(name) });
     this.#unsaved.askAll();
     this.#index(shapes, moment.at);
+    // Lists that left the alarm out during the trial have it again.
+    for (const machine of back) if (machine.standing) machine.operate(moment.at, () => machine.life.message, 'reload');
+    if (back.size > 0) this.#findWake();
     return this.#out.length === 0 ? NOTHING : this.#take();
+  }
+
+  /** The rules of the trial are kept: those that they replaced are forgotten. */
+  confirm(moment: Moment): readonly AlarmTransition[] {
+    this.#finish(moment, this.#machines, new Set());
+    this.#figures.keep(this.#machines);
+    this.#unsaved.askAll();
+    this.#findWake();
+    return this.#out.length === 0 ? NOTHING : this.#take();
+  }
+
+  /** The trial is over. @param back rules that go on as before it */
+  #finish({ at }: Moment, next: ReadonlyMap<string, RuleMachine>, back: ReadonlySet<RuleMachine>): void {
+    for (const [name, { state, end }] of this.#parked.take()) {
+      const machine = next.get(name);
+      if (machine !== undefined && back.has(machine)) continue;
+      if (end !== undefined) this.#end(state, at, end);
+      if (machine === undefined) this.#unsaved.remove(name);
+    }
   }
 
   /** The state of every rule, whole. */
@@ -225,7 +270,7 @@ export class RuleEngine {
    */
   takeDirty(moment: Moment, last = false): DirtyRules {
     if (this.#unsaved.quiet(moment.at, last)) return CLEAN;
-    const dirty = this.#unsaved.take(this.#machines.values(), moment, last);
+    const dirty = this.#unsaved.take(this.#machines.values(), moment, last, (rule) => this.#parked.holds(rule));
     const figures = this.#figures.takeDirty(moment, last);
     return figures === undefined ? dirty : { ...dirty, figures };
   }

@@ -20,6 +20,8 @@ export class UnsavedRules {
   /** Rules that something was done to since `take`; all when it is past `#askAll`. */
   readonly #touched = new Set<RuleMachine>();
   readonly #removed = new Set<string>();
+  /** As they were before a trial. */
+  #kept: RuleState[] = [];
   #askAll = Number.NEGATIVE_INFINITY;
 
   touch(machine: RuleMachine): void {
@@ -36,6 +38,11 @@ export class UnsavedRules {
     if (this.#removed.delete(machine.name)) machine.touch();
   }
 
+  /** It is stored as it is now, and no more. */
+  keep(state: RuleState): void {
+    this.#kept.push(state);
+  }
+
   /** All are asked next time. */
   askAll(): void {
     this.#askAll = Number.NEGATIVE_INFINITY;
@@ -46,12 +53,13 @@ export class UnsavedRules {
     return !last && at < this.#askAll && this.#touched.size === 0;
   }
 
-  /** @param last the run ends: memories are taken as they are */
-  take(machines: Iterable<RuleMachine>, moment: Moment, last: boolean): DirtyRules {
+  /** @param last the run ends: memories are taken as they are @param held the stored state of that rule stays */
+  take(machines: Iterable<RuleMachine>, moment: Moment, last: boolean, held: (rule: string) => boolean): DirtyRules {
     const all = last || moment.at >= this.#askAll;
-    const changed: RuleState[] = [];
+    const changed = this.#kept;
+    this.#kept = [];
     for (const machine of all ? machines : this.#touched) {
-      if (!machine.unsaved(moment.at, last)) continue;
+      if (held(machine.name) || !machine.unsaved(moment.at, last)) continue;
       changed.push(machine.save(moment));
       machine.saved(moment.at);
     }

@@ -141,6 +141,7 @@ class Life {
         life.config = next;
         return [];
       },
+      confirm: () => {},
       republish: () => {},
       say: async (_forwarder, _topic, json) => {
         if (!life.ended) life.said.push(json);

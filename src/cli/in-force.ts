@@ -14,7 +14,7 @@ import { settle } from '../configure/settle.ts';
 import { SluiceError } from '../core/errors.ts';
 import { codeOf } from './bundle/bundle-file.ts';
 import { readConfig, refusedWords } from './config-file.ts';
-import { readUpstream } from './pushed-config.ts';
+import { baseOf, readUpstream } from './pushed-config.ts';
 import { lastGoodConfig } from './start-config.ts';
 
 /** One text that the gateway runs with, may run with now, or may run with next. */
@@ -74,11 +74,14 @@ function withUpstream(
   record: PushRecord,
   { store, file, found, options }: Upstream,
 ): Pick<InForce, 'known'> & { config?: GatewayConfig; version?: number } {
+  const base = baseOf(found);
   const read = (kept: Kept | undefined): Known | undefined => {
-    const text = kept && store.text(kept);
-    if (kept === undefined || text === undefined) return undefined;
-    const { config } = readUpstream(text, file, { ...options, secretsLater: true });
-    return { version: kept.version, raw: parseYamlText(file, text).value, config };
+    const yaml = kept && store.text(kept);
+    if (kept === undefined || yaml === undefined) return undefined;
+    const { version } = kept;
+    // Without the file on the board nobody knows which files it may name: it counts as one that cannot be used.
+    const config = base && readUpstream({ yaml, version, base }, file, { ...options, secretsLater: true }).config;
+    return { version, raw: parseYamlText(file, yaml).value, config };
   };
   const trial = read(record.trial);
   const current = read(record.current);

@@ -97,7 +97,7 @@ test('an alarm of a changed rule on trial ends that of before, and counts on', (
   assert.deepEqual(site.said.slice(4), ['normal 2 reading', 'active-unacknowledged 3 reading']);
 });
 
-test('whatever a trial does, what was said last of an alarm is true, and no activation has the number of another', () => {
+test('what was said last of an alarm is true after any trial, and its numbers stand once', () => {
   const step = fc.oneof(
     fc.record({ do: fc.constant('reading' as const), value: fc.constantFrom(3, 6, 9) }),
     fc.record({ do: fc.constantFrom('lacking', 'changed', 'back', 'confirm', 'cut') }),

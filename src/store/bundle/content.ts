@@ -8,6 +8,7 @@
 import { MAX_SECTION, SECTION_HEAD, type Section } from '../../codecs/bundle/container.ts';
 import { type BundleLane, type BundleRange, MAX_BUNDLE_RANGES } from '../../codecs/bundle/statement.ts';
 import type { Payload } from '../../codecs/format.ts';
+import { noticeJson } from '../../codecs/notice-json.ts';
 import { SluiceError } from '../../core/errors.ts';
 
 /** Readings of one section: an hour of a fast site. */
@@ -193,7 +194,7 @@ async function* notices(
     const found = await source.notices(owed, after, NOTICES);
     for (const { seq, json } of found) {
       if (!leaves(json)) continue;
-      const body = Buffer.from(json);
+      const body = Buffer.from(noticeJson(lane, json));
       if (!content.fits(body)) {
         content.covers({ log: owed.log, lane, first, last: seq - 1 });
         first = seq;

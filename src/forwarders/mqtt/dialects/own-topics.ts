@@ -1,5 +1,6 @@
 /** The gateway's own topics under `sluice/<gateway>`, as docs/reference/topics.md has them, for the dialects that share them. */
 import type { FormatOptions } from '../../../codecs/format.ts';
+import { noticeJson } from '../../../codecs/notice-json.ts';
 import type { DialectContext, LogSpeaker, OutMessage } from '../dialect.ts';
 
 /** Topics of rules that are gone and wait to be cleared. */
@@ -49,16 +50,14 @@ export function ownTopics(
     channel,
     // The last transitions of a rule that is gone are delivered, and its topic stays cleared.
     notice: (notice) => [
-      { topic: channel(notice), payload: payloadOf(notice), qos: 1, retain: notice.kind === 'alarm' && hasRule(notice.key) },
+      {
+        topic: channel(notice),
+        payload: noticeJson(notice.kind, notice.json),
+        qos: 1,
+        retain: notice.kind === 'alarm' && hasRule(notice.key),
+      },
     ],
   };
-}
-
-/** Every byte may cost money upstream, and `message` says it: an alarm leaves without the same as data. */
-export function payloadOf({ kind, json }: { readonly kind: 'alarm' | 'event'; readonly json: string }): string {
-  if (kind !== 'alarm' || !json.includes('"said"')) return json;
-  const { said: _, ...alarm } = JSON.parse(json) as Record<string, unknown>;
-  return JSON.stringify(alarm);
 }
 
 function cleared(topic: string): OutMessage {

@@ -9,11 +9,11 @@
 import { COMPRESSIONS, isCompression } from '../../../../codecs/compress.ts';
 import type { Payload } from '../../../../codecs/format.ts';
 import { markedJson } from '../../../../codecs/format-json.ts';
+import { noticeJson } from '../../../../codecs/notice-json.ts';
 import { toError } from '../../../../core/errors.ts';
 import type { AnswerKind, DialectContext, LogDialect, LogSpeaker, OutMessage } from '../../dialect.ts';
 import { ConnectError } from '../../retry-plan.ts';
 import { fittingAnswer, inventoryParts } from '../fitting.ts';
-import { payloadOf } from '../own-topics.ts';
 import { commandOf, METHODS, methodOf, statusOf } from './methods.ts';
 import { type AzureOptions, faults, options } from './options.ts';
 import { keyOf, sasToken } from './token.ts';
@@ -134,12 +134,7 @@ function speaker(context: DialectContext): LogSpeaker {
     channel: ({ kind, key: name }) => (kind === 'alarm' ? `alarm/${name}` : 'event'),
     *notice({ kind, key: name, seq, json }) {
       const { log } = JSON.parse(json) as { readonly log?: unknown };
-      yield message(
-        kind,
-        payloadOf({ kind, json }),
-        `${String(log)}.${seq}`,
-        kind === 'alarm' ? { rule: name } : { event: name },
-      );
+      yield message(kind, noticeJson(kind, json), `${String(log)}.${seq}`, kind === 'alarm' ? { rule: name } : { event: name });
     },
   };
 }

@@ -1,7 +1,7 @@
-/** Alarms and events as they leave the gateway, to a broker upstream or in a bundle. */
+/** Alarms and events as they leave the log: to brokers and in bundles. */
 
 /**
- * Every byte may cost money upstream, and `message` says it: an alarm leaves without the same as data (`said`).
+ * Every byte may cost money upstream, and `message` says it. So an alarm leaves without the same as data (`said`).
  * @param json as the log has it
  */
 export function noticeJson(kind: 'alarm' | 'event', json: string): string {

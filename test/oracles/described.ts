@@ -69,10 +69,7 @@ function* withFurtherKey(value: unknown): Generator<unknown> {
     for (const [i, item] of value.entries()) for (const other of withFurtherKey(item)) yield value.with(i, other);
   } else if (typeof value === 'object' && value !== null) {
     yield { ...value, [FURTHER]: {} };
-    // What stands inside of a sentence is that of the sentence: a later version has others.
-    for (const [key, item] of Object.entries(value))
-      if (key !== 'said') for (const other of withFurtherKey(item)) yield { ...value, [key]: other };
-    if ('said' in value) yield { ...value, said: { ...(value.said as object), [FURTHER]: {} } };
+    for (const [key, item] of Object.entries(value)) for (const other of withFurtherKey(item)) yield { ...value, [key]: other };
   }
 }
 

@@ -149,8 +149,6 @@ export const latest = z.strictObject({
     .optional(),
 });
 
-const PLACE = z.string().regex(/^[a-z]+$/);
-
 export const alarm = z.strictObject({
   ...{ v: version, log, seq: seq('the number of the transition'), rule: name('the rule') },
   occurrence: count('how often the rule has been in alarm'),
@@ -159,12 +157,6 @@ export const alarm = z.strictObject({
   value: value('the reading that caused it; null for a silent point'),
   time: moment('when the condition, with its delay, became true'),
   message: text('what happened, in words, in the language of the gateway'),
-  said: z
-    .record(PLACE, z.unknown())
-    .describe(
-      'the same as data, where it depends on the language: `say` names the sentence and its values stand beside it. Or one text for each language (`en`, `bn`)',
-    )
-    .optional(),
   cause: word(ALARM_CAUSES, 'what made the transition; absent in those of earlier versions').optional(),
   firstOut: z.literal(true).describe('it was the first of its group').optional(),
 });

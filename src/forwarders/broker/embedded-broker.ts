@@ -8,6 +8,7 @@
  */
 import type { Aedes, Client } from 'aedes';
 import { type ListenAddress, Listener } from '../../access/doors/listener.ts';
+import { noticeJson } from '../../codecs/notice-json.ts';
 import { toError } from '../../core/errors.ts';
 import type { LogRecord, Sample } from '../../core/point.ts';
 import type { Inventory, LiveSink, NoticeMessage } from '../../core/ports.ts';
@@ -191,8 +192,9 @@ export class EmbeddedBroker implements LiveSink {
 
   notice(notice: NoticeMessage): void {
     const topic = notice.kind === 'alarm' ? `${this.#o.root}/alarm/${notice.key}` : `${this.#o.root}/event`;
-    if (notice.kind === 'alarm') this.#retained.set(topic, notice.json);
-    this.#publish(topic, notice.json, 1, notice.unnumbered !== true ? { numbers: { first: notice.seq, last: notice.seq } } : {});
+    const json = noticeJson(notice.kind, notice.json);
+    if (notice.kind === 'alarm') this.#retained.set(topic, json);
+    this.#publish(topic, json, 1, notice.unnumbered !== true ? { numbers: { first: notice.seq, last: notice.seq } } : {});
   }
 
   /** A message of a rule. @param topic below the root @returns false: it cannot be taken now */

@@ -39,7 +39,7 @@ test('the contract: who looks changes nothing, operators act, administrators man
     ...['read', 'exchange', 'capture', 'write', 'safe', 'acknowledge', 'shelve'],
     ...['reset', 'out-of-service', 'in-service', 'resend', 'bundle'],
   ]);
-  assert.deepEqual(of('administrator'), ['reload', 'configuration', 'accounts', 'claim-code', 'broker-status']);
+  assert.deepEqual(of('administrator'), ['reload', 'configure', 'configuration', 'accounts', 'claim-code', 'broker-status']);
 });
 
 test('a refusal names the role that is needed and who has it, at every door', () => {

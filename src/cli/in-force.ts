@@ -19,7 +19,7 @@ import { lastGoodConfig } from './start-config.ts';
 
 /** One text that the gateway runs with, may run with now, or may run with next. */
 export interface Known {
-  /** Of a configuration from upstream; absent: the file on the board, or the last good one. */
+  /** The version of a configuration from upstream; absent: the file on the board, or the last good one. */
   readonly version?: number;
   /** The text as plain data. */
   readonly raw: unknown;
@@ -32,7 +32,7 @@ export interface InForce {
   readonly config: GatewayConfig | undefined;
   /** Version of the configuration from upstream that is in force. */
   readonly version?: number;
-  /** Of the file on the board. */
+  /** What is wrong in the file on the board. */
   readonly faults: readonly Fault[];
   /** The file on the board, then what came from upstream, a trial included. */
   readonly known: readonly Known[];

@@ -23,7 +23,7 @@ export const grantSchema = () =>
     resend: z.boolean().optional().describe('Records may be asked for again.'),
   });
 
-/** Of a forwarder. Clients of the embedded broker send no configurations. */
+/** The grants of a forwarder. Clients of the embedded broker send no configurations. */
 export const upstreamGrantSchema = () =>
   grantSchema().extend({
     configure: z

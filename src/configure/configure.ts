@@ -175,7 +175,7 @@ export class Configure {
         record: this.#damaged ? 'damaged' : this.#record,
       });
       begin?.();
-      // Whoever signed it learns nothing of files that the board does not name.
+      // The signer learns nothing about files that the board does not name.
       const wrong = outOfBounds(this.#load({ ...command, base }, false), base, forwarder);
       if (wrong.length > 0) throw refused(bounded(`version ${command.version} changes what it may not: ${wrong.join('; ')}`));
       const loaded = this.#load({ ...command, base }, true);

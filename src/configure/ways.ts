@@ -11,7 +11,7 @@ import { SAME } from './board-files.ts';
 
 const HERE = 'changes only in the file on the board';
 
-/** Of one forwarder. @param by it brought the configuration */
+/** What one forwarder may not change. @param by it brought the configuration */
 function* forwarderFaults(next: ResolvedForwarder, old: ResolvedForwarder | undefined, by: boolean): Generator<string> {
   const at = `forwarders.${next.name}`;
   const is = old === undefined ? 'leave it out' : 'write it as it stands there';
@@ -25,7 +25,7 @@ function* forwarderFaults(next: ResolvedForwarder, old: ResolvedForwarder | unde
     yield `${at} has a purpose, so its url, tls, proxy and platform change only in the file on the board; write them as they stand there`;
 }
 
-/** Of the files and variables that are named. */
+/** Files and variables that the text names and the file on the board does not. */
 function* referenceFaults(next: Candidate, base: Candidate): Generator<string> {
   const moved = new Set<string>();
   for (const { forwarder, at, from } of next.references) {

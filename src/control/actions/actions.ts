@@ -28,7 +28,7 @@ import { type ActionCounts, type ActionFigures, ActionTally } from './tally.ts';
 import type { AlarmFacts } from './texts.ts';
 
 const KEY = '@action.';
-/** Of actions and outputs. */
+/** Whether a saved state is that of an action or an output. */
 export const isActionState = (key: string): boolean => key.startsWith(KEY) || isOutputState(key);
 
 /** An alarm as the rules have it now. */

@@ -1,9 +1,10 @@
 /**
  * Reporter of `npm test`: reads the TAP of the runner on standard input. It prints one line per file while the tests run; then
  * each failure with what a person needs and each skip with its install line. The sums go to the file that SLUICE_TEST_SUMS
- * names, as `PASSED FAILED SKIPPED`: scripts/test.sh adds its own checks and prints the last line.
+ * names, as `PASSED FAILED SKIPPED`: scripts/test.sh adds its own checks and prints the last line. The failures are added to the
+ * file that SLUICE_TEST_FAILURES names: scripts/test.sh shows them again at its end, where a log that was cut still has them.
  */
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { Parser, type Result } from 'tap-parser';
 
 /** What node:test writes below a failed test, and what the runner writes below a file that did not end well. */
@@ -90,6 +91,8 @@ root.on('complete', () => {
     for (const [words, count] of skips) process.stdout.write(`  ${words}${count > 1 ? ` (${count} tests)` : ''}\n`);
   }
   const sums = process.env.SLUICE_TEST_SUMS;
+  const again = process.env.SLUICE_TEST_FAILURES;
+  if (again !== undefined && failures.length > 0) appendFileSync(again, `${failures.join('\n\n')}\n\n`);
   if (sums !== undefined) writeFileSync(sums, `${total.passed} ${total.failed} ${total.skipped}\n`);
 });
 process.stdin.pipe(root);

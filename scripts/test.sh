@@ -33,6 +33,9 @@ check() {
     printf '✖ %s\n\n' "$words"
     cat "$log"
     printf '\n'
+    printf '✖ %s\n' "$words" >>"$work/failures"
+    head -n 20 "$log" >>"$work/failures"
+    printf '\n' >>"$work/failures"
   fi
 }
 
@@ -69,6 +72,8 @@ SLUICE_TEST_PROGRAM=$ROOT/dist/cli/main.js
 export SLUICE_TEST_PROGRAM
 SLUICE_TEST_SUMS=$work/sums
 export SLUICE_TEST_SUMS
+SLUICE_TEST_FAILURES=$work/failures
+export SLUICE_TEST_FAILURES
 passed=0 failed=0 skipped=0
 # suites JOBS COVERAGE FILE…: so many at a time, added to the sums.
 suites() {
@@ -121,6 +126,11 @@ if [ $whole = yes ]; then
 fi
 passed=$((passed + CHECKS_PASSED))
 failed=$((failed + CHECKS_FAILED))
+# Once more, all in one place: a log of an hour is often cut to its end.
+if [ -s "$work/failures" ]; then
+  printf '\nAll failures:\n'
+  head -c 8192 "$work/failures"
+fi
 if [ "$skipped" -gt 0 ]; then
   printf '\n%s passed, %s failed, %s skipped\n' "$passed" "$failed" "$skipped"
 else

@@ -31,6 +31,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   provisioning: 72,
   reports: 85,
   rules: 97,
+  'service-manager': 90,
   store: 86,
   time: 96,
   update: 91,

@@ -7,7 +7,7 @@ import test from 'node:test';
 const LAYERS = [
   ['core'],
   ['codecs', 'config'],
-  ['store', 'access', 'time', 'boards', 'disk'],
+  ['store', 'access', 'time', 'boards', 'disk', 'service-manager'],
   ['drivers', 'rules', 'forwarders'],
   ['pipeline', 'control', 'reports', 'update', 'configure'],
   ['node-red', 'admin', 'care', 'provisioning'],
@@ -29,7 +29,7 @@ const OWNERS: Record<string, readonly string[]> = {
   commander: ['cli'],
   preact: ['admin'],
   uplot: ['admin'],
-  koffi: ['access', 'drivers', 'gateway'],
+  koffi: ['access', 'service-manager', 'drivers'],
   '@peculiar/x509': ['access'],
   'reflect-metadata': ['access'],
   uqr: ['provisioning'],

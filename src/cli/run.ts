@@ -11,7 +11,7 @@ import { SluiceError, toError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { createLogger } from '../gateway/logger.ts';
-import { ServiceManager } from '../gateway/service-manager/service-manager.ts';
+import { ServiceManager } from '../service-manager/service-manager.ts';
 import { machineBoot } from '../time/probes.ts';
 import { boardLed } from './board/led.ts';
 import { continueReset } from './care/factory-reset.ts';

@@ -79,9 +79,10 @@ export class Configure {
     const { last } = this.#record;
     this.#telling = new Telling({
       ...{ clock: this.#o.clock, gateway },
-      told: (of) => this.#save((record) => (isSame(record.last, of) ? { ...record, last: { ...of, told: true } } : record)),
+      received: (of) =>
+        this.#save((record) => (isSame(record.last, of) ? { ...record, last: { ...of, received: true } } : record)),
     });
-    if (last !== undefined && !last.told) this.#telling?.begin(last);
+    if (last !== undefined && !last.received) this.#telling?.begin(last);
   }
 
   /** A trial that is under way ends with the process; the next start puts the configuration before in force. */

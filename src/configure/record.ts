@@ -54,7 +54,7 @@ const recordSchema = z.strictObject({
       message: z.string().max(MOST_WORDS),
       time: z.number(),
       /** Whether upstream has the answer. */
-      told: z.boolean(),
+      received: z.boolean(),
     })
     .optional(),
 });
@@ -81,7 +81,7 @@ export function outcomeOf(
     outcome,
     message: bounded(message),
     time,
-    told: false,
+    received: false,
   };
 }
 
@@ -156,9 +156,16 @@ export class PushStore {
   }
 }
 
+/** A record that an earlier version wrote calls `received` by another name. */
+function renamed(key: string, value: unknown): unknown {
+  if (key !== 'last' || typeof value !== 'object' || value === null || !('told' in value)) return value;
+  const { told, ...last } = value;
+  return { received: told, ...last };
+}
+
 function parse(text: string): Written[] {
   try {
-    const found = recordSchema.safeParse(JSON.parse(text));
+    const found = recordSchema.safeParse(JSON.parse(text, renamed));
     return found.success ? [found.data] : [];
   } catch {
     return [];

@@ -9,7 +9,7 @@ export interface TellingOptions {
   readonly clock: Clock;
   readonly gateway: Pick<Configured, 'say' | 'answered'>;
   /** Upstream has it. */
-  readonly told: (last: Last) => Promise<void>;
+  readonly received: (last: Last) => Promise<void>;
 }
 
 export class Telling {
@@ -36,14 +36,14 @@ export class Telling {
 
   /** Never rejects. */
   async #send(last: Last, topic: string): Promise<void> {
-    const { clock, gateway, told } = this.#o;
+    const { clock, gateway, received } = this.#o;
     try {
       await gateway.say(last.forwarder, topic, answerOf(last));
     } catch {
       if (this.#now === last) this.#cancel = clock.after(AGAIN, () => void this.#send(last, topic));
       return;
     }
-    if (this.#now === last) await told(last);
+    if (this.#now === last) await received(last);
   }
 }
 

@@ -16,11 +16,11 @@ function* forwarderFaults(next: ResolvedForwarder, old: ResolvedForwarder | unde
   const at = `forwarders.${next.name}`;
   const is = old === undefined ? 'leave it out' : 'write it as it stands there';
   const { commands = {}, purpose } = next.settings;
-  const { commands: granted = {}, purpose: told } = old?.settings ?? {};
+  const { commands: granted = {}, purpose: allowed } = old?.settings ?? {};
   if (by && (commands as { configure?: boolean }).configure !== true)
     yield `${at}.commands.configure is not true; the way by which a configuration comes has to stay, so that the next one can come`;
   else if (comparable(commands) !== comparable(granted)) yield `${at}.commands ${HERE} (it lets others act on the board); ${is}`;
-  if (purpose !== told) yield `${at}.purpose ${HERE} (private readings leave for it); ${is}`;
+  if (purpose !== allowed) yield `${at}.purpose ${HERE} (private readings leave for it); ${is}`;
   else if (purpose !== undefined && old !== undefined && !isSameWay(next, old))
     yield `${at} has a purpose, so its url, tls, proxy and platform change only in the file on the board; write them as they stand there`;
 }

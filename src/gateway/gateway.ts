@@ -34,6 +34,8 @@ import type { Latest } from '../pipeline/latest.ts';
 import { brokenEvent, correctedEvent } from '../reports/broken-config.ts';
 import type { LogWatch } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
+import type { PolledBus, ThreadWork } from '../service-manager/liveness.ts';
+import { statusWords } from '../service-manager/status-words.ts';
 import { bootName } from '../store/files/layout.ts';
 import { statesOf } from '../store/hot/saved-states.ts';
 import type { Log } from '../store/log.ts';
@@ -46,8 +48,6 @@ import { HealthWatch } from './health-watch.ts';
 import { makeParts, type Parts } from './parts.ts';
 import type { Plant } from './plant.ts';
 import { Reload, type Reloadable } from './reload.ts';
-import type { PolledBus, ThreadWork } from './service-manager/liveness.ts';
-import { statusWords } from './service-manager/status-words.ts';
 import { type Came, type Starting, started, startInOrder } from './start-order.ts';
 import { stopInOrder } from './stop-order.ts';
 

@@ -2,8 +2,8 @@
 import { fstatSync } from 'node:fs';
 import pino from 'pino';
 import type { Logger } from '../core/logger.ts';
-import { Datagrams } from './service-manager/datagrams.ts';
-import { journalMessage, prefixed } from './service-manager/journal.ts';
+import { Datagrams } from '../service-manager/datagrams.ts';
+import { journalMessage, prefixed } from '../service-manager/journal.ts';
 
 /** Who reads the lines may stand still; the end of the process does not wait for that longer, ms. */
 const WRITTEN_WITHIN = 2000;

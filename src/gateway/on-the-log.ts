@@ -38,7 +38,7 @@ export function ingestOf(
 ): Ingest {
   return new Ingest({
     ...{ log, rules, actions: parts.actions, clock: g.clock, latest: g.latest, parts: parts.records },
-    told: (transition) => withoutValue(g.config, transition),
+    disclose: (transition) => withoutValue(g.config, transition),
     offset: () => g.watch.offset,
     clockKnown: () => g.watch.known,
     derive: (sample) => parts.samples.sample(sample),

@@ -44,6 +44,7 @@ import { isWithheld, lookWithoutValue, wordsOf } from '../pipeline/withheld.ts';
 import { brokerFileReport } from '../reports/broker-file.ts';
 import { ListenReport } from '../reports/listening.ts';
 import type { RuleEngine } from '../rules/engine.ts';
+import { PollBeats } from '../service-manager/poll-beats.ts';
 import { BrokerFile } from '../store/broker-store.ts';
 import type { Log } from '../store/log.ts';
 import type { ClockProbes } from '../time/services.ts';
@@ -55,7 +56,6 @@ import { Forwarders } from './forwarders.ts';
 import { LocalBroker } from './local-broker.ts';
 import { Plant } from './plant.ts';
 import { createBus } from './registry-create.ts';
-import { PollBeats } from './service-manager/poll-beats.ts';
 import { siteFacts } from './site-facts.ts';
 import { Web, type WebServer } from './web.ts';
 

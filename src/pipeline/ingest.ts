@@ -33,8 +33,8 @@ export interface IngestOptions {
   readonly derive?: ((sample: Sample) => void) | undefined;
   /** The records of a sample. Absent: one. */
   readonly parts?: RecordParts | undefined;
-  /** A transition as everybody gets it. Absent: as the rules made it. */
-  readonly told?: ((transition: AlarmTransition) => AlarmTransition) | undefined;
+  /** A transition without what nobody may get. Absent: as the rules made it. */
+  readonly disclose?: ((transition: AlarmTransition) => AlarmTransition) | undefined;
 }
 
 export class Ingest {
@@ -134,8 +134,8 @@ export class Ingest {
     // First the state, so that it is in the very commit that the transition asks for.
     this.#saveRules();
     if (transitions.length === 0) return;
-    const { told, actions } = this.#options;
-    const all = told === undefined ? transitions : transitions.map((made) => told(made));
+    const { disclose, actions } = this.#options;
+    const all = disclose === undefined ? transitions : transitions.map((made) => disclose(made));
     actions?.planned(all);
     for (const t of all) {
       if (t.observed) {

@@ -223,7 +223,14 @@ test('the next start tells an outcome that nobody heard', async (t: TestContext)
   await second.settled(1);
   assert.match(second.said[0] ?? '', /"code":"rolled-back".*ended before it had proven itself/);
   assert.equal(second.configure.report().last?.outcome, 'rolled-back');
-  for (const name of ['upstream.json', 'upstream-copy.json']) writeFileSync(path.join(folder, name), '\0random');
+  await second.configure.written;
+  // An earlier version called this key by another name.
+  const kept = new PushStore(folder).read();
+  const [file, copy] = ['upstream.json', 'upstream-copy.json'].map((name) => path.join(folder, name)) as [string, string];
+  for (const name of [file, copy]) writeFileSync(name, readFileSync(name, 'utf8').replace('"received"', '"told"'));
+  assert.match(readFileSync(file, 'utf8'), /"told":true/);
+  assert.deepEqual(new PushStore(folder).read(), kept);
+  for (const name of [file, copy]) writeFileSync(name, '\0random');
   assert.equal(new PushStore(folder).read(), 'damaged');
 });
 

@@ -2,8 +2,8 @@
  * When each bus last did something: it made a sample, or a request left or ended. Every poll that is due makes a sample, also that of a
  * silent device (drivers/modbus/queue.ts), but with a long time-out and its repeats that takes minutes.
  */
-import type { Clock } from '../../core/clock.ts';
-import type { Bus } from '../../core/ports.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Bus } from '../core/ports.ts';
 import type { PolledBus } from './liveness.ts';
 
 export class PollBeats {

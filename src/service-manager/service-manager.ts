@@ -2,8 +2,8 @@
  * systemd, which started this process: it hears when the gateway is ready, what it does, and that it still works (sd_notify(3)).
  * Without systemd nothing happens here.
  */
-import type { Clock } from '../../core/clock.ts';
-import type { Logger } from '../../core/logger.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Logger } from '../core/logger.ts';
 import { Datagrams } from './datagrams.ts';
 import { Liveness, type Look } from './liveness.ts';
 import { threadState } from './thread-state.ts';

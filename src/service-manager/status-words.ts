@@ -1,5 +1,5 @@
 /** The state of a gateway in one line, for `systemctl status`. */
-import type { Bus, Forwarder } from '../../core/ports.ts';
+import type { Bus, Forwarder } from '../core/ports.ts';
 
 export function statusWords(buses: readonly Bus[], forwarders: readonly Pick<Forwarder, 'connected'>[]): string {
   const reports = buses.map((bus) => bus.status());

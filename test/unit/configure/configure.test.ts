@@ -112,6 +112,13 @@ class Life {
     );
   }
 
+  /** What it began to write is on the disk, and nothing more comes: its folder can go. */
+  async end(): Promise<void> {
+    this.configure.stop();
+    if (!this.ended) await Promise.race([this.configure.written, this.#cut.promise]);
+    this.ended = true;
+  }
+
   async #until(is: () => boolean): Promise<void> {
     // The disk is a real one; the clock is not.
     const end = performance.now() + 30_000;
@@ -188,8 +195,7 @@ test('after any cut a start runs what proved itself; versions only grow', async 
         mayRun = new Set(over ? [yaml] : life.ended && fate === 'good' && version > 0 ? [before, yaml] : [before]);
         if (life.ended && heard !== 'trial') mayRun = new Set([before]);
         if (!life.ended) assert.ok(mayRun.has(life.config.yaml), 'what is in force now is in force after a start');
-        life.configure.stop();
-        life.ended = true;
+        await life.end();
         if (hurt !== undefined && !cut) damage(path.join(folder, hurt));
         if (edits) {
           file = `good file ${++editions}`;
@@ -199,6 +205,7 @@ test('after any cut a start runs what proved itself; versions only grow', async 
       const last = new Life(folder, file, undefined);
       assert.ok(mayRun.has(last.config.yaml), `${last.config.yaml} runs at last, of ${[...mayRun].join(', ')}`);
       assert.equal(last.configure.report().trial, undefined);
+      await last.end();
     }),
     { numRuns: 60, seed: 7 },
   );
@@ -223,7 +230,7 @@ test('the next start tells an outcome that nobody heard', async (t: TestContext)
   await second.settled(1);
   assert.match(second.said[0] ?? '', /"code":"rolled-back".*ended before it had proven itself/);
   assert.equal(second.configure.report().last?.outcome, 'rolled-back');
-  await second.configure.written;
+  await second.end();
   // An earlier version called this key by another name.
   const kept = new PushStore(folder).read();
   const [file, copy] = ['upstream.json', 'upstream-copy.json'].map((name) => path.join(folder, name)) as [string, string];
@@ -240,10 +247,10 @@ test('a text is kept as it came: marks, ends of lines, half signs', async (t) =>
     const life = new Life(folder, 'good file');
     assert.equal(await life.send(i + 1, yaml), 'trial');
     await life.settled(i + 1);
-    life.ended = true;
+    await life.end();
     const next = new Life(folder, 'good file');
     assert.deepEqual([next.configure.report().version, next.config.yaml], [i + 1, yaml.toWellFormed()]);
-    next.ended = true;
+    await next.end();
   }
 });
 
@@ -261,14 +268,17 @@ test('a full disk refuses a configuration, or rolls it back', async (t) => {
   const blocked = new Life(folder, 'good file', undefined, 1);
   assert.equal(await blocked.send(1, 'good one'), 'refused');
   assert.deepEqual([blocked.config.yaml, blocked.began], ['good file', []]);
+  await blocked.end();
   // The text and both files of the record are written; the decision is not.
   const later = new Life(folder, 'good file', undefined, 4);
   assert.equal(await later.send(1, 'good one'), 'trial');
   await later.settled(1);
   assert.match(later.said[0] ?? '', /rolled back: it could not be kept: the disk is full/);
   assert.deepEqual([later.config.yaml, later.began], ['good file', ['good one', 'good file']]);
-  later.ended = true;
-  assert.equal(new Life(folder, 'good file').config.yaml, 'good file');
+  await later.end();
+  const next = new Life(folder, 'good file');
+  assert.equal(next.config.yaml, 'good file');
+  await next.end();
 });
 
 test('nothing begins while a person reads the file on the board again', async (t) => {
@@ -306,6 +316,7 @@ test('nothing begins while a person reads the file on the board again', async (t
   assert.equal(await life.send(2, 'good two'), 'trial');
   await life.settled(2);
   assert.deepEqual([life.config.yaml, configure.report().version], ['good two', 2]);
+  await life.end();
 });
 
 test('a signature holds for exact bytes and one gateway, version and time', () => {

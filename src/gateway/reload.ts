@@ -4,7 +4,7 @@
  * 1. Everything new is made, and nothing old is touched (`prepare` of each part): what throws here changes nothing. New addresses of
  *    HTTP are taken already, and who connects there waits for step 3.
  * 2. Buses and rules are exchanged together. Old buses let go of their ports before new ones start; where that fails, the old
- *    ones are made again and the old rules are back (plant.ts).
+ *    ones are made again (plant.ts) and the old rules go on where they were.
  * 3. Forwarders, the embedded broker, HTTP and Node-RED follow. Each old one ends before its successor starts, except HTTP at
  *    addresses that it has already. A far side that is not there is a state of them and no fault, so nothing of this fails.
  *
@@ -116,9 +116,11 @@ export class Reload {
   async #takeOver(config: GatewayConfig, field: ReturnType<Parts['plant']['prepare']>, trial: boolean): Promise<void> {
     const { config: before, ingest, rules } = this.#gateway;
     const { actions, alarmed, broker, forwarders, newest, plant } = this.#parts;
-    const force = (next: GatewayConfig, shapes: readonly Shape[], tried = false): readonly AlarmTransition[] => {
+    // Rules come back as they were when the exchange fails: those of now, and those that a trial kept when this ends the trial.
+    const endsTrial = !trial && rules.onTrial;
+    const force = (next: GatewayConfig, shapes: readonly Shape[], keep: boolean): readonly AlarmTransition[] => {
       this.#gateway.setConfig(next);
-      return rules.reload(next.rules.values(), ingest.moment(), shapes, tried);
+      return rules.reload(next.rules.values(), ingest.moment(), shapes, keep);
     };
     const keepOnly = (kept: GatewayConfig): void => {
       newest.rules(alarming(kept));
@@ -126,20 +128,21 @@ export class Reload {
     };
     // All of it in one turn: buses that did not change go on polling while the others are exchanged, and what the rules say from here
     // on is acted on and told in its order. The new buses are known before something is written to them.
-    const transitions = force(config, field.shapes, trial);
+    const transitions = force(config, field.shapes, !endsTrial);
     actions.reload();
     this.exchange = field.apply();
     try {
       ingest.take(transitions);
       await this.exchange;
     } catch (thrown) {
-      const back = force(before, plant.shapes);
+      const back = force(before, plant.shapes, endsTrial);
       actions.reload();
       ingest.take(back);
       keepOnly(before);
       forwarders.republish(withoutAlarm(config, before));
       throw thrown;
     }
+    if (!trial) ingest.take(rules.confirm(ingest.moment()));
     // As they are now: a device may be read by other requests since.
     this.#gateway.setInventory(config, plant.shapes);
     ingest.tick();

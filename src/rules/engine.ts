@@ -182,7 +182,8 @@ export class RuleEngine {
    * Takes over a new set of rules, matched by name. An unchanged rule keeps its state and timers (message and severity do
    * not count as a change, they hold from the next transition on). A changed rule starts anew, counting on its
    * occurrences; a removed one is forgotten. Either ends its alarm with a `normal` transition.
-   * @param trial until `confirm` the states of changed and removed rules are kept; a call without `trial` gives them back, as after a restart
+   * @param trial until `confirm` the states of changed and removed rules are kept; a call without `trial` gives them back, as after a
+   *   restart. Two at a time are not possible: what is kept is the state of before the first.
    * @throws SluiceError internal: a rule of an unknown kind; nothing has changed then.
    */
   reload(rules: Iterable<ResolvedRule>, moment: Moment, shapes: Iterable<Shape> = [], trial = false): readonly AlarmTransition[] {
@@ -235,6 +236,11 @@ export class RuleEngine {
     for (const machine of back) if (machine.standing) machine.operate(moment.at, () => machine.life.message, 'reload');
     if (back.size > 0) this.#findWake();
     return this.#out.length === 0 ? NOTHING : this.#take();
+  }
+
+  /** States of rules that were changed or removed are kept. */
+  get onTrial(): boolean {
+    return this.#parked.any;
   }
 
   /** The rules of the trial are kept: those that they replaced are forgotten. */

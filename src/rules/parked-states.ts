@@ -1,5 +1,5 @@
 /**
- * States of rules that a configuration on trial lacks or changes. Invariants:
+ * States of rules that a configuration on trial lacks or changes. Each configuration is on trial until its buses are exchanged. Invariants:
  * - A state is kept until the configuration proves itself, or another one takes its place. One that has the rule as it was gets it back.
  * - The end of an alarm that stands is said when the configuration proves itself. The rule on trial of the same name may say something
  *   before: the end comes first then.
@@ -20,6 +20,9 @@ export interface Parked {
 export class ParkedStates {
   #states = new Map<string, Parked>();
 
+  get any(): boolean {
+    return this.#states.size > 0;
+  }
   has(rule: string): boolean {
     return this.#states.has(rule);
   }

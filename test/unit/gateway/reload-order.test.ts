@@ -77,10 +77,11 @@ function bench(...first: ResolvedRule[]) {
   actions.restore([]);
   actions.start();
   const end = Promise.withResolvers<void>();
+  let exchange = (): Promise<void> => end.promise;
   const nothing = { changed: [], apply: async () => {}, cancel: async () => {}, leaving: [] };
   const parts = {
     ...{ actions, safe: { start() {} }, alarmed: { changed() {} } },
-    plant: { shapes: [shape], prepare: () => ({ changed: [], shapes: [shape], apply: () => end.promise }) },
+    plant: { shapes: [shape], prepare: () => ({ changed: [], shapes: [shape], apply: () => exchange() }) },
     newest: { rules: (names: Set<string>) => void kept.newest.splice(0, kept.newest.length, ...names) },
     broker: { prepare: async () => nothing, rules() {} },
     forwarders: { prepare: () => nothing, republish: (gone: string[]) => void kept.gone.push(...gone) },
@@ -109,6 +110,14 @@ function bench(...first: ResolvedRule[]) {
   const settled = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
   return {
     reload: (...next: ResolvedRule[]) => reload.run(configOf(next)),
+    trial: (...next: ResolvedRule[]) => reload.run(configOf(next), true),
+    /** The next exchange of buses ends at once. */
+    exchanges: (fault?: Error) => {
+      exchange = async () => {
+        if (fault !== undefined) throw fault;
+      };
+    },
+    stands: () => rules.alarms(ingest.moment()).map(({ rule, occurrence }) => `${rule} ${occurrence}`),
     corrected: () => corrected,
     ...{ end, later, read, settled, told, did, kept, rules },
   };
@@ -152,6 +161,41 @@ test('after a roll-back the rules of before act, and alarms of the others are ov
   await b.settled();
   assert.equal(b.told.at(-1), 'old 1 active-unacknowledged');
   assert.deepEqual(b.did, ['2', '1']);
+});
+
+test('after a reload that failed, alarms and delays of rules that it lacked or changed go on', async () => {
+  for (const next of [[], [ruleOf('hot', 7, 2)]]) {
+    const b = bench(ruleOf('hot', 5, 1));
+    b.read(9);
+    b.exchanges(new Error('the port is taken'));
+    await assert.rejects(b.reload(...next), /the port is taken/);
+    assert.deepEqual(b.stands(), ['hot 1']);
+    assert.equal(b.told.includes('hot 1 normal'), false, 'nobody hears of an end');
+    b.read(9);
+    await b.settled();
+    assert.deepEqual([b.stands(), b.did], [['hot 1'], ['1']], 'it begins no second time');
+    // And the same file once more, with the port free.
+    b.exchanges();
+    await b.reload(...next);
+    assert.deepEqual([b.told.at(-1), b.stands()], ['hot 1 normal', []]);
+  }
+});
+
+test('a roll-back that fails and comes again gives back the rules of before the trial', async () => {
+  const b = bench(ruleOf('hot', 5, 1));
+  b.read(9);
+  b.exchanges();
+  await b.trial(ruleOf('hot', 7, 2));
+  for (let tries = 0; tries < 3; tries++) {
+    b.exchanges(new Error('the port is taken'));
+    await assert.rejects(b.reload(ruleOf('hot', 5, 1)), /the port is taken/);
+  }
+  assert.deepEqual(b.stands(), [], 'the trial is in force, and its rule has heard nothing');
+  b.exchanges();
+  await b.reload(ruleOf('hot', 5, 1));
+  assert.deepEqual(b.stands(), ['hot 1']);
+  b.read(9);
+  assert.deepEqual(b.told.filter((one) => one.endsWith('normal')), []);
 });
 
 test('a file is called in force only when all of it is', async () => {

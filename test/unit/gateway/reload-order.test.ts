@@ -195,7 +195,10 @@ test('a roll-back that fails and comes again gives back the rules of before the 
   await b.reload(ruleOf('hot', 5, 1));
   assert.deepEqual(b.stands(), ['hot 1']);
   b.read(9);
-  assert.deepEqual(b.told.filter((one) => one.endsWith('normal')), []);
+  assert.deepEqual(
+    b.told.filter((one) => one.endsWith('normal')),
+    [],
+  );
 });
 
 test('a file is called in force only when all of it is', async () => {

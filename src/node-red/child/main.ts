@@ -30,6 +30,8 @@ import { syncBehindFence } from './synced-writes.ts';
 const ORDER_WITHIN = 30_000;
 /** Flows close within 10 s (red-settings.ts); the process ends then, whatever is left. */
 const STOP_WITHIN = 12_000;
+/** Safe mode without a word about its flows (ms): then the editor opens all the same. */
+const HELD_WITHIN = 20_000;
 /** More than this is never waiting for the gateway: a gateway that does not read gets no log lines. */
 const MOST_UNSENT = 256 * 1024;
 /** As systemd hands over sockets: the first is for the gateway, the second for the editor. */
@@ -116,7 +118,10 @@ class Child {
       if (id === 'runtime-state') this.#look(payload);
     });
     red.events.on('flows:started', () => this.#send({ type: 'deployed', flows: this.#state() }));
+    const held = order.safeMode === undefined ? undefined : heldBack(red);
     await red.start();
+    // A deploy before that would end safe mode, and Node-RED would start the flows of before first: those that crash.
+    await held;
     const { promise: listening, resolve } = Promise.withResolvers<void>();
     if (this.#editor === undefined) server.listen(order.socket, resolve);
     else server.listen({ fd: this.#editor }, resolve);
@@ -170,6 +175,23 @@ class Child {
     // The text first.
     setTimeout(() => process.exit(1), 200);
   }
+}
+
+/** Node-RED reads its flows after its start is over. Settles once it has not started them, and after HELD_WITHIN at the latest. */
+function heldBack(red: Red): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => over(), HELD_WITHIN);
+  const heard = ({ id, payload }: RuntimeEvent): void => {
+    // After that one it still starts its flows, without their passwords.
+    if (id === 'runtime-state' && payload?.error !== undefined && payload.error !== 'credentials_load_failed_reset') over();
+  };
+  const over = (): void => {
+    clearTimeout(timer);
+    red.events.off('runtime-event', heard);
+    resolve();
+  };
+  red.events.on('runtime-event', heard);
+  return promise;
 }
 
 function memory(): { resident: number; proportional?: number } {

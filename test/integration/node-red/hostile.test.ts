@@ -33,8 +33,11 @@ test('a flow that crashes five times is stopped, and runs again after a deploy',
   assert.equal(await site.gateway.stop(), 0);
   await site.gateway.up();
   await site.until('safe-mode');
+  const crashes = () => site.gateway.logs().filter(({ msg }) => msg === 'Error: boom of a test').length;
+  const before = crashes();
   assert.equal(await site.deploy(startsWith("node.warn('mended'); return null;")), 204);
   await site.gateway.waitForLog(/^mended$/);
+  assert.equal(crashes(), before, 'the flow of before does not start once more');
   const running = await site.until('running');
   assert.equal(running.safeMode, undefined);
   await allPolled(site);

@@ -109,10 +109,10 @@ export class Configure {
           : this.#base.provisioned
             ? 'provisioning'
             : 'file';
-    const version = trial?.kept.version ?? current?.version;
+    const sent = origin === 'upstream' ? (trial?.kept ?? current) : undefined;
     return {
       origin,
-      ...(origin === 'upstream' && { version }),
+      ...(sent !== undefined && { version: sent.version, sender: { forwarder: sent.forwarder, key: sent.key, time: sent.time } }),
       ...(trial !== undefined && { trial: { version: trial.kept.version, until: trial.until } }),
       ...(last !== undefined && { last: shown(last) }),
       ...(this.#damaged && { fault: DAMAGED }),
@@ -360,6 +360,6 @@ export class Configure {
   }
 }
 
-function shown({ version, id, forwarder, outcome, message, time }: Last): LastConfigure {
-  return { version, id, forwarder, outcome, message, time };
+function shown({ version, id, forwarder, key, outcome, message, time }: Last): LastConfigure {
+  return { version, id, forwarder, ...(key !== undefined && { key }), outcome, message, time };
 }

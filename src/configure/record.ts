@@ -50,6 +50,8 @@ const recordSchema = z.strictObject({
   last: z
     .strictObject({
       ...{ version, forwarder, ...answer },
+      /** Absent in records of earlier versions. */
+      key: kept.shape.key.optional(),
       outcome: z.enum(OUTCOMES),
       message: z.string().max(MOST_WORDS),
       time: z.number(),
@@ -67,7 +69,7 @@ export type Last = NonNullable<PushRecord['last']>;
 export const bounded = (words: string): string => (words.length <= MOST_WORDS ? words : `${words.slice(0, MOST_WORDS - 1)}…`);
 
 export function outcomeOf(
-  { version, forwarder, id, owner, topic }: Pick<Last, 'version' | 'forwarder' | 'id' | 'owner' | 'topic'>,
+  { version, forwarder, id, owner, topic, key }: Pick<Last, 'version' | 'forwarder' | 'id' | 'owner' | 'topic' | 'key'>,
   outcome: Last['outcome'],
   message: string,
   time: number,
@@ -78,6 +80,7 @@ export function outcomeOf(
     id,
     owner,
     ...(topic === undefined ? {} : { topic }),
+    ...(key === undefined ? {} : { key }),
     outcome,
     message: bounded(message),
     time,

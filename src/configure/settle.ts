@@ -29,7 +29,7 @@ export function settle(found: PushRecord, base: string | undefined, time: number
 /** The file on the board is in force. An outcome that upstream has not heard yet stays, where there is a way to tell it. */
 export function withoutCurrent({ current, ...rest }: PushRecord, message: string, time: number): PushRecord {
   if (current === undefined || (rest.last?.received === false && rest.last.topic !== undefined)) return rest;
-  const { version, forwarder } = current;
-  const last: Last = { ...outcomeOf({ version, forwarder, id: '', owner: '' }, 'replaced', message, time), received: true };
+  const { version, forwarder, key } = current;
+  const last: Last = { ...outcomeOf({ version, forwarder, key, id: '', owner: '' }, 'replaced', message, time), received: true };
   return { ...rest, last };
 }

@@ -15,11 +15,23 @@ export interface TrialReport {
   readonly until: number;
 }
 
+/** Who sent a configuration from upstream. */
+export interface ConfigSender {
+  /** It came through this forwarder. */
+  readonly forwarder: string;
+  /** Fingerprint of the key that signed it. */
+  readonly key: string;
+  /** UTC milliseconds as known when it came. */
+  readonly time: number;
+}
+
 export interface LastConfigure {
   readonly version: number;
   /** The id of the command. */
   readonly id: string;
   readonly forwarder: string;
+  /** Fingerprint of the key that signed it; absent in records of earlier versions. */
+  readonly key?: string | undefined;
   readonly outcome: Outcome;
   /** Words for people. */
   readonly message: string;
@@ -31,6 +43,7 @@ export interface ConfigReport {
   readonly origin: Origin;
   /** Of a configuration from upstream. */
   readonly version?: number | undefined;
+  readonly sender?: ConfigSender | undefined;
   readonly trial?: TrialReport | undefined;
   readonly last?: LastConfigure | undefined;
   /** Why no configuration from upstream is taken, although keys are pinned; words for people. */

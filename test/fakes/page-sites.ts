@@ -130,6 +130,26 @@ export function clinic(): FakeLive {
   );
 }
 
+const SENDER = { forwarder: 'cloud', key: '9f86d081884c7d65', time: NOW - 2 * 86_400_000 };
+const WHY =
+  'Version 8 was rolled back: the forwarder cloud is not connected; the device pump does not answer any more. The configuration before it is in force.';
+const ROLLED_BACK = {
+  ...{ version: 8, id: 'configure-8', forwarder: 'cloud', key: '9f86d081884c7d65', outcome: 'rolled-back' as const },
+  ...{ message: WHY, time: NOW - 40 * MINUTE },
+};
+const withConfiguration = (inForce: LiveState['inForce'], from = clinic()): FakeLive => {
+  from.nowState = { ...from.nowState, inForce };
+  return from;
+};
+/** A configuration from upstream is on trial. */
+export const onTrial = (): FakeLive =>
+  withConfiguration({
+    ...{ origin: 'upstream', version: 9, sender: { ...SENDER, time: NOW - 20_000 }, last: ROLLED_BACK },
+    trial: { version: 9, until: NOW + 100_000 },
+  });
+export const rolledBack = (): FakeLive =>
+  withConfiguration({ origin: 'upstream', version: 7, sender: SENDER, last: ROLLED_BACK });
+
 /** Nothing is configured. */
 export const empty = (): FakeLive => live({ clock: { known: false, source: 'nobody knows the time', since: NOW } }, {});
 
@@ -170,6 +190,14 @@ export function odd(): FakeLive {
   const script = '<script>document.title="broken"</script><img src=x onerror="document.title=\'broken\'">';
   return live(
     {
+      inForce: {
+        ...{ origin: 'upstream', version: 4_294_967_295, sender: { forwarder: 'f'.repeat(100), key: 'k'.repeat(64), time: NOW } },
+        ...{ trial: { version: 4_294_967_295, until: NOW }, fault: `${script} ${'/'.repeat(300)}` },
+        last: {
+          ...{ version: 4_294_967_294, id: 'i'.repeat(64), forwarder: script, outcome: 'replaced', time: NOW },
+          message: `${script} ${'W'.repeat(1900)}`,
+        },
+      },
       gateway: { ...QUIET_STATE.gateway, name: `محطة الضخ ${script} 💧 ${'x'.repeat(120)}` },
       buses: [
         {

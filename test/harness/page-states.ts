@@ -74,6 +74,10 @@ export const STATES: readonly State[] = [
   { name: 'no delivery', live: sites.empty, view: 'delivery' },
   { name: 'system', view: 'system', session: ADMINISTRATOR },
   { name: 'system of odd names', live: sites.odd, view: 'system' },
+  { name: 'overview of a trial', live: sites.onTrial },
+  { name: 'overview after a roll-back', live: sites.rolledBack },
+  { name: 'system on trial', live: sites.onTrial, view: 'system' },
+  { name: 'system after a roll-back', live: sites.rolledBack, view: 'system' },
   { name: 'flows', view: 'flows', act: (page) => page.waitForSelector('.revisions li') },
   {
     ...{ name: 'flows that are off', view: 'flows' },

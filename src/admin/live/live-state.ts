@@ -9,6 +9,7 @@ export function liveState(status: GatewayStatus, machine: LiveState['machine']):
   return {
     gateway: { id, name, version, boot, started: Math.round(time / 10_000 - uptime / 10) * 10_000 },
     configuration: status.configuration ?? null,
+    inForce: status.inForce,
     clock: { known: clock.known, source: clock.source, since: clock.since },
     buses: status.buses.map((bus) => busOf(bus, monotonic, (at) => Math.round(time - (monotonic - at)))),
     alarms: status.alarms.map(alarmOf),

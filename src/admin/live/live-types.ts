@@ -5,6 +5,7 @@
 
 import type { AlarmCause, AlarmState, Severity } from '../../core/alarm.ts';
 import type { BrokenConfig } from '../../core/broken-config.ts';
+import type { ConfigReport } from '../../core/configuring.ts';
 import type { Messages } from '../../core/languages.ts';
 
 /** Numbers, booleans and texts as they are, 64-bit integers as texts, null for a bad reading. */
@@ -138,6 +139,8 @@ export interface LiveState {
   };
   /** The file is broken, and the last good configuration is in force; null where the file is in order. */
   readonly configuration?: BrokenConfig | null;
+  /** Where the configuration in force came from. */
+  readonly inForce?: ConfigReport | undefined;
   readonly clock: { readonly known: boolean; readonly source: string; readonly since: number };
   readonly buses: readonly LiveBus[];
   readonly alarms: readonly AlarmStatus[];

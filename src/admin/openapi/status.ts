@@ -5,7 +5,14 @@ import { RESULTS } from '../../control/actions/tally.ts';
 import type { AccessStatus } from '../../core/access-ports.ts';
 import { ALARM_STATES, SEVERITIES } from '../../core/alarm.ts';
 import type { BrokenConfig } from '../../core/broken-config.ts';
-import { type ConfigReport, type LastConfigure, ORIGINS, OUTCOMES, type TrialReport } from '../../core/configuring.ts';
+import {
+  type ConfigReport,
+  type ConfigSender,
+  type LastConfigure,
+  ORIGINS,
+  OUTCOMES,
+  type TrialReport,
+} from '../../core/configuring.ts';
 import type { ForwarderCounters } from '../../core/ports.ts';
 import type { AlarmFiguresView, FrequentAlarm } from '../../rules/alarm-figures.ts';
 import type { AlarmStatus } from '../live/live-types.ts';
@@ -167,6 +174,13 @@ const gatewayStatus = {
       'where the configuration in force came from: the file on the board, that file as a card made it, upstream, or the last good one',
     ),
     version: count('the version of a configuration from upstream').optional(),
+    sender: shape<ConfigSender>({
+      forwarder: text('it came through this forwarder'),
+      key: text('fingerprint of the key that signed it'),
+      time: moment('when it came'),
+    })
+      .describe('who sent the configuration in force; absent where it is not from upstream')
+      .optional(),
     trial: shape<TrialReport>({ version: count('its version'), until: moment('when the trial is over at the latest') })
       .describe('a configuration from upstream is on trial; otherwise absent')
       .optional(),
@@ -174,6 +188,7 @@ const gatewayStatus = {
       version: count('its version'),
       id: text('the id of the command'),
       forwarder: text('the forwarder that brought it'),
+      key: text('fingerprint of the key that signed it').optional(),
       outcome: word(OUTCOMES, 'how it ended'),
       message: text('the same in words'),
       time: moment('when'),

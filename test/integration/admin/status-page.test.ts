@@ -21,6 +21,7 @@ test('the status page', async (t) => {
   await t.test('an operator acknowledges and shelves, with the token of the session', (tt) => act(tt, site));
   await t.test('an operator takes an alarm out of service with a reason and a time, in both languages', (tt) => serve(tt, site));
   await t.test('actions of rules stand there with their errors, what failed first', (tt) => acts(tt, site));
+  await t.test('a configuration on trial, its sender and why one was rolled back stand there', (tt) => configured(tt, site));
   await t.test('a page in English does not load the font of Bangla', (tt) => font(tt, site));
   await t.test('a viewer gets no button that would be refused', (tt) => look(tt, site));
   await t.test('a lost connection is said, old values look old, and what was missed comes', (tt) => lose(tt, site));
@@ -53,6 +54,58 @@ async function logIn(_: TestContext, site: PageSite): Promise<void> {
     ],
   );
   assert.deepEqual(faults, []);
+}
+
+/** The page is as wide as a small phone. */
+async function configured(_: TestContext, site: PageSite): Promise<void> {
+  // The browser is in Dhaka.
+  const until = (digits: Intl.NumberFormat) => '15:31:40'.replace(/\d/g, (digit) => digits.format(Number(digit)));
+  for (const language of ['en', 'bn'] as const) {
+    const digits = language === 'bn';
+    const numbers = new Intl.NumberFormat(digits ? 'bn' : 'en');
+    const server = await site.serve(sites.onTrial());
+    const { page, faults } = await site.open(server, { language, digits });
+    await page.setViewportSize({ width: 360, height: 740 });
+    await page.waitForSelector('.card.trial');
+    const banner = await textOf(page, '.card.trial');
+    for (const part of [numbers.format(9), until(numbers), 'cloud']) assert.ok(banner.includes(part), `${part} in ${banner}`);
+    await page.evaluate(`location.hash = '#/system'`);
+    await page.waitForSelector('.configuration');
+    const card = await textOf(page, '.configuration');
+    for (const part of [
+      '9f86d081884c7d65',
+      'cloud',
+      until(numbers),
+      numbers.format(8),
+      'the device pump does not answer any more',
+    ])
+      assert.ok(card.includes(part), `${part} in ${card}`);
+    // It proves itself, and the page says so by itself.
+    const { live } = server.answers;
+    const last = {
+      version: 9,
+      id: 'configure-9',
+      forwarder: 'cloud',
+      outcome: 'confirmed',
+      message: 'Runs.',
+      time: sites.NOW,
+    } as const;
+    const sender = { forwarder: 'cloud', key: '9f86d081884c7d65', time: sites.NOW };
+    live.nowState = { ...live.nowState, inForce: { origin: 'upstream', version: 9, sender, last } };
+    await page.waitForSelector('.card.trial', { state: 'detached' });
+    assert.equal(await page.locator('.configuration .last, .configuration .badge').count(), 0);
+    // The next one does not.
+    live.nowState = sites.rolledBack().nowState;
+    await page.waitForSelector('.configuration .last');
+    assert.match(await textOf(page, '.configuration .last'), /the forwarder cloud is not connected/);
+    await page.evaluate(`location.hash = '#/'`);
+    await page.waitForSelector('.attention a[href="#/system"]');
+    const line = await textOf(page, '.attention a[href="#/system"]');
+    assert.ok(line.includes(numbers.format(8)), line);
+    assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 360);
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  }
 }
 
 /** It has 44 kB: more than all the rest of a first page. */

@@ -224,12 +224,15 @@ test('the next start tells an outcome that nobody heard', async (t: TestContext)
   const folder = path.join(scratch(t, 'configure'), 'config');
   const first = new Life(folder, 'good file', undefined);
   assert.equal(await first.send(1, 'good one'), 'trial');
+  const { sender, trial } = first.configure.report();
+  assert.deepEqual([sender?.forwarder, sender?.key, trial?.version], ['cloud', KEY.key.fingerprint, 1]);
   first.configure.stop();
   first.ended = true;
   const second = new Life(folder, 'good file', undefined);
   await second.settled(1);
   assert.match(second.said[0] ?? '', /"code":"rolled-back".*ended before it had proven itself/);
-  assert.equal(second.configure.report().last?.outcome, 'rolled-back');
+  const { last, ...report } = second.configure.report();
+  assert.deepEqual([last?.outcome, last?.key, report], ['rolled-back', KEY.key.fingerprint, { origin: 'file' }]);
   await second.end();
   // An earlier version called this key by another name.
   const kept = new PushStore(folder).read();

@@ -10,7 +10,14 @@ export interface Verdict {
   readonly forwarders: number;
   readonly log: boolean;
   readonly clock: boolean;
+  /** A version of the configuration that was rolled back lately. */
+  readonly rolledBack: number | undefined;
+  /** Nothing is taken from upstream, although keys are pinned. */
+  readonly upstream: boolean;
 }
+
+/** A roll-back that is older needs nobody now. */
+const LATELY = 86_400_000;
 
 const RANK: Readonly<Record<AlarmStatus['state'], number>> = {
   'active-unacknowledged': 0,
@@ -34,7 +41,9 @@ export function inOrder(alarms: readonly AlarmStatus[]): AlarmStatus[] {
   );
 }
 
-export function verdictOf(state: LiveState): Verdict {
+/** @param now UTC milliseconds as the gateway knows it */
+export function verdictOf(state: LiveState, now: number): Verdict {
+  const { last, fault } = state.inForce ?? {};
   return {
     alarms: state.alarms.filter(needsAttention).length,
     actions: state.actions?.failing ?? 0,
@@ -43,5 +52,7 @@ export function verdictOf(state: LiveState): Verdict {
     forwarders: state.forwarders.filter(({ state, type }) => state !== 'connected' && type !== 'bundle').length,
     log: state.log.faults.length > 0,
     clock: !state.clock.known,
+    rolledBack: last?.outcome === 'rolled-back' && now - last.time < LATELY ? last.version : undefined,
+    upstream: fault !== undefined,
   };
 }

@@ -16,6 +16,7 @@ import { LanguageChoice, You } from '../views/you.tsx';
 import { clockTime } from '../words/times.ts';
 import type { Words } from '../words/words.ts';
 import { Broken } from './broken.tsx';
+import { OnTrial } from './on-trial.tsx';
 import { useShell } from './shell.ts';
 import { Name } from './small.tsx';
 
@@ -62,6 +63,7 @@ export function Frame({ stand, route, said }: { stand: Standing; route: Route; s
       {inside && <Pages route={route} />}
       <main ref={main} id="main" class={inside && !fresh ? 'old' : ''}>
         {inside && <Broken />}
+        {inside && <OnTrial />}
         {inside ? <View key={JSON.stringify(route)} route={route} /> : <Door stand={stand} />}
       </main>
       <p role="status" class="unseen">

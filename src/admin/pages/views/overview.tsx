@@ -52,9 +52,9 @@ export function Overview(): JSX.Element | null {
 }
 
 function Attention(): JSX.Element | null {
-  const { words, model } = useShell();
+  const { words, model, now } = useShell();
   if (model.state === undefined) return null;
-  const { alarms, actions, silent, buses, forwarders, log, clock } = verdictOf(model.state);
+  const { alarms, actions, silent, buses, forwarders, log, clock, rolledBack, upstream } = verdictOf(model.state, now);
   const lines = [
     ...(alarms > 0 ? [{ href: '#/alarms', text: words.count('overview.alarms', alarms) }] : []),
     ...(actions > 0 ? [{ href: '#/alarms', text: words.count('overview.actions', actions) }] : []),
@@ -62,6 +62,8 @@ function Attention(): JSX.Element | null {
     ...(silent > 0 ? [{ href: '#/devices', text: words.count('overview.silent', silent) }] : []),
     ...(forwarders > 0 ? [{ href: '#/delivery', text: words.count('overview.forwarders', forwarders) }] : []),
     ...(log ? [{ href: '#/system', text: words.t('overview.log') }] : []),
+    ...(rolledBack !== undefined ? [{ href: '#/system', text: words.t('overview.rolledBack', { version: rolledBack }) }] : []),
+    ...(upstream ? [{ href: '#/system', text: words.t('overview.upstream') }] : []),
     ...(clock ? [{ href: '#/system', text: words.t('overview.clock') }] : []),
   ];
   if (lines.length === 0) return <Badge mood="good">{words.t('overview.fine')}</Badge>;

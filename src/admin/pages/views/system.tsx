@@ -5,6 +5,7 @@ import { Age, Badge, Name, Row, Told } from '../parts/small.tsx';
 import { useAsked } from '../parts/use-asked.ts';
 import { dateTime } from '../words/times.ts';
 import { bytesText } from '../words/values.ts';
+import { Configuration } from './configuration.tsx';
 
 interface Users {
   readonly users: readonly { readonly name: string; readonly role: string; readonly sessions: number }[];
@@ -36,6 +37,7 @@ export function System(): JSX.Element | null {
             <Row name={words.t('system.started')}>{dateTime(words, gateway.started)}</Row>
           </dl>
         </section>
+        <Configuration />
         <section class="card">
           <h2>{words.t('system.clock')}</h2>
           <Badge mood={clock.known ? 'good' : 'warn'}>{words.t(clock.known ? 'system.clockKnown' : 'system.clockUnknown')}</Badge>

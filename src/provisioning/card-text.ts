@@ -1,6 +1,6 @@
 /**
  * The text of `sluice.yaml` as people save it on Windows, macOS and Linux: its name, its encoding, its line ends. What is read is
- * bounded before it is read: 64 kB, 4,096 entries of the folder. Nothing on the card throws; it becomes words.
+ * bounded before it is read: 64 kB, 65,536 entries of the folder. Nothing on the card throws; it becomes words.
  */
 import { lstatSync, opendirSync } from 'node:fs';
 import path from 'node:path';
@@ -8,8 +8,8 @@ import { readSmall } from '../disk/durable.ts';
 
 /** Bytes. A file with thirty devices has 4 kB. */
 export const MOST_BYTES = 64 * 1024;
-/** Entries of the boot partition that are looked at; Raspberry Pi OS has about 80 there. */
-const MOST_ENTRIES = 4096;
+/** Entries of the boot partition that are looked at. A folder of FAT has no more; Raspberry Pi OS has about 80 there. */
+const MOST_ENTRIES = 65_536;
 
 /** Windows hides endings and adds `.txt`; browsers add ` (1)`; old cameras and FAT write capitals. */
 const NAMES = /^sluice(?: ?\(\d{1,3}\))?\.(?:ya?ml(?:\.txt)?|txt)$/i;
@@ -21,6 +21,8 @@ export interface CardText {
   readonly text: string;
   readonly encoding: Encoding;
   readonly hasMark: boolean;
+  /** The whole file as it was read. Another file in its place is not written to. */
+  readonly bytes: Uint8Array;
 }
 
 export type FoundText =
@@ -32,10 +34,12 @@ export type FoundText =
 /** Looks for the file on a boot partition. Never throws. */
 export function findText(boot: string): FoundText {
   const names: string[] = [];
+  let all = false;
   try {
     using dir = opendirSync(boot);
     for (let seen = 0; seen < MOST_ENTRIES; seen++) {
       const entry = dir.readSync();
+      all = entry === null;
       if (entry === null) break;
       if (NAMES.test(entry.name)) names.push(entry.name);
     }
@@ -44,9 +48,13 @@ export function findText(boot: string): FoundText {
   }
   names.sort();
   const [name] = names;
-  if (name === undefined) return { kind: 'none' };
-  const file = path.join(boot, name);
+  if (name === undefined && all) return { kind: 'none' };
+  const file = path.join(boot, name ?? 'sluice.yaml');
   const bad = (why: string, line = 1): FoundText => ({ kind: 'bad', file, line, why });
+  if (name === undefined)
+    return bad(
+      `more than ${MOST_ENTRIES} files lie on the card, and no more are looked at; remove those that do not belong there`,
+    );
   if (names.length > 1) return bad(`there are several files: ${names.slice(0, 5).join(', ')}. Keep one, and name it sluice.yaml`);
   const stat = lstatSync(file, { throwIfNoEntry: false });
   if (stat === undefined) return { kind: 'none' };
@@ -80,7 +88,7 @@ export function decode(file: string, bytes: Uint8Array): FoundText {
     );
   if (text.trim() === '') return bad('the file is empty; copy the example from the documentation into it');
   // An editor of the old kind ends lines with CR alone, which YAML does not know. The length stays, so places stay.
-  return { kind: 'text', file, text: text.replace(/\r(?!\n)/g, '\n'), encoding, hasMark: mark > 0 };
+  return { kind: 'text', file, text: text.replace(/\r(?!\n)/g, '\n'), encoding, hasMark: mark > 0, bytes };
 }
 
 function encodingOf(bytes: Uint8Array): { readonly encoding: Encoding; readonly mark: number } {

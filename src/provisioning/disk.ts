@@ -7,12 +7,14 @@
 import {
   closeSync,
   constants,
+  fstatSync,
   fsyncSync,
   lchownSync,
   lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
 } from 'node:fs';
@@ -50,11 +52,16 @@ export class Disk {
     this.#step(`after ${file}`);
   }
 
-  /** Writes over bytes where they lie. The length of the file stays. */
-  overwrite(file: string, pieces: readonly { readonly at: number; readonly bytes: Uint8Array }[]): void {
+  /**
+   * Writes over bytes where they lie. The length of the file stays.
+   * @param before its content
+   * @throws Swapped: it has another content by now, and was not touched
+   */
+  overwrite(file: string, pieces: readonly { readonly at: number; readonly bytes: Uint8Array }[], before: Uint8Array): void {
     this.#step(`before writing over ${file}`);
-    const fd = openSync(file, constants.O_WRONLY | constants.O_NOFOLLOW);
+    const fd = openSync(file, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
+      if (!holds(fd, before)) throw new Swapped();
       for (const { at, bytes } of pieces) {
         writeAll(fd, bytes, at);
         this.#step(`written over at ${at} in ${file}`);
@@ -99,6 +106,25 @@ export class Disk {
     syncFolder(path.dirname(file));
     this.#step(`after removing ${file}`);
   }
+}
+
+/** Somebody put another file in the place of the one that was read. */
+export class Swapped extends Error {
+  constructor() {
+    super('it was changed while the gateway read it');
+  }
+}
+
+function holds(fd: number, content: Uint8Array): boolean {
+  const stat = fstatSync(fd);
+  if (!stat.isFile() || stat.size !== content.length) return false;
+  const bytes = Buffer.alloc(content.length);
+  for (let at = 0; at < bytes.length; ) {
+    const read = readSync(fd, bytes, at, bytes.length - at, at);
+    if (read === 0) return false;
+    at += read;
+  }
+  return bytes.equals(content);
 }
 
 /** Thrown by the step of a test. */

@@ -3,8 +3,9 @@
  * A flash card keeps old blocks that nobody addresses any more: erasing is what a file system can do, and no proof that no trace is left.
  */
 import { parseYamlText } from '../config/yaml-source.ts';
-import { type CardText, encode, encodeFile } from './card-text.ts';
-import { type Disk, PowerCut } from './disk.ts';
+import { readSmall } from '../disk/durable.ts';
+import { type CardText, encode, encodeFile, MOST_BYTES } from './card-text.ts';
+import { type Disk, PowerCut, Swapped } from './disk.ts';
 import type { CardSecret, Plan } from './plan.ts';
 import { ERASED } from './schema.ts';
 
@@ -58,7 +59,7 @@ export function erasedText(card: CardText, secrets: readonly CardSecret[], edit:
 
 /**
  * @returns whether the file was replaced too. A full card cannot hold a second one; then the secrets are written over, and the rest stays.
- * @throws what the file system says: the secrets are still there
+ * @throws what the file system says: the secrets are still there. Swapped: another file is in its place, which the next start looks at
  */
 export function erase(
   disk: Disk,
@@ -68,7 +69,11 @@ export function erase(
 ): boolean {
   const text = erasedText(card, [...secrets, ...untidy], edit);
   if (text === card.text) return true;
-  if (secrets.length > 0) disk.overwrite(card.file, piecesOf(card, secrets));
+  const pieces = piecesOf(card, secrets);
+  if (pieces.length > 0) disk.overwrite(card.file, pieces, card.bytes);
+  const now = Buffer.from(card.bytes);
+  for (const { at, bytes } of pieces) now.set(bytes, at);
+  if (readSmall(card.file, MOST_BYTES)?.equals(now) !== true) throw new Swapped();
   try {
     disk.put(card.file, encodeFile(text, card), { mode: 0o644 });
     return true;

@@ -17,7 +17,7 @@ import { type Owner, readSmall } from '../disk/durable.ts';
 import { holderOf } from '../store/state-dir.ts';
 import { applyPlan, dropOldSecrets } from './apply.ts';
 import { type CardText, findText } from './card-text.ts';
-import { Disk, PowerCut } from './disk.ts';
+import { Disk, PowerCut, Swapped } from './disk.ts';
 import { erase, type IdEdit } from './erase.ts';
 import { readIdentity, type Settled, settleConfigId, settleIdentity } from './identity.ts';
 import { macSuffix, serviceUser, systemWords } from './machine.ts';
@@ -104,7 +104,7 @@ export function provision(options: ProvisionOptions): Provisioned {
     try {
       const file = path.join(boot, STATUS_FILE);
       // A card wears with every write, so the same words are not written twice.
-      if (readSmall(file, 64 * 1024)?.toString('utf8') !== text) disk.put(file, text, { mode: 0o644 });
+      if (readSmall(file, 64 * 1024)?.toString('utf8') !== text) putStatus(disk, file, text);
     } catch (thrown) {
       if (thrown instanceof PowerCut) throw thrown;
       remarks.push(`${STATUS_FILE} cannot be written: ${toError(thrown).message}.`);
@@ -197,6 +197,17 @@ function refused(faults: readonly string[]): CardReport {
   return { outcome: 'refused', result: 'sluice.yaml has mistakes. The configuration stays as it was.', faults };
 }
 
+/** An old answer on a full card would be believed: it gives its room to the new one. */
+function putStatus(disk: Disk, file: string, text: string): void {
+  try {
+    disk.put(file, text, { mode: 0o644 });
+  } catch (thrown) {
+    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOSPC')) throw thrown;
+    disk.remove(file);
+    disk.put(file, text, { mode: 0o644 });
+  }
+}
+
 /** With the id in it, a later change of this file counts also after the claim, and the file of another card does not. */
 function idEdit({ wanted, id, formerId }: Plan): IdEdit | undefined {
   return wanted.id === undefined || formerId !== undefined ? { id, range: formerId } : undefined;
@@ -207,7 +218,11 @@ function takeOff(disk: Disk, found: CardText, plan: Plan, remarks: string[]): vo
     erase(disk, found, plan, idEdit(plan));
   } catch (thrown) {
     if (thrown instanceof PowerCut) throw thrown;
-    if (plan.secrets.length > 0)
+    if (thrown instanceof Swapped)
+      remarks.push(
+        `${path.basename(found.file)} was changed while the gateway read it. The file that is there now was not touched. The next start of the board looks at it.`,
+      );
+    else if (plan.secrets.length > 0)
       remarks.push(
         `The secrets are still on the card, because it cannot be written: ${toError(thrown).message}. Erase them yourself.`,
       );

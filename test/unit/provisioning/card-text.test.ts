@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { ftruncateSync, mkdirSync, openSync, symlinkSync } from 'node:fs';
+import { ftruncateSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import fc from 'fast-check';
@@ -55,6 +55,14 @@ test('names of Windows and of browsers are found, and two files at once are refu
   assert.deepEqual(faults, [
     'sluice.yaml:1:1: there are several files: sluice.yaml, sluice.yaml.txt. Keep one, and name it sluice.yaml',
   ]);
+});
+
+test('a file behind thousands of others is found', (t) => {
+  const board = new FakeBoard(scratch(t, 'cards', '/dev/shm'));
+  board.write(CARD);
+  // A file system in memory lists the newest first.
+  for (let i = 0; i < 5000; i++) writeFileSync(path.join(board.boot, `${i}\n\r\u202e.txt`), '');
+  assert.equal(board.start().outcome, 'applied');
 });
 
 test('a folder, a link, a huge file and an empty one are refused with words', (t) => {

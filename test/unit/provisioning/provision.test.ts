@@ -204,6 +204,44 @@ test('a full card loses its secrets where they lie', (t) => {
   assert.equal(board.start({ disk }).outcome, 'unchanged');
 });
 
+test('another file in the place of the one that was read is not written to, and counts at the next start', (t) => {
+  // Between the last look and the rename no file system knows a step in one, so these moments are left out.
+  for (const moment of ['before writing over', 'after writing over']) {
+    const board = new FakeBoard(path.join(scratch(t, 'cards', '/dev/shm'), moment));
+    board.write(CARD);
+    const next = CARD.replace('Basti', 'Ghat');
+    let swaps = 0;
+    const disk = new Disk((what) => {
+      if (what !== `${moment} ${path.join(board.boot, 'sluice.yaml')}`) return;
+      swaps++;
+      board.write(next);
+    });
+    const done = board.start({ disk });
+    assert.deepEqual([swaps, done.outcome], [1, 'applied'], moment);
+    assert.equal(board.card(), next, moment);
+    assert.match(done.remarks.join('\n'), /was changed while the gateway read it/);
+    assert.equal(board.start().outcome, 'applied');
+    for (const secret of SECRETS) assert.ok(!board.card().includes(secret), secret);
+  }
+});
+
+test('a full card gives the room of the old answer to the new one', (t) => {
+  const board = new FakeBoard(scratch(t, 'cards', '/dev/shm'));
+  board.write(CARD);
+  board.start();
+  const status = path.join(board.boot, 'sluice-status.txt');
+  const disk = new (class extends Disk {
+    override put(...args: Parameters<Disk['put']>): void {
+      if (args[0].startsWith(board.boot) && existsSync(status))
+        throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+      super.put(...args);
+    }
+  })();
+  board.write('name: [');
+  assert.equal(board.start({ disk }).outcome, 'refused');
+  assert.match(board.status, /has mistakes/);
+});
+
 test('a folder that cannot be written is a failure in words, and the old configuration stays', (t) => {
   const board = new FakeBoard(scratch(t, 'cards', '/dev/shm'));
   board.write(CARD);

@@ -30,6 +30,7 @@ import {
   isConfigName,
   isStateName,
   LARGE_FILES,
+  MOST_CONFIGS,
   MOST_SMALL,
 } from './entries.ts';
 import { filesBeside } from './files-beside.ts';
@@ -77,9 +78,17 @@ export async function makeBackup(request: BackupRequest): Promise<BackupReport> 
     const writer = new ArchiveWriter({ gateway, made: request.made, program: request.program }, request.passphrase);
     write(writer.begin());
     const entries: Entry[] = [];
+    let configs = 0;
     for (const { where, name, file } of sources) {
       const entry = writeEntry(writer, { where, name, file }, write, notes);
-      if (entry !== undefined) entries.push(entry);
+      if (entry === undefined) continue;
+      entries.push(entry);
+      if (where === 'config') configs += entry.size;
+      if (configs > MOST_CONFIGS)
+        throw new SluiceError(
+          'usage',
+          `the files beside ${configFile} have more than 32 MB together, and a backup holds less: move away what the gateway does not need`,
+        );
     }
     write(writer.add(END));
     write(writer.end());
@@ -191,9 +200,11 @@ function writeEntry(
   }
   try {
     if (!LARGE_FILES.includes(name)) {
-      const bytes = readFileSync(fd);
-      if (bytes.length > MOST_SMALL) {
-        notes.push(`${file} is not in the backup: it is larger than 16 MB. Copy it yourself.`);
+      const stat = fstatSync(fd);
+      // A file that grows meanwhile is caught by the second look.
+      const bytes = stat.isFile() && stat.size <= MOST_SMALL ? readFileSync(fd) : undefined;
+      if (bytes === undefined || bytes.length > MOST_SMALL) {
+        notes.push(`${file} is not in the backup: it is larger than 16 MB, or no ordinary file. Copy it yourself.`);
         return undefined;
       }
       const entry = { where, name, size: bytes.length };

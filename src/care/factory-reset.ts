@@ -30,6 +30,7 @@ import { type Erased, eraseAny, eraseState } from './erase.ts';
 import { filesBeside } from './files-beside.ts';
 import { jsonOf } from './json-of.ts';
 import { give, ownerOf, readObeyed, writeSynced } from './own-files.ts';
+import { assertStateFolder } from './state-folder.ts';
 
 const RESET_MARK = '.factory-reset';
 /** Made by commands of Sluice. */
@@ -116,9 +117,10 @@ export function readResetMark(stateDir: string): ResetMark | 'foreign' | undefin
 
 /**
  * @param afterStep for tests: called after each step, and may end the process
- * @throws SluiceError already-running; Error of the file system: the next run goes on
+ * @throws SluiceError already-running; usage: the folder is not the state of a gateway; Error of the file system: the next run goes on
  */
 export function factoryReset(stateDir: string, plan: ResetPlan, afterStep: (step: string) => void = () => {}): Erased {
+  assertStateFolder(stateDir, plan.configFile);
   const lock = StateDirLock.take(stateDir);
   try {
     const owner = ownerOf(stateDir);

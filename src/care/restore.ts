@@ -2,6 +2,7 @@
  * Puts a backup back in one step. Invariants:
  * - Every byte of it is proven before the first one is written, and its configuration is one that this version runs.
  * - A power cut leaves the old gateway or the new one (settle.ts); the configuration is put together beside its place first.
+ * - The configuration of the backup names the state folder: one that holds anything else is left alone (state-folder.ts).
  * - The log that comes back counts as a copy, and a gateway without one makes a new one: no number is given twice.
  */
 
@@ -13,9 +14,10 @@ import { syncFolder, writeNew } from '../disk/durable.ts';
 import { LOCK_FILE, StateDirLock } from '../store/state-dir.ts';
 import { type Archive, refused } from './archive.ts';
 import { decide, dropConfigStage, makeConfigStage, placeConfig, stageConfig } from './config-stage.ts';
-import { type Entry, GATEWAY_YAML, LARGE_FILES, readEntries } from './entries.ts';
+import { type Entry, GATEWAY_YAML, LARGE_FILES, MOST_CONFIGS, readEntries } from './entries.ts';
 import { give, makeInside, makeOne, ownerOf } from './own-files.ts';
 import { continueRestore, STAGE, settleState, writeTarget } from './settle.ts';
+import { assertStateFolder } from './state-folder.ts';
 
 /** The most that a configuration has (yaml-source.ts). */
 const MOST_CONFIG = 1024 * 1024;
@@ -37,8 +39,11 @@ export function inspect(archive: Archive, version: string): Inspected {
     throw refused(`was made by Sluice ${program}, and this is ${version}: update this gateway first`);
   const entries: Entry[] = [];
   let text: string | undefined;
+  let beside = 0;
   for (const { entry, bytes } of readEntries(archive.pieces())) {
     entries.push(entry);
+    if (entry.where === 'config') beside += entry.size;
+    if (beside > MOST_CONFIGS) throw refused('has more than 32 MB of files of the configuration, which no gateway needs');
     if (entry.where !== 'config' || entry.name !== GATEWAY_YAML) continue;
     if (entry.size > MOST_CONFIG) throw refused('has a configuration of more than 1 MB');
     text = Buffer.concat([...bytes()]).toString('utf8');
@@ -69,6 +74,7 @@ export function restore(
   const stateDir = path.resolve(target.stateDir);
   const configFile = path.resolve(target.configFile);
   continueRestore(configFile);
+  assertStateFolder(stateDir, configFile);
   const lock = StateDirLock.take(stateDir);
   const stage = path.join(stateDir, STAGE);
   let holds = false;

@@ -204,7 +204,7 @@ test('a full card loses its secrets where they lie', (t) => {
   assert.equal(board.start({ disk }).outcome, 'unchanged');
 });
 
-test('another file in the place of the one that was read is not written to, and counts at the next start', (t) => {
+test('another file in the place of the one that was read is left, and counts at the next start', (t) => {
   // Between the last look and the rename no file system knows a step in one, so these moments are left out.
   for (const moment of ['before writing over', 'after writing over']) {
     const board = new FakeBoard(path.join(scratch(t, 'cards', '/dev/shm'), moment));

@@ -74,7 +74,7 @@ export interface Plan {
 
 export type Planned = { readonly plan: Plan } | { readonly faults: readonly string[] };
 
-export function planOf(card: CardText, context: PlanContext): Planned {
+export function planOf(card: Omit<CardText, 'bytes'>, context: PlanContext): Planned {
   const source = parseYamlText(card.file, card.text);
   if (source.faults.length > 0) return { faults: inFileOrder(source.faults, [card.file]).map(formatFault) };
   const faults: Fault[] = [];

@@ -1,0 +1,150 @@
+/**
+ * Backups that somebody made to harm: `sluice restore` as root leaves the board
+ * as it was, or makes it the gateway of the backup.
+ */
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { Archive, ArchiveWriter } from '../../../src/care/archive.ts';
+import { END, type Entry, entryHead } from '../../../src/care/entries.ts';
+import { factoryReset } from '../../../src/care/factory-reset.ts';
+import { inspect, restore } from '../../../src/care/restore.ts';
+import { VERSION } from '../../../src/core/version.ts';
+import { startChild } from '../../harness/child.ts';
+import { mountPoint, run } from '../../harness/loop-disk.ts';
+import { scratch } from '../../harness/scratch.ts';
+import { MAIN, sluice } from '../../harness/start-gateway.ts';
+import { asRoot } from '../../peers/peers.ts';
+
+type Part = readonly [where: Entry['where'], name: string, body: string | Uint8Array];
+
+function archive(parts: readonly Part[]): Buffer {
+  const writer = new ArchiveWriter({ gateway: 'ghat-1', made: 1_795_000_000_000, program: '0.1.0' }, undefined);
+  const pieces = [writer.begin()];
+  for (const [where, name, body] of parts) {
+    const bytes = Buffer.from(body);
+    pieces.push(writer.add(Buffer.concat([entryHead({ where, name, size: bytes.length }), bytes])));
+  }
+  return Buffer.concat([...pieces, writer.add(END), writer.end()]);
+}
+const yamlOf = (stateDir: string) => `gateway: {id: new, stateDir: ${JSON.stringify(stateDir)}, runtimeDir: run}\n`;
+const config = (stateDir: string): Part => ['config', 'gateway.yaml', yamlOf(stateDir)];
+
+/** Everything in a folder, by name. */
+const contentOf = (folder: string): [string, string][] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== 'sluice.lock')
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .sort()
+    .map((name) => [path.relative(folder, name), readFileSync(name, 'latin1')]);
+
+/** A board with the gateway `old` and one with nothing. */
+function boards(t: TestContext): { folder: string; old: string; file: (content: Uint8Array) => string } {
+  const folder = scratch(t, 'hostile-backup');
+  const old = path.join(folder, 'old');
+  mkdirSync(path.join(old, 'state'), { recursive: true });
+  mkdirSync(path.join(old, 'keys'));
+  writeFileSync(path.join(old, 'gateway.yaml'), yamlOf('state').replace('new', 'old'));
+  for (const name of ['state/access.json', 'state/log.db', 'keys/key.txt']) writeFileSync(path.join(old, name), 'old');
+  let files = 0;
+  return {
+    folder,
+    old,
+    file: (content) => {
+      const name = path.join(folder, `${++files}.sluice-backup`);
+      writeFileSync(name, content);
+      return name;
+    },
+  };
+}
+
+test('a backup that names the folder of somebody else as its state takes nothing from it', async (t) => {
+  const { folder, old, file } = boards(t);
+  const home = path.join(folder, 'home');
+  mkdirSync(path.join(home, 'anna'), { recursive: true });
+  writeFileSync(path.join(home, 'anna', 'letter.txt'), 'dear all');
+  symlinkSync(home, path.join(folder, 'link'));
+  const before = contentOf(folder);
+  const configFile = path.join(old, 'gateway.yaml');
+  for (const stateDir of [home, path.join(folder, 'link'), old, folder, path.dirname(folder), '/']) {
+    const bytes = archive([config(stateDir)]);
+    const opened = new Archive({ size: bytes.length, read: (at, n) => bytes.subarray(at, at + n) });
+    const words = /is not the state of a gateway|lies in it/;
+    assert.throws(() => restore(opened, inspect(opened, VERSION), { configFile, stateDir }), words, stateDir);
+    assert.throws(() => factoryReset(stateDir, { configFile, paths: [] }), words, stateDir);
+    assert.deepEqual(contentOf(folder), before, stateDir);
+  }
+  const found = await sluice(t, 'restore', file(archive([config(home)])), '--yes', '-c', configFile);
+  assert.equal(found.code, 2, found.stdout);
+  assert.match(found.stderr, /home is not the state of a gateway: it holds "anna"\. Nothing was changed/);
+  assert.deepEqual(readdirSync(home), ['anna'], 'no lock either: the next try finds it the same');
+});
+
+test('a disk that is too small for the files beside the configuration keeps what is on it', async (t) => {
+  const { folder, old, file } = boards(t);
+  const many = (size: number, count: number): Part[] =>
+    Array.from({ length: count }, (_, i) => ['config', `profiles/${i}.yaml`, Buffer.alloc(size, 35)] as const);
+  const bomb = await sluice(
+    t,
+    ...['restore', file(archive([config('state'), ...many(12_000_000, 3)])), '--yes', '-c', path.join(old, 'gateway.yaml')],
+  );
+  assert.match(bomb.stderr, /more than 32 MB of files of the configuration/);
+  if (!asRoot(t, 'mount a small file system')) return;
+  const disk = mountPoint(t, 'small');
+  run('mount', '-t', 'tmpfs', '-o', 'size=1m,mode=755', 'full', disk);
+  cpSync(old, disk, { recursive: true });
+  const before = contentOf(disk);
+  const state = path.join(folder, 'elsewhere');
+  const backup = file(archive([config(state), ...many(1_500_000, 2)]));
+  const full = await sluice(t, 'restore', backup, '--yes', '-c', path.join(disk, 'gateway.yaml'));
+  assert.equal(full.code, 2, full.stdout);
+  assert.match(full.stderr, /cannot be put back:.*(no space|full).*The gateway is as it was/i);
+  assert.deepEqual(contentOf(disk), before);
+  assert.deepEqual(readdirSync(disk).sort(), readdirSync(old).sort(), 'nothing is left of the try');
+});
+
+test('of two restores one is refused, and one that is killed is old or new and goes through again', async (t) => {
+  const { folder, old, file } = boards(t);
+  const log: Part = ['state', 'log.db', Buffer.alloc(8_000_000, 7)];
+  const backup = file(archive([config('state'), ['config', 'keys/key.txt', 'new'], log, ['state', 'access.json', 'new']]));
+  const run = (board: string) => {
+    cpSync(old, board, { recursive: true });
+    const start = () =>
+      startChild(t, process.execPath, [MAIN, 'restore', backup, '--yes', '-c', path.join(board, 'gateway.yaml')]);
+    return { board, start };
+  };
+  const isNew = (board: string) => {
+    const state = readFileSync(path.join(board, 'state/access.json'), 'utf8');
+    const key = readFileSync(path.join(board, 'keys/key.txt'), 'utf8');
+    assert.equal(state, key, 'no mix of old and new');
+    assert.match(readFileSync(path.join(board, 'gateway.yaml'), 'utf8'), new RegExp(`id: ${key},`));
+    return key === 'new';
+  };
+  const both = run(path.join(folder, 'both'));
+  const children = [both.start(), both.start()];
+  const codes = await Promise.all(children.map(({ ended }) => ended));
+  assert.ok(codes.includes(0) && codes.every((code) => code === 0 || code === 1), String(codes));
+  for (const [i, code] of codes.entries())
+    if (code !== 0) assert.match(children[i]?.stderr.join(' ') ?? '', /running with this state directory/);
+  assert.ok(isNew(both.board));
+
+  for (const sign of ['state/.restore', '.gateway.yaml.sluice-restore', '.gateway.yaml.sluice-restore/ready']) {
+    const { board, start } = run(path.join(folder, path.basename(sign)));
+    const child = start();
+    let ended = false;
+    void child.ended.finally(() => {
+      ended = true;
+    });
+    // It may be through before it is seen: then nothing was cut, which is as good.
+    while (!ended && !existsSync(path.join(board, sign))) await new Promise((resolve) => setTimeout(resolve, 1));
+    await child.stop('SIGKILL');
+    const again = start();
+    assert.equal(await again.ended, 0, again.stderr.join('\n'));
+    assert.ok(isNew(board), sign);
+    assert.deepEqual(
+      [...readdirSync(board), ...readdirSync(path.join(board, 'state'))].filter((name) => name.includes('restore')),
+      [],
+    );
+  }
+});

@@ -104,7 +104,7 @@ test('a disk that is too small for the files beside the configuration keeps what
   assert.deepEqual(readdirSync(disk).sort(), readdirSync(old).sort(), 'nothing is left of the try');
 });
 
-test('of two restores one is refused, and one that is killed is old or new and goes through again', async (t) => {
+test('of two restores one is refused; one that is killed goes through again', async (t) => {
   const { folder, old, file } = boards(t);
   const log: Part = ['state', 'log.db', Buffer.alloc(8_000_000, 7)];
   const backup = file(archive([config('state'), ['config', 'keys/key.txt', 'new'], log, ['state', 'access.json', 'new']]));

@@ -51,16 +51,22 @@ devices:
     }
     const read = (...args: string[]) => sluice(t, 'read', ...args, '-c', gateway.config);
     // PM2.5 and PM10 in tenths, low byte first; 12 34 is the id; 0xC8 + 0x2C + 1 + 0x12 + 0x34 = 0x13B.
-    const frame = await saying(read('dust', '--raw'), () => dust.say('sds011 200 300'));
-    assert.equal(frame.code, 0, frame.stderr);
-    // It may begin in the middle of a frame.
+    // It may begin in the middle of a frame, and the reading of that frame ends it.
+    const frame = await waitFor('bytes of a frame', async () => {
+      const one = await saying(read('dust', '--raw'), () => dust.say('sds011 200 300'));
+      assert.equal(one.code, 0, one.stderr);
+      return cameIn(one.stdout).length > 5 ? one : undefined;
+    });
     const said = 'aa c0 c8 00 2c 01 12 34 3b ab '.repeat(50);
-    assert.ok(cameIn(frame.stdout).length > 5 && said.includes(cameIn(frame.stdout)), frame.stdout);
+    assert.ok(said.includes(cameIn(frame.stdout)), frame.stdout);
     assert.match(frame.stdout, /dust\.pm2_5 +20 µg\/m³/);
-    const text = await saying(read('scale.weight', '--raw'), () => scale.say('text weight=12.5'));
-    assert.equal(text.code, 0, text.stderr);
-    const shown = [...text.stdout.matchAll(/"(.*)"$/gm)].map(([, part]) => part).join('');
-    assert.ok(shown.length > 4 && 'weight=12.5\\r\\n'.repeat(50).includes(shown), text.stdout);
+    const letters = (stdout: string) => [...stdout.matchAll(/"(.*)"$/gm)].map(([, part]) => part).join('');
+    const text = await waitFor('letters of a line', async () => {
+      const one = await saying(read('scale.weight', '--raw'), () => scale.say('text weight=12.5'));
+      assert.equal(one.code, 0, one.stderr);
+      return letters(one.stdout).length > 4 ? one : undefined;
+    });
+    assert.ok('weight=12.5\\r\\n'.repeat(50).includes(letters(text.stdout)), text.stdout);
     assert.match(text.stdout, /scale\.weight +12\.5 kg/);
     const json = await saying(read('dust', '--raw', '--json'), () => dust.say('sds011 200 300'));
     const { frames, readings } = JSON.parse(json.stdout) as { frames: { way: string; bytes: string }[]; readings: object[] };

@@ -16,5 +16,6 @@ const alive = setInterval(() => {}, 60_000);
 await once(process, 'SIGTERM');
 clearInterval(alive);
 await responder.stop();
+console.log(`counts ${JSON.stringify(responder.counts)}`);
 console.log('stopped');
 process.exit(0);

@@ -31,6 +31,30 @@ export function isQuestion(bytes: Uint8Array): boolean {
   );
 }
 
+/** Whether a packet is an answer of a size that is worth reading, and may be about this gateway. Looks at bytes alone. */
+export function mayClaim(bytes: Uint8Array, { instance, host }: Announced): boolean {
+  if (bytes.length < 12) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 12);
+  const records = view.getUint16(4) + view.getUint16(6) + view.getUint16(8) + view.getUint16(10);
+  if ((view.getUint16(2) & 0xf800) !== 0x8000 || records > MOST_RECORDS) return false;
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1').toLowerCase();
+  return text.includes(instance.toLowerCase()) || text.includes(host.toLowerCase());
+}
+
+/** The name of this gateway that a packet gives to somebody else; undefined: none. */
+export function claimOf(packet: Packet, { instance, host, port }: Announced, addresses: readonly string[]): string | undefined {
+  const [service, name] = [`${instance}.${SERVICE}`, `${host}.local`];
+  for (const record of [...(packet.answers ?? []), ...(packet.additionals ?? [])]) {
+    // A good-bye gives a name to nobody.
+    if (!('ttl' in record) || record.ttl === 0) continue;
+    if (record.type === 'SRV' && same(record.name, service) && !(record.data.port === port && same(record.data.target, name)))
+      return service;
+    if ((record.type === 'A' || record.type === 'AAAA') && same(record.name, name) && !addresses.includes(record.data))
+      return name;
+  }
+  return undefined;
+}
+
 /** Every record of a gateway. @param addresses of the interface on which they leave @param ttl 0: the gateway says good-bye */
 export function recordsOf({ instance, host, port }: Announced, addresses: readonly string[], ttl?: number): Answer[] {
   const service = `${instance}.${SERVICE}`;

@@ -2,6 +2,8 @@
  * Makes the gateway findable in the local network. Invariants:
  * - It speaks only while something of the gateway listens beyond loopback, and says good-bye when that ends.
  * - It answers questions of its own network segment alone, and reads no packet of more than 1,500 bytes.
+ * - A flood costs MOST_HEARD packets in LOOK_EVERY: then the sockets close until the next look, and the kernel drops the rest.
+ * - It keeps its names when another device claims them: they are of the hardware and the id. People hear of it, and the fingerprint tells.
  * - Without a network, or with another program on the port, nothing else of the gateway notices.
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
@@ -9,7 +11,7 @@ import { type NetworkInterfaceInfoIPv4, networkInterfaces } from 'node:os';
 import { decode, encode, type Packet } from 'dns-packet';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
-import { type Announced, answerTo, isQuestion, recordsOf } from './answers.ts';
+import { type Announced, answerTo, claimOf, isQuestion, mayClaim, recordsOf } from './answers.ts';
 
 const PORT = 5353;
 const GROUP = '224.0.0.251';
@@ -17,9 +19,14 @@ const GROUP = '224.0.0.251';
 const MOST_LINKS = 8;
 /** Bytes of a packet: one of Ethernet. */
 const MOST_PACKET = 1500;
-/** Packets that are read, and answers that leave, in a second. */
+/** Packets of each kind that are read, and answers that leave, in a second. */
 const MOST_READ = 200;
 const MOST_ANSWERS = 20;
+/** Packets of any kind in a second that are a flood. A large network has some dozens. */
+export const MOST_HEARD = 1000;
+/** The names are said again, and another claim is told, not before that. RFC 6762 section 9 has the first; ms. */
+const DEFEND_EVERY = 10_000;
+const TELL_EVERY = 3_600_000;
 /** How often addresses and listeners are looked at, ms. */
 const LOOK_EVERY = 5000;
 /** RFC 6762, section 8.3: a second announcement after the first, ms. */
@@ -48,8 +55,15 @@ export class MdnsResponder {
   #cancel: (() => void)[] = [];
   #faulty = false;
   #second = 0;
+  #heardNow = 0;
   #read = 0;
+  #readClaims = 0;
   #answers = 0;
+  /** Packets, sockets that were opened, and times that a flood closed them, since the start. */
+  readonly counts = { heard: 0, opened: 0, floods: 0, claims: 0 };
+  #flood: { readonly before: number; looks: number } | undefined;
+  #defended = Number.NEGATIVE_INFINITY;
+  #toldClaim = Number.NEGATIVE_INFINITY;
 
   constructor(options: ResponderOptions) {
     this.#o = options;
@@ -69,6 +83,12 @@ export class MdnsResponder {
   #look(): void {
     const { clock, announced } = this.#o;
     this.#cancel = [clock.after(LOOK_EVERY, () => this.#look())];
+    // One look opens the sockets again, and the next one sees what came of it.
+    if (this.#flood !== undefined && ++this.#flood.looks > 1) {
+      const times = this.counts.floods - this.#flood.before;
+      this.#flood = undefined;
+      this.#o.logger.info({ times }, 'The flood of multicast DNS is over. The gateway can be found by name again.');
+    }
     const now = announced();
     const changed = JSON.stringify(now) !== JSON.stringify(this.#said);
     if (changed && this.#said !== undefined) void this.#goodBye();
@@ -100,6 +120,7 @@ export class MdnsResponder {
       if (this.#links.has(key)) continue;
       const link = { socket: createSocket({ type: 'udp4', reuseAddr: true }), own, addresses };
       this.#links.set(key, link);
+      this.counts.opened++;
       fresh.push(link);
       this.#open(link, key);
     }
@@ -118,7 +139,7 @@ export class MdnsResponder {
         'The gateway cannot be found by name in the network: multicast DNS does not work here.',
       );
     });
-    socket.on('message', (bytes, from) => this.#heard(bytes, from, link));
+    socket.on('message', (bytes, from) => this.#heard(bytes, from, link, key));
     socket.bind(PORT, () => {
       try {
         socket.addMembership(GROUP, own.address);
@@ -139,10 +160,20 @@ export class MdnsResponder {
     socket.close();
   }
 
-  #heard(bytes: Buffer, from: RemoteInfo, link: Link): void {
+  #heard(bytes: Buffer, from: RemoteInfo, link: Link, key: string): void {
     const said = this.#said;
-    if (said === undefined || bytes.length > MOST_PACKET || !isQuestion(bytes) || !isNear(from.address, link.own)) return;
-    if (!this.#mayRead()) return;
+    this.#newSecond();
+    this.counts.heard++;
+    if (++this.#heardNow > MOST_HEARD) {
+      this.#flooded(key, link);
+      return;
+    }
+    if (said === undefined || bytes.length > MOST_PACKET || !isNear(from.address, link.own)) return;
+    if (mayClaim(bytes, said)) this.#claimed(bytes, from, link, said);
+    else if (isQuestion(bytes) && ++this.#read <= MOST_READ) this.#asked(bytes, from, link, said);
+  }
+
+  #asked(bytes: Buffer, from: RemoteInfo, link: Link, said: Announced): void {
     let query: Packet;
     try {
       query = decode(bytes);
@@ -155,14 +186,54 @@ export class MdnsResponder {
     this.#send(link, answer, legacy ? from : undefined);
   }
 
-  #mayRead(): boolean {
+  #newSecond(): void {
     const second = Math.floor(this.#o.clock.monotonic() / 1000);
-    if (second !== this.#second) {
-      this.#second = second;
-      this.#read = 0;
-      this.#answers = 0;
+    if (second === this.#second) return;
+    this.#second = second;
+    this.#heardNow = 0;
+    this.#read = 0;
+    this.#readClaims = 0;
+    this.#answers = 0;
+  }
+
+  #flooded(key: string, link: Link): void {
+    this.#drop(key, link);
+    if (this.#flood === undefined)
+      this.#o.logger.warn(
+        { packets: MOST_HEARD },
+        'More packets of multicast DNS come in a second than a network has. The gateway cannot be found by name until that ends.',
+      );
+    this.#flood = { before: this.#flood?.before ?? this.counts.floods, looks: 0 };
+    this.counts.floods++;
+  }
+
+  /** Another device gives a name of this gateway to itself. */
+  #claimed(bytes: Buffer, from: RemoteInfo, link: Link, said: Announced): void {
+    if (++this.#readClaims > MOST_READ || this.#isOwn(from.address)) return;
+    let name: string | undefined;
+    try {
+      name = claimOf(decode(bytes), said, link.addresses);
+    } catch {
+      return;
     }
-    return ++this.#read <= MOST_READ;
+    if (name === undefined) return;
+    this.counts.claims++;
+    const now = this.#o.clock.monotonic();
+    if (now - this.#defended >= DEFEND_EVERY) {
+      this.#defended = now;
+      this.#announce(link);
+    }
+    if (now - this.#toldClaim < TELL_EVERY) return;
+    this.#toldClaim = now;
+    this.#o.logger.warn(
+      { name, address: from.address, claims: this.counts.claims },
+      'Another device in the network uses the name of this gateway. Compare the fingerprint of the certificate before you log in, and find that device.',
+    );
+  }
+
+  #isOwn(address: string): boolean {
+    for (const { addresses } of this.#links.values()) if (addresses.includes(address)) return true;
+    return false;
   }
 
   #announce(link: Link): void {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { decode, encode, type Packet } from 'dns-packet';
 import fc from 'fast-check';
-import { answerTo, isQuestion, recordsOf, SERVICE } from '../../../src/admin/mdns/answers.ts';
+import { answerTo, claimOf, isQuestion, mayClaim, recordsOf, SERVICE } from '../../../src/admin/mdns/answers.ts';
 import { isNear } from '../../../src/admin/mdns/responder.ts';
 
 const SELF = { instance: 'ghat-1', host: 'sluice-a1b2c3', port: 8443 };
@@ -64,6 +64,20 @@ test('only small questions are read, and any bytes are survived', () => {
       answerTo(packet, SELF, HERE, false);
     }),
   );
+});
+
+test('a name that another device claims is seen, and no other answer is', () => {
+  const claim = (other: Partial<typeof SELF>, addresses: readonly string[], ttl?: number): string | undefined => {
+    const bytes = encode({ type: 'response', answers: recordsOf({ ...SELF, ...other }, addresses, ttl) });
+    return mayClaim(bytes, SELF) ? claimOf(decode(bytes), SELF, HERE) : undefined;
+  };
+  assert.equal(claim({}, HERE), undefined, 'its own words');
+  assert.equal(claim({ port: 8444 }, HERE), 'ghat-1._sluice._tcp.local');
+  assert.equal(claim({ host: 'printer' }, []), 'ghat-1._sluice._tcp.local');
+  assert.equal(claim({ instance: 'ghat-2', host: 'SLUICE-A1B2C3' }, ['192.0.2.66']), 'sluice-a1b2c3.local');
+  assert.equal(claim({ instance: 'ghat-1-b', host: 'sluice-ffffff' }, ['192.0.2.66']), undefined, 'another gateway');
+  assert.equal(claim({ port: 8444 }, ['192.0.2.66'], 0), undefined, 'a good-bye');
+  assert.equal(mayClaim(encode(ask(SERVICE, 'PTR')), SELF), false);
 });
 
 test('names that point at themselves, at each other or behind the end are refused', () => {

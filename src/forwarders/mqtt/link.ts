@@ -218,10 +218,12 @@ export class Link {
       let failure: Failure = 'lost';
       this.#pause.look();
       let ending: Ending = 'over';
+      let unanswered = false;
       try {
         ending = await this.#session();
       } catch (thrown) {
         const error = toError(thrown);
+        unanswered = error instanceof SluiceError && error.code === 'upstream-timeout';
         // A connection that a stop ends says nothing about the broker.
         if (!this.#stopping) this.#failed(error);
         failure = failureOf(error);
@@ -247,7 +249,8 @@ export class Link {
       const left = this.#leaves !== undefined;
       this.fault = this.#leaves ?? this.fault;
       this.#leaves = undefined;
-      if (!this.#brokers.ended(!left && (lasted || carried))) continue;
+      // A node that is cut off from its cluster takes connections, and acknowledges nothing.
+      if (!this.#brokers.ended(!left && (unanswered ? carried : lasted || carried))) continue;
       const pause = Math.max(plan.next(failure, random()), this.#work.visits?.failed() ?? 0);
       this.nextTry = clock.monotonic() + pause;
       if ((await this.#pause.wait(pause)) === 'changed') plan.changed();

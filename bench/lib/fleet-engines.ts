@@ -1,9 +1,10 @@
 /** The clusters of bench/fleet.ts: three nodes of RabbitMQ or NATS on loopback, with what a fleet of gateways needs from them. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { NATS, natsNodes } from '../../test/peers/nats.ts';
+import type { Pair } from '../../test/harness/certificates.ts';
+import { NATS, type NatsNode, natsNodes } from '../../test/peers/nats.ts';
 import { findProgram } from '../../test/peers/peers.ts';
-import { LOGIN, RABBITMQ, RABBITMQ_SERVER, type RabbitNode, rabbitNodes } from '../../test/peers/rabbitmq.ts';
+import { LOGIN, RABBITMQ, RABBITMQ_SERVER, type RabbitNode, type RabbitPlace, rabbitNodes } from '../../test/peers/rabbitmq.ts';
 import { cpuSeconds, memory } from './proc.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -11,9 +12,26 @@ import type { Workspace } from './workspace.ts';
 export const ENGINES = ['rabbitmq', 'nats-1', 'nats'] as const;
 export type EngineName = (typeof ENGINES)[number];
 
-interface Node {
+export interface EngineOptions {
+  /** Messages to the platform that wait for their PUBACK. */
+  readonly inFlight: number;
+  /** For nodes with TLS. */
+  readonly tls?: Pair | undefined;
+  /** RabbitMQ gives sessions that a client resumes; NATS does it anyway. */
+  readonly tickets?: boolean;
+  /** RabbitMQ: `cluster_partition_handling`; absent: what it does by itself. */
+  readonly partitions?: 'pause_minority' | undefined;
+  /** RabbitMQ: hosts of its nodes; absent: loopback. */
+  readonly places?: readonly RabbitPlace[] | undefined;
+  /** NATS: `sync_interval`; absent: what it does by itself. */
+  readonly sync?: string | undefined;
+}
+
+export interface Node {
   readonly name: string;
   readonly url: string;
+  /** Its files. */
+  readonly store: string;
   readonly pid: number | undefined;
   readonly log: readonly string[];
   launch(): void;
@@ -32,6 +50,8 @@ export class Engine {
   readonly prepare: (() => void) | undefined;
   /** What the engine says of its replicas. */
   readonly replicas: () => Promise<string>;
+  /** NATS: the node that leads the stream of messages; otherwise empty. */
+  readonly leader: () => Promise<string>;
 
   private constructor(
     name: EngineName,
@@ -39,35 +59,48 @@ export class Engine {
     login: object,
     prepare: (() => void) | undefined,
     replicas: () => Promise<string>,
+    leader: () => Promise<string>,
   ) {
     this.name = name;
     this.nodes = nodes;
     this.login = login;
     this.prepare = prepare;
     this.replicas = replicas;
+    this.leader = leader;
   }
 
-  /** @param inFlight messages to the platform that wait for their PUBACK */
-  static async make(space: Workspace, name: EngineName, inFlight: number): Promise<Engine> {
+  static async make(space: Workspace, name: EngineName, options: EngineOptions): Promise<Engine> {
+    const { inFlight, tls } = options;
     const folder = path.join(space.folder, name);
     mkdirSync(folder);
     const spawn: Workspace['spawn'] = (...args) => space.spawn(...args);
     if (name === 'rabbitmq') {
       if (findProgram(RABBITMQ_SERVER) === undefined) throw new Error(`this measurement needs RabbitMQ: ${RABBITMQ}`);
-      const nodes = await rabbitNodes(3, folder, spawn, { prefetch: inFlight });
+      const nodes = await rabbitNodes(3, folder, spawn, { ...options, prefetch: inFlight });
       return new Engine(
         name,
         nodes,
         LOGIN,
         () => unlimited(nodes),
         () => members(nodes),
+        () => Promise.resolve(''),
       );
     }
     const program = findProgram('nats-server');
     if (program === undefined) throw new Error(`this measurement needs NATS: ${NATS}`);
-    const nodes = await natsNodes(program, 3, folder, spawn, { pending: name === 'nats-1' ? 1 : inFlight });
-    return new Engine(name, nodes, {}, undefined, async () =>
-      streams(await (nodes[1] as (typeof nodes)[number]).ask('jsz?accounts=true&streams=true&config=true&consumers=true')),
+    const nodes = await natsNodes(program, 3, folder, spawn, {
+      tls,
+      sync: options.sync,
+      pending: name === 'nats-1' ? 1 : inFlight,
+    });
+    const page = 'jsz?accounts=true&streams=true&config=true&consumers=true';
+    return new Engine(
+      name,
+      nodes,
+      {},
+      undefined,
+      async () => streams(await (nodes[1] as NatsNode).ask(page)),
+      async () => leaderOf(await (nodes[1] as NatsNode).ask(page)),
     );
   }
 
@@ -116,17 +149,25 @@ function members(nodes: readonly RabbitNode[]): Promise<string> {
 
 interface Stream {
   readonly name: string;
+  readonly cluster?: { readonly leader?: string };
   readonly config: { readonly num_replicas: number; readonly retention: string };
   readonly state: { readonly messages: number };
   readonly consumer_detail?: readonly { readonly config: { readonly num_replicas?: number; readonly filter_subject?: string } }[];
 }
 
-function streams(text: string): string {
+function leaderOf(text: string): string {
+  return streamsOf(text).find(({ name }) => name === '$MQTT_msgs')?.cluster?.leader ?? '';
+}
+
+function streamsOf(text: string): readonly Stream[] {
   const { account_details: accounts = [] } = JSON.parse(text) as {
     account_details?: { stream_detail?: readonly Stream[] }[];
   };
-  return accounts
-    .flatMap(({ stream_detail: all = [] }) => all)
+  return accounts.flatMap(({ stream_detail: all = [] }) => all);
+}
+
+function streams(text: string): string {
+  return streamsOf(text)
     .map(
       ({ name, config, state, consumer_detail: consumers = [] }) =>
         `${name}: ${config.num_replicas} replicas, ${config.retention}, ${state.messages} messages, ${consumers.length} consumers`,

@@ -4,6 +4,7 @@
  *
  *   live MS    each gateway takes a record every MS milliseconds, spread evenly; 0: none
  *   hour N     N records each at once, of the hour that ends now, and an alarm
+ *   offline    no gateway has a network: connections break, and tries find none; online: they have one again
  *   report     counters of all
  *   expect F   writes the numbers that were given to the file F
  */
@@ -15,7 +16,10 @@ import { Connection } from '../../src/forwarders/mqtt/connection.ts';
 import { jsonDialect } from '../../src/forwarders/mqtt/dialects/json/dialect.ts';
 import { LogForwarder } from '../../src/forwarders/mqtt/log-forwarder.ts';
 import { networkMark } from '../../src/forwarders/mqtt/network-watch.ts';
+import { ConnectError } from '../../src/forwarders/mqtt/retry-plan.ts';
 import { mqttForwarderSchema } from '../../src/forwarders/mqtt/schema.ts';
+import type { TlsSessions } from '../../src/forwarders/mqtt/wire/tls-sessions.ts';
+import { addBytes, NO_BYTES, type WireBytes, type WireMeter } from '../../src/forwarders/mqtt/wire/wire-meter.ts';
 import { forwarderContext } from '../../test/fakes/forwarder-context.ts';
 import { type GatewayLog, memoryLog, realLog } from './fleet-log.ts';
 import type { Expected, FleetReport } from './fleet-words.ts';
@@ -29,6 +33,10 @@ interface Plan {
   readonly urls: readonly string[];
   /** Keys of the forwarder beside the address. */
   readonly settings: object;
+  /** The file of the authority of the nodes, for addresses with TLS. */
+  readonly ca?: string | undefined;
+  /** A connection over TLS may resume the session of an earlier one, as the gateway does it. */
+  readonly resume: boolean;
   /** Milliseconds of the window in which the bytes of history of a gateway are counted. */
   readonly window: number;
 }
@@ -69,6 +77,26 @@ setInterval(() => {
 
 let bytes = 0;
 let messages = 0;
+let [resumed, tickets] = [0, 0];
+let online = true;
+const connections = new Map<Connection, string>();
+const meters = new Set<WireMeter>();
+const observed = new WeakSet<TlsSessions>();
+
+/** Counts what the sessions of one forwarder hear of its handshakes. */
+function observe(sessions: TlsSessions): void {
+  if (observed.has(sessions)) return;
+  observed.add(sessions);
+  const [succeeded, keep] = [sessions.succeeded.bind(sessions), sessions.keep.bind(sessions)];
+  sessions.succeeded = (key) => {
+    resumed++;
+    succeeded(key);
+  };
+  sessions.keep = (key, session) => {
+    tickets++;
+    keep(key, session);
+  };
+}
 const attempts: number[] = [];
 
 async function gateway(i: number): Promise<Gateway> {
@@ -82,10 +110,18 @@ async function gateway(i: number): Promise<Gateway> {
   const forwarder = new LogForwarder({
     ...forwarderContext(own.log, { gateway: id, logger: silentLogger, random: Math.random }),
     ...{ name: 'fleet', dialect: jsonDialect, network: () => network },
-    settings: mqttForwarderSchema([jsonDialect]).parse({ url: urls, ...plan.settings }) as never,
+    settings: {
+      ...mqttForwarderSchema([jsonDialect]).parse({ url: urls, ...plan.settings }),
+      ...(plan.ca !== undefined && { tls: { ca: plan.ca } }),
+    } as never,
     connect: async (options) => {
+      if (!online) throw new ConnectError('unreachable', 'there is no network', undefined);
       attempts.push(performance.now());
-      const connection = await Connection.open(options);
+      if (options.meter !== undefined) meters.add(options.meter);
+      if (options.sessions !== undefined) observe(options.sessions);
+      const connection = await Connection.open(plan.resume ? options : { ...options, sessions: undefined });
+      connections.set(connection, `${options.host}:${options.port}`);
+      void connection.closed.then(() => connections.delete(connection));
       const publish = connection.publish.bind(connection);
       connection.publish = (message) => {
         messages++;
@@ -126,6 +162,11 @@ function hour(records: number): void {
   }
 }
 
+function cut(): void {
+  online = false;
+  for (const connection of connections.keys()) connection.destroy();
+}
+
 function report(): FleetReport {
   const all = gateways.map(({ forwarder }) => forwarder.status());
   const sum = (of: (one: (typeof all)[number]) => number) => all.reduce((total, one) => total + of(one), 0);
@@ -144,10 +185,14 @@ function report(): FleetReport {
     refused: sum(({ counters }) => counters.refused ?? 0),
     retries: sum(({ counters }) => counters.retries ?? 0),
     acked: sum(({ counters }) => counters.readings ?? 0),
-    ...{ attempts: attempts.length, busiest, messages, bytes },
+    ...{ attempts: attempts.length, busiest, messages, bytes, resumed, tickets },
+    wire: [...meters].reduce<WireBytes>((total, { total: one }) => addBytes(total, one), NO_BYTES),
+    at: plan.urls.map((url) => [...connections.values()].filter((node) => url.endsWith(`/${node}`)).length),
     mostInWindow: Math.max(...rates),
     mostInWindowMedian: rates.toSorted((a, b) => a - b)[rates.length >> 1] ?? 0,
-    faults: [...new Set(all.flatMap(({ fault }) => (fault === undefined ? [] : [fault.replace(/127\.0\.0\.1:\d+/g, 'NODE')])))],
+    faults: [
+      ...new Set(all.flatMap(({ fault }) => (fault === undefined ? [] : [fault.replace(/\d+\.\d+\.\d+\.\d+:\d+/g, 'NODE')]))),
+    ],
   };
 }
 
@@ -155,8 +200,10 @@ for await (const line of createInterface({ input: process.stdin })) {
   const [word = '', argument = ''] = line.split(' ');
   if (word === 'live') setLive(Number(argument));
   else if (word === 'hour') hour(Number(argument));
+  else if (word === 'offline') cut();
+  else if (word === 'online') online = true;
   else if (word === 'expect') {
-    const expected: Expected = gateways.map(({ own: { records, alarms } }) => ({ records, alarms }));
+    const expected: Expected = gateways.map(({ own: { records, taken, alarms } }) => ({ records, taken, alarms }));
     writeFileSync(argument, JSON.stringify(expected));
   }
   console.log(JSON.stringify({ did: line, ...(word === 'report' ? report() : {}) }));

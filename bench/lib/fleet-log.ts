@@ -34,6 +34,8 @@ export interface GatewayLog {
   /** Numbers of records and of alarms that were given. */
   readonly records: readonly number[];
   readonly alarms: readonly number[];
+  /** When each record was given to the log, ms UTC. */
+  readonly taken: readonly number[];
   /** @param at monotonic ms */
   append(at: number): void;
   alarm(): void;
@@ -207,12 +209,16 @@ const ALARM = { rule: 'full', severity: 'warning', state: 'raised', value: 1 };
 export function memoryLog(points: number): GatewayLog {
   const inner = new MemoryLog(points);
   const records: number[] = [];
+  const taken: number[] = [];
   const alarms: number[] = [];
   return {
     // A forwarder takes the outlet and the two events of a log, and nothing else.
     log: inner as unknown as Log,
-    ...{ points, records, alarms },
-    append: (at) => void records.push(inner.append(at)),
+    ...{ points, records, taken, alarms },
+    append(at) {
+      records.push(inner.append(at));
+      taken.push(Date.now());
+    },
     alarm: () => void alarms.push(inner.notice('full', { ...ALARM, time: Date.now() })),
     close: () => Promise.resolve(inner.stop()),
   };
@@ -228,13 +234,15 @@ export async function realLog(points: number, folder: string): Promise<GatewayLo
   log.setInventory('{}');
   const shape = shapeOf(points);
   const records: number[] = [];
+  const taken: number[] = [];
   const alarms: number[] = [];
   return {
-    ...{ log, points, records, alarms },
+    ...{ log, points, records, taken, alarms },
     append(at) {
       const seq = log.next;
       if (log.append({ shape, at, values: valuesOf(seq, points), reasons: null })?.seq !== seq) throw new Error('no number');
       records.push(seq);
+      taken.push(Date.now());
     },
     alarm() {
       const at = systemClock.monotonic();

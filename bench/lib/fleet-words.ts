@@ -1,7 +1,11 @@
 /** What the processes of bench/fleet.ts tell each other. */
 
-/** By gateway: the numbers that its log gave. */
-export type Expected = readonly { readonly records: readonly number[]; readonly alarms: readonly number[] }[];
+/** By gateway: the numbers that its log gave, and when it took each record, ms UTC. */
+export type Expected = readonly {
+  readonly records: readonly number[];
+  readonly taken: readonly number[];
+  readonly alarms: readonly number[];
+}[];
 
 export interface FleetReport {
   readonly connected: number;
@@ -23,6 +27,13 @@ export interface FleetReport {
   /** Bytes of history: the most of one gateway within a window, and the median of gateways. */
   readonly mostInWindow: number;
   readonly mostInWindowMedian: number;
+  /** Bytes of the sockets, and of the headers of TCP and IP, estimated. */
+  readonly wire: { readonly sent: number; readonly received: number; readonly headers: number };
+  /** TLS handshakes with the session of an earlier one, and sessions that nodes gave. */
+  readonly resumed: number;
+  readonly tickets: number;
+  /** Gateways by the node that they are connected to; the first node first. */
+  readonly at: readonly number[];
   readonly faults: readonly string[];
 }
 
@@ -33,6 +44,9 @@ export interface ReceiverReport {
   /** The part of them with DUP, or with a packet that was sent before. */
   readonly dup: number;
   readonly connects: number;
+  /** Times that the node still had the session; the first time is none. */
+  readonly kept: number;
+  readonly connected: boolean;
   readonly records: number;
   /** Milliseconds since the last message. */
   readonly idle: number;
@@ -41,8 +55,9 @@ export interface ReceiverReport {
 /** In records, or alarms. */
 export interface Verdict {
   readonly expected: number;
-  /** Records that never came. */
+  /** Records that never came, and when the first of them was taken, ms UTC; 0 without one. */
   readonly lost: number;
+  readonly lostSince: number;
   /** Records that came, and that the marks did not let through. */
   readonly lostBehindMarks: number;
   /** The marks let it through more than once. */

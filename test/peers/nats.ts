@@ -1,6 +1,7 @@
 /** Real NATS servers with JetStream and MQTT, one or a cluster, on loopback. What a node is given here is what the how-to page names. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import type { Pair } from '../harness/certificates.ts';
 import type { Child, ChildOptions } from '../harness/child.ts';
 import { freePort } from '../harness/free-port.ts';
 import { waitFor } from '../harness/wait-for.ts';
@@ -15,6 +16,10 @@ export interface NatsOptions {
   readonly pending?: number;
   /** Seconds after which a message without a PUBACK is sent again. */
   readonly ackWait?: number;
+  /** Its MQTT port speaks TLS. */
+  readonly tls?: Pair | undefined;
+  /** When files are written through to the disk, as the configuration says it; absent: what the server does by itself. */
+  readonly sync?: string | undefined;
 }
 
 interface Ports {
@@ -22,11 +27,15 @@ interface Ports {
   readonly monitor: number;
   /** It is no node of a cluster. */
   readonly alone: boolean;
+  readonly tls: boolean;
 }
 
 export class NatsNode {
   readonly name: string;
   readonly port: number;
+  /** Its files; a link to another folder may take its place while it does not run. */
+  readonly store: string;
+  readonly #scheme: 'mqtt' | 'mqtts';
   readonly #monitor: number;
   readonly #file: string;
   readonly #program: string;
@@ -37,6 +46,8 @@ export class NatsNode {
   constructor(program: string, name: string, ports: Ports, file: string, spawn: Spawn) {
     this.#program = program;
     this.name = name;
+    this.store = path.join(path.dirname(file), 'js');
+    this.#scheme = ports.tls ? 'mqtts' : 'mqtt';
     this.port = ports.port;
     this.#monitor = ports.monitor;
     this.#alone = ports.alone;
@@ -45,7 +56,7 @@ export class NatsNode {
   }
 
   get url(): string {
-    return `mqtt://127.0.0.1:${this.port}`;
+    return `${this.#scheme}://127.0.0.1:${this.port}`;
   }
   get pid(): number | undefined {
     return this.#child?.over === undefined ? this.#child?.pid : undefined;
@@ -95,7 +106,7 @@ export async function natsNodes(
   count: 1 | 3,
   folder: string,
   spawn: Spawn,
-  { pending = 1000, ackWait = 30 }: NatsOptions = {},
+  { pending = 1000, ackWait = 30, tls, sync }: NatsOptions = {},
 ): Promise<NatsNode[]> {
   const nodes = [];
   const all = [];
@@ -117,7 +128,7 @@ export async function natsNodes(
       `http: "127.0.0.1:${monitor}"`,
       // A batch of readings may be larger than the megabyte that is the default.
       'max_payload: 8MB',
-      `jetstream { store_dir: "${home}/js", max_memory_store: 256MB, max_file_store: 8GB }`,
+      `jetstream { store_dir: "${home}/js", max_memory_store: 256MB, max_file_store: 8GB${sync === undefined ? '' : `, sync_interval: ${sync}`} }`,
       ...(count === 1 ? [] : [`cluster { name: fleet, listen: "127.0.0.1:${route}", routes: [${routes}] }`]),
       'mqtt {',
       `  listen: "127.0.0.1:${port}"`,
@@ -125,11 +136,12 @@ export async function natsNodes(
       `  max_ack_pending: ${pending}`,
       `  stream_replicas: ${count}`,
       `  consumer_replicas: ${count}`,
+      ...(tls === undefined ? [] : [`  tls { cert_file: "${tls.cert}", key_file: "${tls.key}" }`]),
       '}',
     ];
     const file = path.join(home, 'nats.conf');
     writeFileSync(file, `${lines.join('\n')}\n`);
-    nodes.push(new NatsNode(program, name, { port, monitor, alone: count === 1 }, file, spawn));
+    nodes.push(new NatsNode(program, name, { port, monitor, alone: count === 1, tls: tls !== undefined }, file, spawn));
   }
   return nodes;
 }

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import type { Pair } from '../harness/certificates.ts';
 import type { Child } from '../harness/child.ts';
 import { freePort } from '../harness/free-port.ts';
 import { waitFor } from '../harness/wait-for.ts';
@@ -18,25 +19,59 @@ export interface RabbitOptions {
   readonly prefetch?: number;
   /** A client without a user name is the same user. */
   readonly anonymous?: boolean;
+  /** Its MQTT port speaks TLS. */
+  readonly tls?: Pair | undefined;
+  /** TLS 1.3 gives tickets, with which a client resumes its session. */
+  readonly tickets?: boolean;
+  /** `cluster_partition_handling`; absent: what RabbitMQ does by itself. */
+  readonly partitions?: 'pause_minority' | undefined;
+  /** Where each node lives; absent: all of them on the loopback of this process. */
+  readonly places?: readonly RabbitPlace[] | undefined;
+}
+
+/** A host of its own. */
+export interface RabbitPlace {
+  /** IPv4, for clients and for the other nodes. */
+  readonly clients: string;
+  readonly cluster: string;
+  /** A command that runs another one there. */
+  readonly enter: readonly string[];
+}
+
+const HERE: RabbitPlace = { clients: '127.0.0.1', cluster: '127.0.0.1', enter: [] };
+
+function at({ enter }: RabbitPlace, command: string, ...words: readonly string[]): [command: string, words: string[]] {
+  const [first = command, ...rest] = [...enter, command, ...words];
+  return [first, rest];
 }
 
 export class RabbitNode {
   readonly name: string;
   readonly port: number;
+  readonly url: string;
+  /** Its files; a link to another folder may take its place while it does not run. */
+  readonly store: string;
   readonly #env: NodeJS.ProcessEnv;
+  readonly #place: RabbitPlace;
   readonly #spawn: Spawn;
   #child: Child | undefined;
 
-  constructor(name: string, port: number, env: NodeJS.ProcessEnv, spawn: Spawn) {
+  constructor(
+    name: string,
+    { port, url, store }: Pick<RabbitNode, 'port' | 'url' | 'store'>,
+    env: NodeJS.ProcessEnv,
+    place: RabbitPlace,
+    spawn: Spawn,
+  ) {
     this.name = name;
     this.port = port;
+    this.url = url;
+    this.store = store;
     this.#env = env;
+    this.#place = place;
     this.#spawn = spawn;
   }
 
-  get url(): string {
-    return `mqtt://127.0.0.1:${this.port}`;
-  }
   get pid(): number | undefined {
     return this.#child?.over === undefined ? this.#child?.pid : undefined;
   }
@@ -46,7 +81,7 @@ export class RabbitNode {
 
   /** Does not wait: the nodes of a new cluster look for each other. */
   launch(): void {
-    this.#child = this.#spawn(RABBITMQ_SERVER, [], { env: this.#env });
+    this.#child = this.#spawn(...at(this.#place, RABBITMQ_SERVER), { env: this.#env });
   }
 
   async ready(): Promise<void> {
@@ -56,7 +91,7 @@ export class RabbitNode {
         if (this.#child?.over !== undefined) throw new Error(`rabbitmq-server ended: ${this.log.slice(-20).join('\n')}`);
         return this.log.some((line) => line.includes('Server startup complete'));
       },
-      { every: 100, timeout: 240_000 },
+      { every: 100, timeout: 400_000 },
     );
   }
 
@@ -80,11 +115,11 @@ export class RabbitNode {
 
   /** What a command line program of RabbitMQ says; it takes some CPU seconds. */
   ctl(program: 'rabbitmqctl' | 'rabbitmq-queues', ...words: string[]): string {
-    return execFileSync(`${BIN}/${program}`, ['-q', ...words], {
+    return execFileSync(...at(this.#place, `${BIN}/${program}`, '-q', ...words), {
       encoding: 'utf8',
       env: { ...process.env, ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 120_000,
+      timeout: 300_000,
     });
   }
 }
@@ -97,22 +132,25 @@ export async function rabbitNodes(
   count: 1 | 3,
   folder: string,
   spawn: Spawn,
-  { prefetch = 100, anonymous = false }: RabbitOptions = {},
+  { prefetch = 100, anonymous = false, tls, tickets = false, partitions, places }: RabbitOptions = {},
 ): Promise<RabbitNode[]> {
   const epmd = `${await freePort()}`;
-  spawn('epmd', ['-port', epmd, '-address', '127.0.0.1']);
-  const names = Array.from({ length: count }, (_, i) => `fleet${i + 1}@127.0.0.1`);
+  for (const place of places ?? [HERE]) spawn(...at(place, 'epmd', '-port', epmd, '-address', place.cluster));
+  const placeOf = (i: number): RabbitPlace => places?.[i] ?? HERE;
+  const names = Array.from({ length: count }, (_, i) => `fleet${i + 1}@${placeOf(i).cluster}`);
   const cookie = path.join(folder, '.erlang.cookie');
   writeFileSync(cookie, `cookie${Math.random().toString(36).slice(2)}${epmd}`);
   chmodSync(cookie, 0o400);
   const nodes: RabbitNode[] = [];
-  for (const name of names) {
+  for (const [i, name] of names.entries()) {
+    const place = placeOf(i);
     const home = path.join(folder, name.split('@')[0] as string);
     mkdirSync(home, { recursive: true });
     const port = await freePort();
     const lines = [
       'listeners.tcp = none',
-      `mqtt.listeners.tcp.1 = 127.0.0.1:${port}`,
+      ...(tls === undefined ? [] : ['mqtt.listeners.tcp = none']),
+      `mqtt.listeners.${tls === undefined ? 'tcp' : 'ssl'}.1 = ${place.clients}:${port}`,
       `mqtt.allow_anonymous = ${anonymous}`,
       ...(anonymous ? [`anonymous_login_user = ${LOGIN.username}`, `anonymous_login_pass = ${LOGIN.password}`] : []),
       'mqtt.durable_queue_type = quorum',
@@ -121,38 +159,54 @@ export async function rabbitNodes(
       `default_pass = ${LOGIN.password}`,
       'log.console = true',
       'log.file = false',
-      'disk_free_limit.absolute = 1GB',
+      'disk_free_limit.absolute = 50MB',
+      ...(partitions === undefined ? [] : [`cluster_partition_handling = ${partitions}`]),
       ...(count === 1 ? [] : ['cluster_formation.peer_discovery_backend = classic_config']),
       ...(count === 1 ? [] : names.map((other, i) => `cluster_formation.classic_config.nodes.${i + 1} = ${other}`)),
     ];
     writeFileSync(path.join(home, 'rabbitmq.conf'), `${lines.join('\n')}\n`);
     writeFileSync(path.join(home, 'enabled_plugins'), '[rabbitmq_mqtt].\n');
     writeFileSync(path.join(home, 'env.conf'), '');
+    writeFileSync(path.join(home, 'advanced.config'), advancedOf(tls, tickets));
     nodes.push(
       new RabbitNode(
         name,
-        port,
+        {
+          port,
+          url: `${tls === undefined ? 'mqtt' : 'mqtts'}://${place.clients}:${port}`,
+          store: path.join(home, 'data'),
+        },
         {
           HOME: folder,
           ERL_EPMD_PORT: epmd,
-          ERL_EPMD_ADDRESS: '127.0.0.1',
+          ERL_EPMD_ADDRESS: place.cluster,
           RABBITMQ_NODENAME: name,
           RABBITMQ_USE_LONGNAME: 'true',
           RABBITMQ_DIST_PORT: `${await freePort()}`,
           RABBITMQ_CONF_ENV_FILE: path.join(home, 'env.conf'),
           RABBITMQ_CONFIG_FILE: path.join(home, 'rabbitmq.conf'),
+          RABBITMQ_ADVANCED_CONFIG_FILE: path.join(home, 'advanced.config'),
           RABBITMQ_ENABLED_PLUGINS_FILE: path.join(home, 'enabled_plugins'),
           RABBITMQ_MNESIA_BASE: path.join(home, 'data'),
           RABBITMQ_LOG_BASE: path.join(home, 'log'),
           RABBITMQ_GENERATED_CONFIG_DIR: path.join(home, 'generated'),
           RABBITMQ_PID_FILE: path.join(home, 'pid'),
-          RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
+          RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `-kernel inet_dist_use_interface {${place.cluster.replaceAll('.', ',')}}`,
           // The script then becomes the node, so that a signal reaches it.
           RUNNING_UNDER_SYSTEMD: 'true',
         },
+        place,
         spawn,
       ),
     );
   }
   return nodes;
+}
+
+/** What rabbitmq.conf has no key for. */
+function advancedOf(tls: Pair | undefined, tickets: boolean): string {
+  if (tls === undefined) return '[].\n';
+  const kept = tickets ? ', {session_tickets, stateless}' : '';
+  const options = `{certfile, "${tls.cert}"}, {keyfile, "${tls.key}"}, {verify, verify_none}${kept}`;
+  return `[{rabbit, [{ssl_options, [${options}]}]}].\n`;
 }

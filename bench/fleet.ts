@@ -49,6 +49,11 @@ printConditions(
   `A fleet into a cluster, ${RECORDS} records of ${POINTS} points in the hour, a record each ${LIVE / 1000} s beside it`,
 );
 const measured: Row[][] = [];
-for (const [, measure] of columns) measured.push(await Workspace.use(measure));
+for (const [, measure] of columns) {
+  const rows = await Workspace.use(measure);
+  // A later column may fail.
+  console.error(JSON.stringify(rows));
+  measured.push(rows);
+}
 printTable((measured[0] ?? []).map(([label], i) => [label, ...measured.map((column) => column[i]?.[1] ?? '')]));
 process.exit(0);

@@ -47,6 +47,8 @@ export class FleetNet {
       for (const { bridge, net } of [CLIENTS, CLUSTER]) {
         const [near, far] = [wireOf(bridge, i), `${bridge}0`];
         run('ip', 'link', 'add', 'name', near, 'type', 'veth', 'peer', 'name', far, 'netns', `${holder.pid}`);
+        // The kernel takes a namespace away some time after its last process.
+        space.after(() => run('ip', 'link', 'del', near));
         run('ip', 'link', 'set', near, 'master', bridge, 'up');
         run('nsenter', '-t', `${holder.pid}`, '-n', 'ip', 'addr', 'add', `${net}.${i}/24`, 'dev', far);
         run('nsenter', '-t', `${holder.pid}`, '-n', 'ip', 'link', 'set', far, 'up');

@@ -11,10 +11,11 @@
  * - The file keeps its length: zeros are written ahead of SQLite's use, so that a commit changes data and nothing else.
  * - Used by the writer's thread alone.
  */
-import { closeSync, fdatasyncSync, fstatSync, fsyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import type Database from 'better-sqlite3';
 import { SluiceError, toError } from '../../core/errors.ts';
+import { codeOf } from '../files/sqlite-errors.ts';
 import { statSize } from '../files/whole-file.ts';
 
 /** sqlite.org/walformat.html */
@@ -95,10 +96,17 @@ export class WriteAhead {
     this.sync();
     const fd = this.#open();
     const from = Math.max(this.#end, HEADER);
-    const to = this.#tornEnd(fd, from);
-    if (to === from) return;
+    // A full disk ends a file in the middle of a frame, and nothing has to be taken away behind that.
+    const to = Math.min(this.#tornEnd(fd, from), fstatSync(fd).size);
+    if (to <= from) return;
     const zeros = Buffer.alloc(STEP);
-    for (let at = from; at < to; ) at += writeSync(fd, zeros, 0, Math.min(zeros.length, to - at), at);
+    try {
+      for (let at = from; at < to; ) at += writeSync(fd, zeros, 0, Math.min(zeros.length, to - at), at);
+    } catch (thrown) {
+      if (!/^(ENOSPC|EDQUOT)$/.test(codeOf(thrown) ?? '')) throw thrown;
+      // A hole or a copy on write needs room that is not there. A shorter file needs none.
+      ftruncateSync(fd, from);
+    }
     fdatasyncSync(fd);
   }
 

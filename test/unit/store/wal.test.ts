@@ -90,6 +90,48 @@ test('a write-ahead file of zeros alone is an empty one', (t) => {
   assert.deepEqual(rows(left(t, file)), [1, 2]);
 });
 
+for (const takes of ['what the file has', 'nothing'] as const)
+  test(`a start wipes a frame that a full disk cut, where the disk takes ${takes}`, (t) => {
+    const file = path.join(scratch(t, 'wal'), 'log.db');
+    const { db, put } = open(t, file);
+    for (const n of upTo(3)) put(n);
+    const [{ log = 0 } = {}] = db.pragma('wal_checkpoint(NOOP)') as { log?: number }[];
+    const copy = left(t, file);
+    const from = 32 + log * (1024 + 24);
+    const bytes = readFileSync(`${copy}-wal`).subarray(0, from + 300);
+    // The head of a frame of this generation, and a part of its page.
+    bytes.copy(bytes, from, 32, 32 + 300);
+    writeFileSync(`${copy}-wal`, bytes);
+    const write = fs.writeSync;
+    t.after(() => {
+      fs.writeSync = write;
+      syncBuiltinESMExports();
+    });
+    const full = ((fd: number, some: Uint8Array, offset: number, length: number, at: number): number => {
+      if (takes === 'nothing' ? at >= from : at + length > bytes.length)
+        throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+      return write(fd, some, offset, length, at);
+    }) as typeof write;
+    fs.writeSync = full;
+    syncBuiltinESMExports();
+    const again = new Database(copy);
+    t.after(() => again.close());
+    const wal = new WriteAhead(copy, again, TARGET);
+    t.after(() => wal.close());
+    assert.deepEqual(again.prepare('select n from t order by n').pluck().all(), upTo(3));
+    wal.begin();
+    assert.ok(
+      readFileSync(`${copy}-wal`)
+        .subarray(from)
+        .every((byte) => byte === 0),
+    );
+    fs.writeSync = write;
+    syncBuiltinESMExports();
+    again.prepare('insert into t (n, body) values (4, randomblob(2000))').run();
+    wal.sync();
+    assert.deepEqual(rows(left(t, copy)), upTo(4));
+  });
+
 test('an endless reader: the file grows, then commits are refused; afterwards it shrinks back', (t) => {
   const file = path.join(scratch(t, 'wal'), 'log.db');
   const { put } = open(t, file);

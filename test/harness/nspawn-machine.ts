@@ -3,11 +3,12 @@
  * on a board. Its root is made once by mmdebstrap, from the sources of apt of this machine, and kept in node_modules/.cache.
  */
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { able, asRoot, peer } from '../peers/peers.ts';
-import { startChild } from './child.ts';
+import { Child, startChild } from './child.ts';
 import { scratch } from './scratch.ts';
 import { namespaceFault, SystemdMachine } from './systemd-machine.ts';
 import { waitFor } from './wait-for.ts';
@@ -16,6 +17,8 @@ const CACHE = path.join(import.meta.dirname, '..', '..', 'node_modules', '.cache
 const ROOT_TAR = path.join(CACHE, 'trixie-amd64.tar');
 /** The rest of a small board. Nothing that the packages depend on may come from here by chance: their dependencies are in these. */
 const INCLUDED = 'systemd,systemd-sysv,udev,iproute2';
+/** Where systemd-nspawn mounts the sockets of a container on this machine. */
+const EXPORTS = '/run/systemd/nspawn/unix-export';
 /** A mirror may be slow; the root has 70 packages. */
 const BUILD_WITHIN = 600_000;
 /** Installations on a machine that does other work as well. */
@@ -68,8 +71,19 @@ function debianSources(): string[] {
   );
 }
 
+export interface NspawnMachine {
+  readonly machine: SystemdMachine;
+  /** Ends it. @returns mounts of the container that systemd-nspawn left on this machine; they are gone now */
+  off(): Promise<string[]>;
+}
+
 /** @param files of this machine by their places in the container */
-export async function nspawnMachine(t: TestContext, files: Readonly<Record<string, string>>): Promise<SystemdMachine> {
+export async function nspawnMachine(t: TestContext, files: Readonly<Record<string, string>>): Promise<NspawnMachine> {
+  const started: { nspawn?: Child; pid?: number } = {};
+  const name = `sluice-board-${randomBytes(4).toString('hex')}`;
+  const off = async () => await switchOff(name, started);
+  // Before the folder has its turn: a container that runs would lose its root.
+  t.after(off);
   const root = scratch(t, 'board');
   const unpacked = spawnSync('tar', ['-xf', ROOT_TAR, '-C', root], { encoding: 'utf8' });
   if (unpacked.status !== 0) throw new Error(unpacked.stderr);
@@ -79,26 +93,38 @@ export async function nspawnMachine(t: TestContext, files: Readonly<Record<strin
   }
   // A test cuts no power of this machine, and dpkg would sync each of some thousand files.
   writeFileSync(path.join(root, 'etc/dpkg/dpkg.cfg.d/no-sync'), 'force-unsafe-io\n');
-  const nspawn = startChild(t, 'systemd-nspawn', [
-    ...[`--directory=${root}`, '--boot', '--register=no', '--keep-unit', '--private-network', '--console=read-only'],
+  const nspawn = new Child('systemd-nspawn', [
+    ...[`--directory=${root}`, `--machine=${name}`, '--boot', '--register=no', '--keep-unit'],
+    ...['--private-network', '--console=read-only'],
   ]);
+  started.nspawn = nspawn;
   const words = (): string => `systemd to run; it wrote:\n${[...nspawn.stdout, ...nspawn.stderr].slice(-15).join('\n')}`;
   const pid = await waitFor(words, () => {
     if (nspawn.over !== undefined) throw new Error(`systemd-nspawn ended with ${nspawn.over}`);
     return childrenOf(nspawn.pid ?? 0).find((child) => readFileSync(`/proc/${child}/comm`, 'latin1').trim() === 'systemd');
   });
+  started.pid = pid;
   const machine = new SystemdMachine(t, pid, COMMAND_WITHIN);
-  t.after(async () => {
-    // The end of its first process ends all others, and nspawn cleans up.
+  await waitFor(words, () => /^(running|degraded)$/.test(machine.run('systemctl', 'is-system-running').out), { timeout: 60_000 });
+  return { machine, off };
+}
+
+/** nspawn takes its mounts away when its first process has ended, and leaves them where it is killed itself. */
+async function switchOff(name: string, { nspawn, pid }: { nspawn?: Child; pid?: number }): Promise<string[]> {
+  if (pid !== undefined && nspawn?.over === undefined) {
     try {
+      // The end of its first process ends all others.
       process.kill(pid, 'SIGKILL');
     } catch {
       // It is off already.
     }
-    await nspawn.ended;
-  });
-  await waitFor(words, () => /^(running|degraded)$/.test(machine.run('systemctl', 'is-system-running').out), { timeout: 60_000 });
-  return machine;
+    await waitFor('systemd-nspawn to end', () => nspawn?.over !== undefined).catch(() => {});
+  }
+  await nspawn?.stop('SIGKILL');
+  const mounts = readFileSync('/proc/self/mountinfo', 'latin1').split('\n');
+  const left = mounts.map((line) => line.split(' ')[4] ?? '').filter((place) => place === `${EXPORTS}/${name}`);
+  for (const place of left) spawnSync('umount', ['--lazy', place]);
+  return left;
 }
 
 /** Of the first and second generation. */

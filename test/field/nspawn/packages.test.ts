@@ -84,12 +84,13 @@ test('packages for Debian, from their making to their purge', async (t) => {
   make('second', '0.2.0');
   const folder = aptFolder(t, path.join(out, 'first'));
   await root;
-  const machine = await nspawnMachine(t, {
+  const { machine, off } = await nspawnMachine(t, {
     '/srv/apt': folder,
     '/srv/first': path.join(out, 'first'),
     '/srv/second': path.join(out, 'second'),
   });
   await t.test('a board lives with them', (board) => life(board, machine, out, folder));
+  await t.test('the container leaves no mount behind', async () => assert.deepEqual(await off(), []));
   await t.test('lintian finds no error in them', async () => {
     assert.equal(await lintian.ended, 0, lintian.stderr.join('\n'));
     const errors = lintian.stdout.filter((line) => line.startsWith('E:'));

@@ -1,6 +1,6 @@
 /**
  * The image of a card for the suites with an emulated board. It is built once and kept in out/test-image, until a file that goes
- * into it changes. Beside the shipped image it has a shell behind a port that only the emulator reaches, words on the console, a
+ * into it changes. Beside the shipped image it has a shell behind a port that only the emulator reaches, its journal on the console, a
  * timer without patience, and no time service: the clock of the emulated board is right.
  */
 import { spawnSync } from 'node:child_process';
@@ -83,8 +83,8 @@ function writeExtra(folder: string): void {
     `${units}/sluice-update.timer.d/test.conf`,
     '[Timer]\nOnBootSec=\nOnUnitActiveSec=\nOnBootSec=30s\nOnUnitActiveSec=20s\nRandomizedDelaySec=0\nAccuracySec=1s\n',
   );
-  for (const unit of ['sluice-update', 'sluice-decide'])
-    put(`${units}/${unit}.service.d/test.conf`, '[Service]\nStandardOutput=journal+console\nStandardError=journal+console\n');
+  // A case that fails shows the end of the console: what the units of the board wrote is there.
+  put('etc/systemd/journald.conf.d/test.conf', '[Journal]\nForwardToConsole=yes\nMaxLevelConsole=info\n');
   put(
     `${units}/sluice-door.service`,
     // The port opens once at a time, so one opening serves both ways.

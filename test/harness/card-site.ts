@@ -15,6 +15,9 @@ const [BROKER, DEVICE] = ['10.0.2.100', '10.0.2.101'];
 const POINTS = 'points: {speed: {table: holding, address: 0, type: uint16}}';
 /** Emulated boards are slow: milliseconds. */
 const WITHIN = 2_400_000;
+/** Signs of the console that a failure shows. */
+const CONSOLE = 6_000;
+const OFF = Symbol('the board is off');
 
 export const SECRETS = ['the-word-for-the-broker', '7K3M-Q2XV-9TRD'] as const;
 
@@ -126,14 +129,13 @@ export class CardSite {
   }
 
   async once<T>(what: string, board: QemuBoard, probe: () => T | Promise<T>): Promise<NonNullable<T>> {
-    return await waitFor(
-      () => `${what}; the console:\n${board.all().slice(-2500)}`,
-      async () => {
-        if (!board.isOn) throw new Error('the board went off');
-        return await probe();
-      },
+    const found = await waitFor(
+      () => `${what}; the console:\n${board.all().slice(-CONSOLE)}`,
+      async () => (board.isOn ? await probe() : OFF),
       { timeout: WITHIN, every: 500 },
     );
+    if (found === OFF) throw new Error(`the board went off before ${what}; the console:\n${board.all().slice(-CONSOLE)}`);
+    return found;
   }
 
   async #simulate(bus: string, settings: string, device: string, unit: number, args: readonly string[] = []): Promise<Child> {
@@ -146,6 +148,22 @@ export class CardSite {
     this.#t.after(() => child.stop('SIGKILL'));
     return child;
   }
+}
+
+/** Cases that build on each other: one that fails ends the test. */
+export function steps(t: TestContext): (name: string, run: () => Promise<void>) => Promise<void> {
+  return async (name, run) => {
+    let fault: { readonly thrown: unknown } | undefined;
+    await t.test(name, async () => {
+      try {
+        await run();
+      } catch (thrown) {
+        fault = { thrown };
+        throw thrown;
+      }
+    });
+    if (fault !== undefined) throw fault.thrown;
+  };
 }
 
 /** Numbers that came with two contents: the same number never means two things. */

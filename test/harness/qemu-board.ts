@@ -180,8 +180,10 @@ export class QemuBoard {
   #file(name: string): string {
     return path.join(this.folder, name);
   }
+  /** SLUICE_FIELD_CONSOLES names a folder where the consoles stay. */
   get #log(): string {
-    return this.#file('console.txt');
+    const folder = process.env.SLUICE_FIELD_CONSOLES;
+    return folder === undefined ? this.#file('console.txt') : path.join(folder, `${this.#o.disk}-${process.pid}.txt`);
   }
 }
 const ADAPTER = 'FT12345';

@@ -81,14 +81,14 @@ function writeExtra(folder: string): void {
   };
   put(
     `${units}/sluice-update.timer.d/test.conf`,
-    '[Timer]\nOnBootSec=\nOnUnitActiveSec=\nOnBootSec=30s\nOnUnitActiveSec=20s\nRandomizedDelaySec=0\nAccuracySec=1s\n',
+    '[Timer]\nOnBootSec=\nOnUnitActiveSec=\nOnBootSec=2min\nOnUnitInactiveSec=30s\nRandomizedDelaySec=0\nAccuracySec=1s\n',
   );
   // A case that fails shows the end of the console: what the units of the board wrote is there.
   put('etc/systemd/journald.conf.d/test.conf', '[Journal]\nForwardToConsole=yes\nMaxLevelConsole=info\n');
   put(
     `${units}/sluice-door.service`,
     // The port opens once at a time, so one opening serves both ways.
-    `[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sh -c "exec /bin/sh <>/dev/virtio-ports/${DOOR} >&0 2>&1"\nRestart=always\nRestartSec=1s\n`,
+    `[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sh -c "exec /bin/sh <>/dev/virtio-ports/${DOOR} >&0 2>&1"\nRestart=always\nRestartSec=3s\n`,
   );
   link(`${units}/multi-user.target.wants/sluice-door.service`, `/${units}/sluice-door.service`);
   link(`${units}/systemd-timesyncd.service`, '/dev/null');

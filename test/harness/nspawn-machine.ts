@@ -118,7 +118,7 @@ async function switchOff(name: string, { nspawn, pid }: { nspawn?: Child; pid?: 
     } catch {
       // It is off already.
     }
-    await waitFor('systemd-nspawn to end', () => nspawn?.over !== undefined).catch(() => {});
+    await waitFor('systemd-nspawn to end', () => nspawn?.over !== undefined, { timeout: COMMAND_WITHIN }).catch(() => {});
   }
   await nspawn?.stop('SIGKILL');
   const mounts = readFileSync('/proc/self/mountinfo', 'latin1').split('\n');

@@ -94,8 +94,10 @@ export class QemuBoard {
     const flash = (file: string, more: string) => ['-drive', `if=pflash,format=raw,file=${file}${more}`];
     const socket = (id: string, file: string) => ['-chardev', `socket,id=${id},path=${file},server=on,wait=off`];
     this.#child = spawn(
-      'qemu-system-aarch64',
+      'setpriv',
       [
+        // A test that is killed leaves no board behind.
+        ...['--pdeathsig', 'KILL', 'qemu-system-aarch64'],
         ...['-M', 'virt', '-cpu', 'cortex-a72', '-smp', '1', '-m', String(memory)],
         // Time inside goes by what the board has done, 4 ns an instruction: a busy machine outside makes nothing late inside.
         ...['-accel', 'tcg,thread=single', '-icount', 'shift=2', '-rtc', 'clock=vm'],

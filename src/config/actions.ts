@@ -18,7 +18,15 @@ interface Base {
 }
 export type ResolvedAction =
   | (Base & { readonly kind: 'write'; readonly point: string; readonly value: PlainValue; readonly retries: number })
-  | (Base & { readonly kind: 'publish'; readonly topic: string; readonly payload: string })
+  | (Base & {
+      readonly kind: 'publish';
+      readonly topic: string;
+      readonly payload: string;
+      /** The forwarder that sends it. Absent: the embedded broker. */
+      readonly to?: string | undefined;
+      /** With `to`: milliseconds that it may wait. */
+      readonly within?: number | undefined;
+    })
   | (Base & {
       readonly kind: 'hook';
       readonly hook: string;
@@ -58,6 +66,8 @@ export interface ResolvedHook {
 export const MOST_ACTIONS = 16;
 const MOST_FALLBACKS = 2;
 export const MOST_RETRIES = 10;
+/** Milliseconds that a message may wait for its forwarder. */
+export const DEFAULT_WITHIN = 300_000;
 const DAY = 86_400_000;
 
 const text = (most: number, what: string) => z.string().max(most, `${what} has at most ${most} characters`);
@@ -91,7 +101,17 @@ const keys = {
     .max(200)
     .regex(TOPIC, 'write a topic of one to ten levels, without + and #: siren/state')
     .optional()
-    .describe('A message is published on `sluice/<gateway>/action/<rule>/` and this topic, at the embedded broker.'),
+    .describe(
+      'A message is published on `sluice/<gateway>/action/<rule>/` and this topic, at the embedded broker or by the forwarder under `to`.',
+    ),
+  to: name()
+    .optional()
+    .describe(
+      'With `publish`: the forwarder that sends the message to its broker. Default the embedded broker. Formats with topics of a platform take none.',
+    ),
+  within: duration({ min: 1000, max: 7 * DAY })
+    .optional()
+    .describe('With `to`: a message that has waited longer is not sent, and the action has failed. Default 5m.'),
   payload: text(4096, 'a payload').optional().describe('With `publish`: the text of the message. Default `{message}`.'),
   hook: name().optional().describe('The hook that is run, by its name in the section `hooks`.'),
   with: z

@@ -206,6 +206,11 @@ export interface ForwarderKind {
   readonly forwarder: z.ZodObject;
   /** Forwarders with the same destination are refused (two log forwarders with one broker and topic root). */
   destination(forwarder: Readonly<Record<string, unknown>>): string | readonly string[];
+  /**
+   * Why a rule may not send messages there, in words; undefined: it may. Absent: it never may.
+   * @param topic whole, as it would leave
+   */
+  messageFault?(forwarder: Readonly<Record<string, unknown>>, topic: string): string | undefined;
   /** What it names of the rest of the configuration: names that do not exist are faults. Absent: nothing. */
   targets?(forwarder: Readonly<Record<string, unknown>>): Iterable<NamedTarget>;
 }

@@ -28,6 +28,7 @@ import { privacySection } from './privacy-keys.ts';
 import { warnOfPrivacy } from './privacy-warnings.ts';
 import { ProfileLibrary } from './profiles.ts';
 import { conflictSite } from './rule-actions.ts';
+import { warnOfMessages } from './rule-messages.ts';
 import { resolveRules } from './rules.ts';
 import { NAME, nameFault } from './schema-parts.ts';
 import type { SecretReference } from './secrets.ts';
@@ -148,17 +149,6 @@ class Loader {
     const devices = resolver.finish();
     if (!this.#unread.has('devices')) checkAmong(devices, { source, buses, kinds, report });
     if (!this.#unread.has('devices')) this.#clock(gateway?.clock?.gps, buses, devices);
-    const writtenRules = this.#named(root, 'rules');
-    const hooks = resolveHooks(this.#named(root, 'hooks'), source, report);
-    const rules = resolveRules(writtenRules, {
-      ...{ source, kinds, report, buses, around, language: gateway?.language ?? 'en' },
-      hooks: this.#unread.has('hooks') ? undefined : hooks,
-      devices: this.#unread.has('devices') ? undefined : devices,
-    });
-    for (const { path: at, message, severity } of actionConflicts(conflictSite(rules, devices, buses)))
-      (severity === 'fault' ? report : warn)(source.fault(at, message, 'key'));
-    const buffer = this.#section(root, 'buffer', bufferSection, true);
-    const broker = this.#section(root, 'broker', brokerSection, false);
     const references: SecretReference[] = [];
     const forwarders = resolveForwarders(writtenForwarders, {
       ...{ source, kinds, report, warn, folder: this.#folder, options: this.#options, buses },
@@ -172,6 +162,21 @@ class Loader {
         ),
       devices: this.#unread.has('devices') ? undefined : devices,
     });
+    const writtenRules = this.#named(root, 'rules');
+    const hooks = resolveHooks(this.#named(root, 'hooks'), source, report);
+    const rules = resolveRules(writtenRules, {
+      ...{ source, kinds, report, buses, around, language: gateway?.language ?? 'en' },
+      hooks: this.#unread.has('hooks') ? undefined : hooks,
+      devices: this.#unread.has('devices') ? undefined : devices,
+      messages: {
+        ...{ gateway: gateway?.id ?? '', forwarders, kinds },
+        names: this.#unread.has('forwarders') ? undefined : writtenForwarders.map(([name]) => name),
+      },
+    });
+    for (const { path: at, message, severity } of actionConflicts(conflictSite(rules, devices, buses)))
+      (severity === 'fault' ? report : warn)(source.fault(at, message, 'key'));
+    const buffer = this.#section(root, 'buffer', bufferSection, true);
+    const broker = this.#section(root, 'broker', brokerSection, false);
     const dashboard = this.#section(root, 'dashboard', dashboardSection, false);
     const nodeRed = this.#section(root, 'nodeRed', nodeRedSection, false);
     checkListeners(
@@ -195,6 +200,7 @@ class Loader {
         ...{ privacy, devices, forwarders, maxAge: buffer?.maxAge },
         warn: (at, message) => warn(source.fault(at, message)),
       });
+    warnOfMessages(rules, { forwarders, privacy, warn: (rule, message) => warn(source.fault(['rules', rule], message, 'key')) });
 
     const files = [source.file, ...library.files];
     const faults = limited(folded(inFileOrder([...this.#faults, ...library.faults], files)));

@@ -1,11 +1,12 @@
 /** From the actions as written to those that the gateway does, and what is wrong with each on its own. What they do to each other: action-conflicts.ts. */
 import type { ConflictSite } from './action-conflicts.ts';
 import type { ResolvedAction, ResolvedEscalation, ResolvedHook, Trigger } from './actions.ts';
-import { ACTION_KEYS } from './actions.ts';
+import { ACTION_KEYS, DEFAULT_WITHIN } from './actions.ts';
 import { isSection, type Section } from './checker.ts';
 import type { LoadedBus, LoadedDevice } from './devices.ts';
 import type { Fault, Path } from './fault.ts';
 import type { Around, ResolvedRule } from './kinds.ts';
+import { type MessageSite, publishFault } from './rule-messages.ts';
 import { hint } from './suggest.ts';
 import type { YamlSource } from './yaml-source.ts';
 
@@ -20,6 +21,7 @@ export interface ActionContext {
   /** Undefined as a value: a hook with a fault. Absent as above. */
   readonly hooks: ReadonlyMap<string, ResolvedHook | undefined> | undefined;
   readonly around: Around;
+  readonly messages: MessageSite;
   readonly report: (fault: Fault) => void;
 }
 
@@ -67,6 +69,8 @@ const BELONGS: Readonly<Record<string, readonly string[]>> = {
   value: ['write'],
   retries: ['write', 'hook'],
   payload: ['publish'],
+  to: ['publish'],
+  within: ['publish'],
   with: ['hook'],
   set: ['output'],
   clear: ['output'],
@@ -137,12 +141,15 @@ function actionOf(written: Section, at: Path, context: ActionContext, where: Whe
       };
     }
     case 'publish': {
-      if (!context.around.broker)
-        fault('publish', 'there is no broker: section, so nobody can hear it; add "broker:" to the file');
+      const wrong = publishFault(written, String(at[1]), { broker: context.around.broker, messages: context.messages });
+      if (wrong !== undefined) fault(...wrong);
       const payload = String(written.payload ?? '{message}');
       for (const place of placesIn(payload))
         if (!PLACES.some((known) => known === place)) fault('payload', unknownPlace(place, PLACES));
-      return { ...base, kind: 'publish', topic: String(written.publish), payload };
+      return {
+        ...{ ...base, kind: 'publish', topic: String(written.publish), payload },
+        ...(written.to !== undefined && { to: String(written.to), within: Number(written.within ?? DEFAULT_WITHIN) }),
+      };
     }
     case 'hook':
       return hookOf(written, base, context, fault);

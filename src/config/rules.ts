@@ -16,7 +16,7 @@ import { checkSuppression } from './suppression.ts';
 import type { YamlSource } from './yaml-source.ts';
 import { found, MISSING } from './zod-words.ts';
 
-interface RuleContext extends Pick<ActionContext, 'buses' | 'hooks' | 'around'> {
+interface RuleContext extends Pick<ActionContext, 'buses' | 'hooks' | 'around' | 'messages'> {
   readonly source: YamlSource;
   readonly kinds: Kinds;
   /** The language of the sentences that the gateway makes. */

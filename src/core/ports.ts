@@ -5,6 +5,7 @@
 import type { Severity } from './alarm.ts';
 import type { ErrorCode, SluiceError } from './errors.ts';
 import type { LogRecord, Sample, Shape, Value } from './point.ts';
+import type { MessageOutcome, RuleMessage } from './rule-message.ts';
 
 /** Takes the samples of drivers. It returns at once and throws nothing. */
 export type SampleSink = (sample: Sample) => void;
@@ -362,5 +363,7 @@ export interface Forwarder {
   republish(goneRules: readonly string[]): void;
   /** Sends one message beside everything else; resolves when the far side has it. Absent where nothing can be sent. */
   say?(topic: string, payload: string): Promise<void>;
+  /** Sends a message of a rule, after alarms and before history, as soon as there is a connection. Absent: it takes none. Never rejects. */
+  deliver?(message: RuleMessage): Promise<MessageOutcome>;
   status(): ForwarderReport;
 }

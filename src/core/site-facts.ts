@@ -30,7 +30,12 @@ export interface SiteFacts {
   readonly counters?: (() => Iterable<string>) | undefined;
   /** Who made a device and its model, where its profile says so. */
   made(device: string): { readonly vendor: string; readonly model: string } | undefined;
-  rules(): Iterable<{ readonly name: string; readonly device: string; readonly severity?: Severity }>;
+  rules(): Iterable<{
+    readonly name: string;
+    readonly device: string;
+    readonly severity?: Severity;
+    readonly group?: string | undefined;
+  }>;
   /** The newest transition of each rule that had one. */
   alarms(): Iterable<NoticeMessage>;
 }

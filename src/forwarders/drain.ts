@@ -37,6 +37,9 @@ export class Drain {
   #failure: unknown;
   /** Lanes that the files could not give when they were asked last. */
   readonly #unreadable = new Set<Carried>();
+  /** No alarm waits to be handed over; who waits for that. */
+  #calm = false;
+  #calming: (() => void)[] = [];
   /** So many readings more wake the data pump. */
   #enough = 1;
   readonly #sleepers: Record<Carried, (() => void) | undefined> = {
@@ -46,7 +49,10 @@ export class Drain {
     event: undefined,
   };
   readonly #onAppended = (readings: number): void => {
-    if (readings === 0) this.#wakeNotices();
+    if (readings === 0) {
+      this.#calm = false;
+      this.#wakeNotices();
+    }
     this.#enough -= readings;
     if (this.#enough <= 0) this.#wake('data');
   };
@@ -80,8 +86,14 @@ export class Drain {
     } finally {
       log.off('appended', this.#onAppended);
       log.off('committed', this.#onCommitted);
+      this.#calmDown();
     }
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Resolves when no alarm waits to be handed over, when the far side takes none now, or at the end. */
+  async calm(): Promise<void> {
+    if (!this.#calm) await new Promise<void>((resolve) => this.#calming.push(resolve));
   }
 
   /** Sends what live readings, alarms and events there are, without waiting for full batches; `run` then resolves. */
@@ -284,8 +296,14 @@ export class Drain {
     return true;
   }
 
+  #calmDown(): void {
+    this.#calm = true;
+    for (const resolve of this.#calming.splice(0)) resolve();
+  }
+
   #sleep(who: Carried, ms: number): Promise<void> {
     if (this.#ended) return Promise.resolve();
+    if (who === 'alarm') this.#calmDown();
     return new Promise((resolve) => {
       const wake = (): void => {
         cancel();

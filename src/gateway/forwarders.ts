@@ -8,7 +8,8 @@ import { type ForwarderPrivacy, outwardOf } from '../config/privacy.ts';
 import { NAME } from '../config/schema-parts.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Forwarder, LiveSink } from '../core/ports.ts';
-import { type Outward, PRIVACY_CLASSES, type PrivacyClass } from '../core/privacy.ts';
+import { type Outward, PRIVACY_CLASSES, type PrivacyClass, withoutWindows } from '../core/privacy.ts';
+import type { MessageOutcome, RuleMessage } from '../core/rule-message.ts';
 import type { ForwarderContext } from '../forwarders/forwarder-kind.ts';
 import { ForwarderMemories } from '../forwarders/forwarder-memories.ts';
 import { seenBy } from '../pipeline/outward.ts';
@@ -29,6 +30,7 @@ export interface Sinks {
 interface Entry {
   readonly forwarder: Forwarder;
   readonly fingerprint: string;
+  readonly outward: Outward | undefined;
 }
 
 export interface PreparedForwarders {
@@ -109,6 +111,23 @@ export class Forwarders {
     await forwarder.say(topic, payload);
   }
 
+  /** Sends a message of a rule. */
+  async deliver(name: string, message: RuleMessage): Promise<MessageOutcome> {
+    const forwarder = this.#entries.get(name)?.forwarder;
+    if (forwarder?.deliver !== undefined) return forwarder.deliver(message);
+    return { result: 'refused', error: new SluiceError('not-found', `no forwarder ${name} takes messages of rules`) };
+  }
+
+  /** What of classified readings a forwarder may have, reading by reading; undefined: all of it. */
+  outward(name: string): Outward | undefined {
+    return withoutWindows(this.#entries.get(name)?.outward);
+  }
+
+  /** Every class that a point had, as far as this run knows. */
+  get classes(): PastClasses['of'] {
+    return this.#past.of;
+  }
+
   republish(goneRules: readonly string[]): void {
     for (const forwarder of this.all) forwarder.republish(goneRules);
   }
@@ -146,7 +165,7 @@ export class Forwarders {
       // Also rules whose removal an earlier run could not tell upstream.
       goneRules: [...known].filter((key) => NAME.test(key) && !hasAlarm(config, key)),
     });
-    return { forwarder, fingerprint: fingerprintOf(resolved, outward) };
+    return { forwarder, outward, fingerprint: fingerprintOf(resolved, outward) };
   }
 
   /** Classes of earlier runs count too: the log keeps the class of each reading. */

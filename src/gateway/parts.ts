@@ -40,7 +40,7 @@ import type { Ingest } from '../pipeline/ingest.ts';
 import { Latest } from '../pipeline/latest.ts';
 import { NewestAlarms } from '../pipeline/newest-alarms.ts';
 import { RecordParts } from '../pipeline/record-parts.ts';
-import { isWithheld, lookWithoutValue, wordsOf } from '../pipeline/withheld.ts';
+import { isWithheld, lookWithoutValue, shownAt, wordsOf } from '../pipeline/withheld.ts';
 import { brokerFileReport } from '../reports/broker-file.ts';
 import { ListenReport } from '../reports/listening.ts';
 import type { RuleEngine } from '../rules/engine.ts';
@@ -237,6 +237,13 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     busOf: (device) => plant.busOf(device)?.name,
     assertFree: (point, by) => interlocks.assertFree(point, by),
     publish: (topic, payload) => broker.running?.act(topic, payload) === true,
+    deliver: (forwarder, message) => forwarders.deliver(forwarder, message),
+    shown: (facts, to) =>
+      shownAt(g.config, facts, {
+        outward: to === undefined ? undefined : forwarders.outward(to),
+        classes: forwarders.classes,
+        typeOf: (device, point) => g.inventory.devices[device]?.points?.[point]?.type,
+      }),
     trigger: (flow, facts) => flowDoor.trigger(flow, facts),
     run: (hook, request) => runHook(hook, request, clock),
     save: (key, state) => g.log.saveState(key, state),

@@ -5,7 +5,7 @@
 
 import type { GatewayConfig, ResolvedRule } from '../config/kinds.ts';
 import type { AlarmState, AlarmTransition } from '../core/alarm.ts';
-import { classNow, isPersonal } from '../core/privacy.ts';
+import { classNow, isPersonal, leaves, type Outward, type PrivacyClass, roundTo } from '../core/privacy.ts';
 import { phrase, type Sentence, wordsIn } from '../core/sentence.ts';
 
 type Site = Pick<GatewayConfig, 'privacy' | 'rules'>;
@@ -56,6 +56,55 @@ export function lookWithoutValue<
   if (alarm === undefined || rule === undefined || !ruleIsWithheld(site, rule)) return alarm;
   const { value: _, messages: __, ...rest } = alarm;
   return { ...rest, message: wordsOf(site, alarm) };
+}
+
+/** Where a message goes, and what may go there. */
+export interface Destination {
+  /** undefined: all of it. */
+  readonly outward: Outward | undefined;
+  /** Every class that a point had: a message may have waited through a change. */
+  readonly classes: (device: string, point: string) => ReadonlySet<PrivacyClass>;
+  /** As inventories say it; undefined: the configuration has no such point. */
+  readonly typeOf: (device: string, point: string) => string | undefined;
+}
+
+/**
+ * What an action says of an alarm at a destination. All points of the rule count, since its words and its value may be of any of them.
+ * Where one of them does not go there, there is no value, no name and no sentence that was made of them; where it goes rounded, the value
+ * is rounded.
+ */
+export function shownAt<
+  F extends {
+    readonly rule: string;
+    readonly point: string;
+    readonly state: AlarmState;
+    readonly value: string;
+    readonly message: string;
+  },
+>(site: Site, facts: F, { outward, classes, typeOf }: Destination): F {
+  const rule = site.rules.get(facts.rule);
+  const points = [facts.point, ...(rule === undefined ? [] : [`${rule.device}.${rule.point}`, ...(rule.inputs ?? [])])];
+  let step = 0;
+  for (const point of new Set(points)) {
+    const [device = '', name = ''] = point.split('.');
+    const type = typeOf(device, name) ?? 'string';
+    const all = [undefined, ...classes(device, name)];
+    const steps = all.map((privacy) => (outward === undefined ? 0 : leaves(outward, device, { name, type, privacy })));
+    if (isWithheld(site, point) || steps.includes(undefined)) return { ...facts, ...wordless(rule, facts), point: '', value: '' };
+    step = Math.max(step, ...steps.map((one) => one ?? 0));
+  }
+  if (step === 0) return facts;
+  // A text has no step.
+  const value = facts.value.trim() === '' ? Number.NaN : Number(facts.value);
+  return { ...facts, ...wordless(rule, facts), value: Number.isFinite(value) ? String(roundTo(value, step)) : '' };
+}
+
+/** The words without a value. */
+function wordless(
+  rule: ResolvedRule | undefined,
+  facts: { readonly rule: string; readonly state: AlarmState; readonly message: string },
+): { readonly message: string } {
+  return { message: isOwn(rule, facts.message) ? facts.message : wordsIn(withheld(facts), rule?.language ?? 'en') };
 }
 
 /** Its own text stays: a person wrote it, and it has no value. */

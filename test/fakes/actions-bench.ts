@@ -6,6 +6,7 @@ import type { AlarmState, AlarmTransition } from '../../src/core/alarm.ts';
 import type { Command, CommandPort } from '../../src/core/commands.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import type { GatewayEvent } from '../../src/core/ports.ts';
+import type { MessageOutcome, RuleMessage } from '../../src/core/rule-message.ts';
 import { wordsIn } from '../../src/core/sentence.ts';
 import type { Moment } from '../../src/rules/rule-state.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -17,6 +18,7 @@ export interface BenchOptions {
   readonly alarms?: Map<string, AlarmLook>;
   readonly wallKnown?: boolean;
   readonly hooks?: readonly ResolvedHook[];
+  readonly deliveries?: Map<string, (message: RuleMessage) => Promise<MessageOutcome>>;
 }
 
 export function actionsBench(rules: readonly ResolvedRule[], options: BenchOptions = {}) {
@@ -30,6 +32,8 @@ export function actionsBench(rules: readonly ResolvedRule[], options: BenchOptio
   const points = new Map<string, () => Promise<void>>();
   /** Throws for those that may not write the point now. */
   const locks = new Map<string, (who: string) => void>();
+  /** How forwarders answer; one without an answer acknowledges. */
+  const { deliveries = new Map<string, (message: RuleMessage) => Promise<MessageOutcome>>() } = options;
   const hookRuns = new Map<string, () => Promise<string>>();
   const heard = { flows: new Set<string>(), broker: true };
   const clockState = { wallKnown: options.wallKnown ?? true };
@@ -57,6 +61,11 @@ export function actionsBench(rules: readonly ResolvedRule[], options: BenchOptio
       if (heard.broker) did.push(`publish ${topic}: ${payload}`);
       return heard.broker;
     },
+    deliver: (forwarder, message) => {
+      did.push(`deliver ${forwarder} ${message.topic}: ${message.payload}`);
+      return deliveries.get(forwarder)?.(message) ?? Promise.resolve({ result: 'acknowledged' });
+    },
+    shown: (facts) => facts,
     trigger: (flow, facts) => {
       if (heard.flows.has(flow)) did.push(`flow ${flow}: ${facts.message}`);
       return heard.flows.has(flow);
@@ -92,7 +101,24 @@ export function actionsBench(rules: readonly ResolvedRule[], options: BenchOptio
     await clock.advance(0);
   };
   return {
-    ...{ actions, clock, did, events, remarks, points, locks, hookRuns, heard, alarms, saved, turn, moment, clockState, logged },
+    ...{
+      actions,
+      clock,
+      did,
+      events,
+      remarks,
+      points,
+      locks,
+      hookRuns,
+      deliveries,
+      heard,
+      alarms,
+      saved,
+      turn,
+      moment,
+      clockState,
+      logged,
+    },
     waiting: () => Object.fromEntries(actions.status().kinds.map(({ kind, waiting }) => [kind, waiting])),
     /** Rules of another configuration. */
     reload: (next: readonly ResolvedRule[]) => {

@@ -31,6 +31,7 @@ export const parcelDialect: LogDialect = {
   name: 'parcels',
   doc: 'for tests',
   root: 'parcels',
+  ruleMessages: 'parcels are all that it takes',
   options,
   format: parcelFormat,
   create({ gateway, options, memory, inventory }) {
@@ -72,6 +73,7 @@ export const glanceDialect: LiveDialect = {
   name: 'glance',
   doc: 'for tests',
   root: 'glance',
+  ruleMessages: 'parcels are all that it takes',
   create: ({ gateway, inventory }) => ({
     will: () => ({ topic: `glance/${gateway}/there`, payload: 'no', qos: 1, retain: true }),
     *greet() {

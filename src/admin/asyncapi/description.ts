@@ -122,8 +122,8 @@ export const TOPICS = {
     says: 'Events that an operator should know. Store by key.',
   },
   action: {
-    ...{ ...SENT, topic: 'action/{rule}/{topic}', messages: ['action'], brokers: ['embedded'] },
-    says: 'A message of a rule. An interruption in the middle can repeat it.',
+    ...{ ...SENT, topic: 'action/{rule}/{topic}', messages: ['action'] },
+    says: 'A message of a rule, at the broker that the rule names. An interruption in the middle can repeat it.',
   },
   command: {
     ...{ ...SENT, topic: 'command', messages: ['command'], action: 'receive' },

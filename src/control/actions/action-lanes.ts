@@ -9,6 +9,8 @@ import type { ResolvedAction, ResolvedHook } from '../../config/actions.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { CommandPort, Principal } from '../../core/commands.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
+import type { MessageOutcome, RuleMessage } from '../../core/rule-message.ts';
+import { formatDuration } from '../../core/units.ts';
 import type { HookRequest } from './hook-process.ts';
 import { LONGEST_ARGUMENT } from './hook-process.ts';
 import { rulePrincipal } from './interlocks.ts';
@@ -21,6 +23,11 @@ const WRITES_AT_ONCE = 4;
 const HOOKS = 200;
 const HOOKS_AT_ONCE = 2;
 const PUBLISHES = 1000;
+/** For each forwarder: those that wait, and those that are with it. */
+const UPSTREAM = 200;
+const UPSTREAM_AT_ONCE = 4;
+/** A forwarder that a reload exchanges is there again soon, ms. */
+const EXCHANGED = 1000;
 const FLOWS = 200;
 /** Node-RED may be starting: a flow is waited for so often (lane.ts: 1 s, 2 s, … 30 s, together about 2 minutes). */
 const FLOW_RETRIES = 7;
@@ -39,6 +46,10 @@ export interface LanesSide {
   readonly busOf: (device: string) => string | undefined;
   /** @returns false: no broker takes it now */
   readonly publish: (topic: string, payload: string) => boolean;
+  /** Sends a message by a forwarder. Never rejects. */
+  readonly deliver: (forwarder: string, message: RuleMessage) => Promise<MessageOutcome>;
+  /** What may be said of an alarm. @param forwarder where it goes; absent: the embedded broker */
+  readonly shown: (facts: AlarmFacts, forwarder?: string) => AlarmFacts;
   /** @returns false: no flow of this name listens now */
   readonly trigger: (flow: string, facts: AlarmFacts) => boolean;
   /** Rejects with a SluiceError in words. */
@@ -58,6 +69,8 @@ export class ActionLanes {
   readonly #owner: LanesOwner;
   /** By bus. */
   readonly #writes = new Map<string, Lane<Job>>();
+  /** By forwarder. */
+  readonly #upstream = new Map<string, Lane<Job>>();
   readonly #hooks: Lane<Job>;
   readonly #publishes: Lane<Job>;
   readonly #flows: Lane<Job>;
@@ -76,7 +89,7 @@ export class ActionLanes {
       job,
       key: action.kind === 'write' ? action.point : `${facts.rule} ${job.at}`,
       severity: facts.severity,
-      retries: retriesOf(action),
+      ...{ retries: retriesOf(action), due: job.due },
     });
   }
 
@@ -94,12 +107,12 @@ export class ActionLanes {
     const sum = (...lanes: Lane<Job>[]): number => lanes.reduce((all, lane) => all + lane.waiting + lane.running, 0);
     return {
       write: sum(...this.#writes.values()),
-      ...{ hook: sum(this.#hooks), publish: sum(this.#publishes), flow: sum(this.#flows) },
+      ...{ hook: sum(this.#hooks), publish: sum(this.#publishes, ...this.#upstream.values()), flow: sum(this.#flows) },
     };
   }
 
   #all(): Lane<Job>[] {
-    return [...this.#writes.values(), this.#hooks, this.#publishes, this.#flows];
+    return [...this.#writes.values(), ...this.#upstream.values(), this.#hooks, this.#publishes, this.#flows];
   }
 
   #lane({ perform, ...own }: Omit<LaneOptions<Job>, 'clock' | 'settled'>): Lane<Job> {
@@ -118,7 +131,7 @@ export class ActionLanes {
       case 'hook':
         return this.#hooks;
       case 'publish':
-        return this.#publishes;
+        return action.to === undefined ? this.#publishes : this.#laneTo(action.to);
       case 'flow':
         return this.#flows;
       case 'write':
@@ -139,6 +152,19 @@ export class ActionLanes {
     }
   }
 
+  #laneTo(forwarder: string): Lane<Job> {
+    const known = this.#upstream.get(forwarder);
+    if (known !== undefined) return known;
+    const lane = this.#lane({
+      ...{ most: UPSTREAM, atOnce: UPSTREAM_AT_ONCE, oldestGoes: true },
+      perform: (job) => this.#deliver(job),
+      late: ({ action }, last) => late(action, last?.message),
+    });
+    // At most one for each forwarder that a rule ever named.
+    this.#upstream.set(forwarder, lane);
+    return lane;
+  }
+
   #refusal({ action, facts }: Job): Error | undefined {
     if (action.kind !== 'write') return undefined;
     try {
@@ -156,9 +182,28 @@ export class ActionLanes {
 
   async #publish({ action, facts }: Job): Promise<void> {
     if (action.kind !== 'publish') return;
-    const payload = fill(action.payload, facts, this.#s.gateway());
+    const payload = fill(action.payload, this.#s.shown(facts), this.#s.gateway());
     if (!this.#s.publish(`action/${facts.rule}/${action.topic}`, payload))
       throw new SluiceError('busy', 'the embedded broker takes no message now');
+  }
+
+  async #deliver({ action, facts, due = 0 }: Job): Promise<void> {
+    if (action.kind !== 'publish' || action.to === undefined) return;
+    // Made as it leaves for the forwarder: what it may have can have changed since.
+    const payload = fill(action.payload, this.#s.shown(facts, action.to), this.#s.gateway());
+    const outcome = await this.#s.deliver(action.to, { topic: `action/${facts.rule}/${action.topic}`, payload, due });
+    switch (outcome.result) {
+      case 'acknowledged':
+        return;
+      case 'refused':
+        throw outcome.error;
+      case 'expired':
+        throw late(action, outcome.why);
+      case 'lost':
+        throw new SluiceError('busy', `the forwarder ${action.to} ended before it sent the message`, {
+          data: { again: EXCHANGED },
+        });
+    }
   }
 
   async #trigger({ action, facts }: Job): Promise<void> {
@@ -181,6 +226,12 @@ export class ActionLanes {
       timeout: hook.timeout,
     });
   }
+}
+
+function late(action: ResolvedAction, why: string | undefined): SluiceError {
+  const within = action.kind === 'publish' ? (action.within ?? 0) : 0;
+  const last = why === undefined ? 'there was no connection to the broker' : why;
+  return new SluiceError('expired', `the message did not leave within ${formatDuration(within)}: ${last}`);
 }
 
 function retriesOf(action: ResolvedAction): number {

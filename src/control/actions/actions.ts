@@ -280,7 +280,8 @@ export class Actions {
   /** The job is over: its rule does not do it again. */
   #finish(job: Job, failed: boolean): void {
     const book = this.#books.get(job.facts.rule);
-    if (book !== undefined) this.#plan(job.facts.rule, book.finished(job, failed), this.#s.moment());
+    const moment = this.#s.moment();
+    if (book !== undefined) this.#plan(job.facts.rule, book.finished(job, failed, moment.at), moment);
   }
 
   #overflow(job: Job): void {

@@ -10,7 +10,7 @@ import type { ResolvedRule } from '../../config/kinds.ts';
 import type { AlarmTransition } from '../../core/alarm.ts';
 import type { Moment } from '../../rules/rule-state.ts';
 import { Escalation } from './escalation.ts';
-import { type Job, jobOf, MOST_JOBS, type SavedBook, saveJob } from './job.ts';
+import { dueOf, isOf, type Job, jobOf, MOST_JOBS, type SavedBook, saveJob } from './job.ts';
 import type { AlarmFacts } from './texts.ts';
 import { isActive, type Seen, stepOf, UNSEEN, waitsForPerson } from './triggers.ts';
 
@@ -43,7 +43,7 @@ export class Book {
       const { state, acted, holding } = saved;
       // A damaged log does not make the next activations ones that were acted on.
       this.#seen = { state, acted: Math.min(acted, now.occurrence), open: saved.open, holding };
-      this.#jobs = saved.jobs.flatMap((job) => jobOf(job, rule) ?? []);
+      this.#jobs = saved.jobs.flatMap((job) => jobOf(job, rule, start) ?? []);
       if (rule.escalation !== undefined && saved.escalation !== undefined)
         this.#escalation = new Escalation(rule.escalation, start, saved.escalation);
     }
@@ -64,7 +64,7 @@ export class Book {
 
   /** The rule has other actions now. Those that wait go on where they are the same. @returns those that are not done any more */
   change(rule: ResolvedRule, moment: Moment): Job[] {
-    const kept = this.#jobs.filter((job) => jobOf(saveJob(job), rule) !== undefined);
+    const kept = this.#jobs.filter((job) => job.facts.rule === rule.name && isOf(job, rule));
     const gone = this.#jobs.filter((job) => !kept.includes(job));
     this.#jobs = kept;
     const before = this.#rule.escalation;
@@ -92,32 +92,33 @@ export class Book {
     const actions = (this.#rule.actions ?? []).flatMap((action, i) =>
       action.kind !== 'output' && action.on.some((on) => triggers.includes(on)) ? [{ at: `do.${i}`, action, facts }] : [],
     );
-    return this.#add(actions);
+    return this.#add(actions, moment.at);
   }
 
   /** Looks at the escalation. @param facts as the alarm is now */
   tick(now: number, facts: () => AlarmFacts | undefined): Planned {
     const known = facts();
     if (this.#escalation?.take(now) !== true || known === undefined) return { jobs: [], dropped: [] };
-    return this.#escalated(known);
+    return this.#escalated(known, now);
   }
 
   clockKnown(moment: Moment): void {
     this.#escalation?.clockKnown(moment);
   }
 
-  /** @returns the fallback, where there is one. A job that the rule does not do any more has none */
-  finished(job: Job, failed: boolean): Planned {
+  /** @param now monotonic @returns the fallback, where there is one. A job that the rule does not do any more has none */
+  finished(job: Job, failed: boolean, now: number): Planned {
     if (!this.#jobs.includes(job)) return { jobs: [], dropped: [] };
     this.#jobs = this.#jobs.filter((one) => one !== job);
     const next = failed ? job.action.orElse : undefined;
-    return next === undefined ? { jobs: [], dropped: [] } : this.#add([{ at: `${job.at}.else`, action: next, facts: job.facts }]);
+    if (next === undefined) return { jobs: [], dropped: [] };
+    return this.#add([{ at: `${job.at}.else`, action: next, facts: job.facts }], now);
   }
 
   save(moment: Moment): SavedBook {
     return {
       ...this.#seen,
-      jobs: this.#jobs.map(saveJob),
+      jobs: this.#jobs.map((job) => saveJob(job, moment)),
       ...(this.#escalation !== undefined && { escalation: this.#escalation.save(moment) }),
     };
   }
@@ -128,17 +129,18 @@ export class Book {
       this.#escalation = new Escalation(this.#rule.escalation, moment);
   }
 
-  #escalated(facts: AlarmFacts): Planned {
+  #escalated(facts: AlarmFacts, now: number): Planned {
     const list = [
       ...(this.#rule.escalation?.actions ?? []).map((action, i) => ({ at: `escalate.${i}`, action, facts })),
       ...(this.#rule.actions ?? []).flatMap((action: ResolvedAction, i) =>
         action.on.includes('escalated') ? [{ at: `do.${i}`, action, facts }] : [],
       ),
     ];
-    return this.#add(list);
+    return this.#add(list, now);
   }
 
-  #add(jobs: readonly Job[]): Planned {
+  #add(planned: readonly Omit<Job, 'due'>[], now: number): Planned {
+    const jobs = planned.map((job) => ({ ...job, ...dueOf(job.action, now) }));
     this.#jobs = [...this.#jobs, ...jobs];
     const dropped = this.#jobs.slice(0, Math.max(0, this.#jobs.length - MOST_JOBS));
     this.#jobs = this.#jobs.slice(-MOST_JOBS);

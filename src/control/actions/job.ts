@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { MOST_ACTIONS, type ResolvedAction } from '../../config/actions.ts';
 import type { ResolvedRule } from '../../config/kinds.ts';
 import { ALARM_STATES, SEVERITIES } from '../../core/alarm.ts';
+import type { Moment } from '../../rules/rule-state.ts';
 import type { AlarmFacts } from './texts.ts';
 import { LONGEST_TEXT, plain } from './texts.ts';
 
@@ -11,6 +12,8 @@ export interface Job {
   readonly at: string;
   readonly action: ResolvedAction;
   readonly facts: AlarmFacts;
+  /** Monotonic ms after which it is not begun any more. */
+  readonly due?: number | undefined;
 }
 
 /** Actions of one rule that wait. More than a rule has only pile up where its alarm comes again and again; the oldest go. */
@@ -31,6 +34,8 @@ const jobSchema = z.object({
     },
     ...{ value: text(LONGEST_TEXT), time: z.number(), message: text(LONGEST_TEXT) },
   }),
+  /** When its time passes, UTC ms, and whether the clock was known. */
+  until: z.object({ at: z.number(), known: z.boolean() }).optional(),
 });
 const YEAR = 366 * 86_400_000;
 /** An alarm may stand for years. Of a longer wait, a year counts. */
@@ -61,15 +66,37 @@ export function parseBook(state: unknown): SavedBook | undefined {
   return bookSchema.safeParse(state).data;
 }
 
-export function saveJob({ at, action, facts }: Job): SavedJob {
-  return { at, print: printOf(action), facts: { ...facts, value: plain(facts.value), message: plain(facts.message) } };
+export function saveJob({ at, action, facts, due }: Job, { at: now, wall, wallKnown }: Moment): SavedJob {
+  return {
+    ...{ at, print: printOf(action), facts: { ...facts, value: plain(facts.value), message: plain(facts.message) } },
+    ...(due !== undefined && { until: { at: Math.round(wall + due - now), known: wallKnown } }),
+  };
+}
+
+/** As `Job.due`. */
+export function dueOf(action: ResolvedAction, now: number): { readonly due?: number } {
+  return action.kind === 'publish' && action.within !== undefined ? { due: now + action.within } : {};
 }
 
 /** @returns undefined where the rule does something else now, or where the job is another rule's */
-export function jobOf(saved: SavedJob, rule: ResolvedRule): Job | undefined {
+export function jobOf(saved: SavedJob, rule: ResolvedRule, start: Moment): Job | undefined {
   if (saved.facts.rule !== rule.name) return undefined;
   const action = actionAt(rule, saved.at);
-  return action === undefined || printOf(action) !== saved.print ? undefined : { at: saved.at, action, facts: saved.facts };
+  if (action === undefined || printOf(action) !== saved.print) return undefined;
+  return { at: saved.at, action, facts: saved.facts, ...dueAgain(action, saved, start) };
+}
+
+/** The time that the gateway was off counts where the clock was known before and is now. Otherwise the whole time begins anew. */
+function dueAgain(action: ResolvedAction, { until }: SavedJob, { at, wall, wallKnown }: Moment): { readonly due?: number } {
+  const whole = dueOf(action, at);
+  if (whole.due === undefined || until === undefined || !until.known || !wallKnown) return whole;
+  return { due: Math.min(whole.due, at + Math.max(0, until.at - wall)) };
+}
+
+/** The rule does the same in this place. */
+export function isOf({ at, action }: Job, rule: ResolvedRule): boolean {
+  const now = actionAt(rule, at);
+  return now !== undefined && printOf(now) === printOf(action);
 }
 
 /** @param at `do.0`, `escalate.2`, `do.0.else` */
@@ -93,7 +120,7 @@ export function nameOf(action: ResolvedAction): string {
     case 'output':
       return `output ${action.point}`;
     case 'publish':
-      return `publish ${action.topic}`;
+      return `publish ${action.topic}${action.to === undefined ? '' : ` to ${action.to}`}`;
     case 'hook':
       return `hook ${action.hook}`;
     case 'flow':

@@ -1,6 +1,8 @@
 /**
  * A queue of actions of one kind. Invariants:
- * - at most `atOnce` run, at most one for a key, and at most `most` wait; of more, the newest of the least severe is left out;
+ * - at most `atOnce` run, at most one for a key, and at most `most` wait; of more, the newest of the least severe is left out, or with
+ *   `oldestGoes` the oldest of them;
+ * - one with a time (`due`) that has not begun by then fails;
  * - of those that wait the most severe begins first, and those of one key begin in the order in which they came;
  * - with `newest`, a job whose key comes again before it began is given up: the newest word about a point is the one that counts. A
  *   newer job that is refused takes nobody's place: it fails at once;
@@ -21,6 +23,8 @@ export interface Task<J> {
   readonly key: string;
   readonly severity: Severity;
   readonly retries: number;
+  /** Monotonic ms. */
+  readonly due?: number | undefined;
 }
 
 export interface LaneOptions<J> {
@@ -28,6 +32,10 @@ export interface LaneOptions<J> {
   readonly most: number;
   readonly atOnce: number;
   readonly newest?: boolean;
+  /** News count for more than what has waited long. */
+  readonly oldestGoes?: boolean;
+  /** Why a job fails whose time has passed. @param last what it failed of before */
+  readonly late?: (job: J, last: Error | undefined) => Error;
   /** With `newest`: why a job may not be done now. */
   readonly refusal?: (job: J) => Error | undefined;
   /** Rejects where it failed. */
@@ -51,7 +59,9 @@ interface Entry<J> extends Task<J> {
   /** Nobody wants it any more. It runs, and is not tried again. */
   unwanted: boolean;
   /** Monotonic ms before which it is not tried again. */
-  due: number;
+  again: number;
+  /** Of the last try. */
+  last: Error | undefined;
 }
 
 export class Lane<J> {
@@ -88,7 +98,7 @@ export class Lane<J> {
       this.#o.settled(task.job, { result: 'dropped' });
       return;
     }
-    this.#entries.push({ ...task, tries: 0, waits: 0, begun: false, unwanted: false, due: 0 });
+    this.#entries.push({ ...task, tries: 0, waits: 0, begun: false, unwanted: false, again: 0, last: undefined });
     this.#next();
   }
 
@@ -116,8 +126,12 @@ export class Lane<J> {
   /** @returns false: none of those that wait is less severe */
   #dropLeast(task: Task<J>): boolean {
     let least: Entry<J> | undefined;
-    for (const entry of this.#entries) if (!entry.begun && (least === undefined || rank(entry) <= rank(least))) least = entry;
-    if (least === undefined || rank(least) >= rank(task)) return false;
+    const oldest = this.#o.oldestGoes === true;
+    for (const entry of this.#entries) {
+      if (entry.begun) continue;
+      if (least === undefined || rank(entry) < rank(least) || (!oldest && rank(entry) === rank(least))) least = entry;
+    }
+    if (least === undefined || rank(least) > rank(task) || (!oldest && rank(least) === rank(task))) return false;
     const { job } = least;
     this.#entries = this.#entries.filter((entry) => entry !== least);
     this.#o.settled(job, { result: 'dropped' });
@@ -126,12 +140,23 @@ export class Lane<J> {
   }
 
   #next(): void {
+    this.#expire();
     while (!this.#stopped && this.#running < this.#o.atOnce) {
       const entry = this.#pick();
       if (entry === undefined) break;
       void this.#run(entry);
     }
     this.#wait();
+  }
+
+  #expire(): void {
+    const { clock, late } = this.#o;
+    if (late === undefined || this.#stopped) return;
+    const now = clock.monotonic();
+    const over = this.#entries.filter(({ begun, due }) => !begun && due !== undefined && due <= now);
+    if (over.length === 0) return;
+    this.#entries = this.#entries.filter((entry) => !over.includes(entry));
+    for (const { job, last } of over) this.#o.settled(job, { result: 'failed', error: late(job, last) });
   }
 
   /** The most severe of those that are due and whose key is free. */
@@ -142,7 +167,7 @@ export class Lane<J> {
     for (const entry of this.#entries) {
       const free = !taken.has(entry.key);
       taken.add(entry.key);
-      if (!free || entry.begun || entry.due > now) continue;
+      if (!free || entry.begun || entry.again > now) continue;
       if (best === undefined || rank(entry) > rank(best)) best = entry;
     }
     return best;
@@ -180,16 +205,17 @@ export class Lane<J> {
   /** @returns whether it is tried again */
   #again(entry: Entry<J>, error: Error): boolean {
     const { clock, failing } = this.#o;
+    entry.last = error;
     const asked = error instanceof SluiceError ? error.data.again : undefined;
     if (typeof asked === 'number' && Number.isFinite(asked) && entry.waits < MOST_WAITS) {
       entry.waits++;
-      entry.due = clock.monotonic() + Math.min(Math.max(asked, 10), RETRY_LONGEST);
+      entry.again = clock.monotonic() + Math.min(Math.max(asked, 10), RETRY_LONGEST);
       return true;
     }
     const final = error instanceof SluiceError && error.retry === 'never';
     if (final || entry.tries >= entry.retries) return false;
     if (entry.tries === 0) failing?.(entry.job, error);
-    entry.due = clock.monotonic() + Math.min(RETRY_FIRST * 2 ** entry.tries, RETRY_LONGEST);
+    entry.again = clock.monotonic() + Math.min(RETRY_FIRST * 2 ** entry.tries, RETRY_LONGEST);
     entry.tries++;
     return true;
   }
@@ -198,12 +224,14 @@ export class Lane<J> {
     this.#cancel?.();
     this.#cancel = undefined;
     const now = this.#o.clock.monotonic();
-    const due = this.#entries.reduce(
-      (least, entry) => (entry.begun || entry.due <= now ? least : Math.min(least, entry.due)),
-      Number.POSITIVE_INFINITY,
-    );
+    let due = Number.POSITIVE_INFINITY;
+    for (const entry of this.#entries) {
+      if (entry.begun) continue;
+      if (entry.again > now) due = Math.min(due, entry.again);
+      if (entry.due !== undefined) due = Math.min(due, Math.max(entry.due, now));
+    }
     if (due === Number.POSITIVE_INFINITY || this.#stopped) return;
-    this.#cancel = this.#o.clock.after(due - now, () => this.#next());
+    this.#cancel = this.#o.clock.after(Math.max(0, due - now), () => this.#next());
   }
 }
 

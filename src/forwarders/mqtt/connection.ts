@@ -310,12 +310,12 @@ export class Connection {
 
   #refusal(code: number, topic: string | undefined, cause: Error): SluiceError {
     const words = refusedWords(code, this.#said, topic);
-    const data = { subscription: topic === undefined };
+    const data = { subscription: topic === undefined, reason: code };
     switch (verdictOf(code)) {
       case 'never':
         return new SluiceError('upstream-refused', words, { cause, data });
       case 'smaller':
-        return new SluiceError('upstream-too-large', words, { cause });
+        return new SluiceError('upstream-too-large', words, { cause, data: { reason: code } });
       case 'later':
         return new SluiceError('upstream-busy', words, { cause, data });
       case 'unclear':

@@ -150,6 +150,12 @@ export interface SettingsFault {
   readonly message: string;
 }
 
+/** Absent: as MQTT has it. */
+export interface TopicLimits {
+  readonly levels?: number;
+  readonly bytes?: number;
+}
+
 interface DialectBase {
   /** The word under `format`. */
   readonly name: string;
@@ -159,6 +165,11 @@ interface DialectBase {
   readonly root: string | ((options: unknown) => string);
   /** What a person writes under a key of the dialect's name, beside `format`. Absent: nothing. */
   readonly options?: z.ZodType;
+  /**
+   * Whether rules may send messages of their own (`sluice/<gateway>/action/…`), and what the platform takes as a topic. A text: why they
+   * may not, as half a sentence.
+   */
+  readonly ruleMessages: TopicLimits | string;
   /** Keys of the forwarder that the platform cannot do with, or without. */
   readonly faults?: (settings: Readonly<Record<string, unknown>>) => Iterable<SettingsFault>;
 }

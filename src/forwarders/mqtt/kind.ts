@@ -15,9 +15,21 @@ export function mqttForwarder(dialects: readonly Dialect[]): MadeForwarderKind {
     forwarder: mqttForwarderSchema(dialects),
     destination: (settings) => mqttDestination(settings, dialects),
     targets: (settings) => namedTargets(settings),
+    messageFault: ({ format }, topic) => topicFault(dialects.find(({ name }) => name === format)?.ruleMessages, topic),
     create: ({ name, settings }, context) =>
       createMqttForwarder(dialects, { ...context, name, settings: settings as unknown as MqttForwarderSettings }),
   };
+}
+
+function topicFault(takes: Dialect['ruleMessages'] | undefined, topic: string): string | undefined {
+  if (takes === undefined) return undefined;
+  if (typeof takes === 'string')
+    return `${takes}; name a forwarder with the format json, columns, line-protocol, senml or aws-iot`;
+  const { levels = Number.POSITIVE_INFINITY, bytes = Number.POSITIVE_INFINITY } = takes;
+  const [has, long] = [topic.split('/').length, Buffer.byteLength(topic)];
+  if (has > levels) return `the whole topic ${topic} has ${has} levels, and the platform takes ${levels}; write fewer`;
+  if (long > bytes) return `the whole topic ${topic} has ${long} bytes, and the platform takes ${bytes}; write a shorter one`;
+  return undefined;
 }
 
 /** @throws SluiceError internal: the schema lets no other dialect through */

@@ -4,6 +4,7 @@
  */
 import { SluiceError } from '../../core/errors.ts';
 import type { Forwarder, ForwarderReport } from '../../core/ports.ts';
+import type { MessageOutcome, RuleMessage } from '../../core/rule-message.ts';
 import type { OutBatch, OutNotice } from '../../store/delivery/out.ts';
 import type { Outlet } from '../../store/delivery/outlet.ts';
 import type { Lane } from '../../store/files/lane-state.ts';
@@ -21,6 +22,7 @@ import { Link, type LinkWork } from './link.ts';
 import { LinkPace, START } from './link-pace.ts';
 import type { LogForwarderOptions } from './log-forwarder-options.ts';
 import { Patience } from './patience.ts';
+import { type MessageWay, RuleMessages } from './rule-messages.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { Unheard } from './unheard.ts';
 
@@ -53,6 +55,7 @@ export class LogForwarder implements Forwarder, LinkWork {
   #last: Partial<Record<Lane, { log: number; last: number }>> = {};
   #counters = { published: 0, acked: 0, refused: 0, retries: 0, readings: 0, bytes: 0 };
   readonly #unheard: Unheard;
+  readonly #messages: RuleMessages;
   #lastAck: number | undefined;
 
   constructor(options: LogForwarderOptions) {
@@ -60,6 +63,7 @@ export class LogForwarder implements Forwarder, LinkWork {
     this.#options = options;
     this.#size = options.settings.batch.maxReadings;
     this.#unheard = new Unheard(options.logger, options.name);
+    this.#messages = new RuleMessages(options.clock, options.gateway);
     this.#patience = new Patience(options);
     this.#pace = new LinkPace(options.settings.budget === undefined ? START.connection : START.visit);
     this.#bucket = new TokenBucket(options.settings.history.rate, options.clock.monotonic(), options.random);
@@ -84,7 +88,7 @@ export class LogForwarder implements Forwarder, LinkWork {
       this.#parts = { speaker, outlet, link };
       this.#logVisits = new LogVisits({
         ...{ budget: settings.budget, options: this.#options, outlet, account: link.account },
-        ...{ holds: () => this.#holds, delivered: () => this.#counters },
+        ...{ holds: () => this.#holds, delivered: () => this.#counters, messages: () => this.#messages.waiting },
       });
     }
   }
@@ -129,7 +133,9 @@ export class LogForwarder implements Forwarder, LinkWork {
   /** Sends what is live, lets it be acknowledged, says goodbye, ends within `within` ms. The cursor stays. */
   async stop(within: number): Promise<void> {
     this.#tending?.();
+    this.#messages.stop();
     await this.#parts?.link.stop(within);
+    this.#messages.over();
   }
 
   /** The inventory changed, rules went. What cannot be said now is said when the next connection begins. */
@@ -140,6 +146,10 @@ export class LogForwarder implements Forwarder, LinkWork {
 
   async say(topic: string, payload: string): Promise<void> {
     await this.#attached.link.say([{ topic, payload, qos: 1, retain: false }]);
+  }
+
+  deliver(message: RuleMessage): Promise<MessageOutcome> {
+    return this.#messages.deliver(message);
   }
 
   get connected(): boolean {
@@ -199,11 +209,26 @@ export class LogForwarder implements Forwarder, LinkWork {
     });
     const begun = this.#link.account.utc;
     try {
-      if (!this.#link.stopping) await drain.run();
+      if (!this.#link.stopping) {
+        this.#messages.begin(this.#messageWay(courier, drain));
+        await drain.run();
+        await (this.visits === undefined ? this.#messages.rest() : this.#messages.drained());
+      }
       this.#logVisits?.drained(begun);
     } finally {
+      void this.#messages.rest();
       this.#drain = undefined;
     }
+  }
+
+  #messageWay(courier: Courier, drain: Drain): MessageWay {
+    const { visits } = this;
+    return {
+      deliver: (message) => courier.deliver([message]),
+      calm: () => drain.calm(),
+      admit: (bytes) => visits?.admitMessage(bytes) ?? true,
+      settled: (bytes) => visits?.settled(bytes),
+    };
   }
 
   /** Data and history wait: for the clock, or for the dialect. */

@@ -52,7 +52,7 @@ devices:
   dead: {bus: plant, unit: 9, interval: 1s, points: {x: {table: holding, address: 0, type: uint16}}}
   room: {bus: plant, unit: 2, interval: 1s, profile: xy-md02}
 rules:
-  fast: {point: pump.speed, above: 55, severity: warning, acknowledge: required, group: pumps, do: [{publish: siren}]}
+  fast: {point: pump.speed, above: 55, severity: warning, acknowledge: required, group: pumps, do: [{publish: siren}, {publish: siren, to: cloud}]}
   quiet: {point: dead.x, stale: 1s, severity: info}
 buffer: {commitEvery: 200ms}
 broker: {listen: {port: 0}}
@@ -77,6 +77,7 @@ forwarders:
   await gateway.waitForLog(/Connected to the upstream broker/);
   await device.set(10, 58);
   await waitFor('both alarms', () => got('alarm/fast').length > 0 && got('alarm/quiet').length > 0);
+  await waitFor('the message of the rule', () => got('action/fast/siren').length > 0);
   await waitFor('a batch', () => got('data').length > 2);
   await ask({ id: 'w1', do: 'write', target: 'pump.speed', value: 59, expires: Date.now() + 60_000 });
   await ask({ id: 'w2', do: 'write', target: 'pump.speed', value: 61 });

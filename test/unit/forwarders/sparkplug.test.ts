@@ -6,6 +6,7 @@ import { LEAST_ALIAS, sparkplugBatch } from '../../../src/codecs/format-sparkplu
 import { ProtoWriter, protoFields } from '../../../src/codecs/protobuf.ts';
 import { type DataType, dataTypeOf } from '../../../src/codecs/sparkplug.ts';
 import { heardOf, heardValue } from '../../../src/codecs/sparkplug-heard.ts';
+import type { NoticeMessage } from '../../../src/core/ports.ts';
 import { adopt, type Place } from '../../../src/forwarders/mqtt/dialects/sparkplug-b/adopt.ts';
 import { NodeMetrics } from '../../../src/forwarders/mqtt/dialects/sparkplug-b/alarms.ts';
 import { LateNotices } from '../../../src/forwarders/mqtt/dialects/sparkplug-b/late-notices.ts';
@@ -224,7 +225,7 @@ test('births name every part of an alarm, and a notice has each of them, its cau
     cause: 'delay',
   });
   const node = new NodeMetrics(new Metrics(site), false);
-  node.refresh(['hot']);
+  node.refresh([{ name: 'hot' }]);
   const born = [...node.births([], 0)].filter(({ name }) => name?.startsWith('Alarm/hot/') === true);
   assert.deepEqual(
     born.map(({ name }) => name?.slice('Alarm/hot/'.length)),
@@ -240,4 +241,23 @@ test('births name every part of an alarm, and a notice has each of them, its cau
   assert.match(cause.toString('latin1'), /delay$/);
   // What an earlier version logged has no cause.
   assert.equal(node.notice('alarm', 'hot', '{}', 0, false).at(-1)?.value, undefined);
+});
+
+test('a rule of a group says whether it was the first, and another one has no such metric', () => {
+  const node = new NodeMetrics(new Metrics(site), false);
+  node.refresh([{ name: 'hot', group: 'boiler' }, { name: 'cold' }]);
+  const born = [...node.births([], 0)];
+  const named = born.filter(({ name }) => name?.endsWith('/FirstOut') === true);
+  assert.deepEqual(
+    named.map(({ name, value }) => [name, value]),
+    [['Alarm/hot/FirstOut', undefined]],
+  );
+  const said = (json: object) =>
+    node.notice('alarm', 'hot', JSON.stringify(json), 0, false).find(({ alias }) => alias === named[0]?.alias)?.value;
+  const [first, second] = [said({ state: 'active-unacknowledged', firstOut: true }), said({ state: 'normal' })];
+  assert.ok(first !== undefined && second !== undefined);
+  assert.notDeepEqual(first, second);
+  const alarm = { kind: 'alarm', key: 'hot', json: '{"state":"normal","firstOut":true}' } as NoticeMessage;
+  const later = [...node.births([alarm], 0)].find(({ name }) => name === 'Alarm/hot/FirstOut');
+  assert.deepEqual(later?.value, first);
 });

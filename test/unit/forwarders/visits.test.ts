@@ -13,7 +13,7 @@ const MINUTE = 60_000;
 function bench(budget: Budget, { random = () => 0, known = true }: { random?: () => number; known?: boolean } = {}) {
   const begin = new Date(2026, 10, 26).getTime();
   const clock = new ManualClock(begin);
-  const state = { alarms: false, readings: true, known, counted: 0, wire: NO_BYTES };
+  const state = { messages: [] as number[], alarms: false, readings: true, known, counted: 0, wire: NO_BYTES };
   const ledger = new Ledger(undefined, { utc: () => clock.wall(), known: () => state.known, monotonic: () => clock.monotonic() });
   const overruns: [number, number][] = [];
   const tooLarge: [number, number][] = [];
@@ -42,6 +42,7 @@ function bench(budget: Budget, { random = () => 0, known = true }: { random?: ()
     account: account as unknown as ConstructorParameters<typeof Visits>[0]['account'],
     alarms: async () => state.alarms,
     readings: () => state.readings,
+    messages: () => state.messages,
     overrun: (spent, alarms) => overruns.push([spent, alarms]),
     tooLarge: (bytes, most) => tooLarge.push([bytes, most]),
   });
@@ -260,4 +261,25 @@ test('a broker may send little more than it gets, and nothing past the budget', 
   s.visits.begins();
   s.state.wire = { sent: 1001, received: 5000, headers: 0 };
   assert.equal(s.visits.excess(), undefined);
+});
+
+test('a message of a rule is worth a visit while the budget and a last alarm fit', async () => {
+  const s = bench({ perDay: 20_000, between: { from: 60, to: 120 } });
+  s.state.readings = false;
+  assert.equal(await s.visits.due(), false);
+  s.state.messages = [300];
+  assert.equal(await s.visits.due(), true);
+  assert.equal(s.visits.bulk, false);
+  s.visits.begins();
+  assert.equal(s.visits.admitMessage(300), true);
+  s.visits.settled(300);
+  assert.equal(s.visits.admitMessage(20_000), false, 'one that is larger than the day does not leave');
+  let left = 0;
+  while (s.visits.admitMessage(1000)) left++;
+  assert.ok(left > 5 && left < 18, `${left} under way count`);
+  for (let i = 0; i < left; i++) s.visits.settled(1000);
+  s.spend(17_500);
+  assert.equal(await s.visits.due(), false, 'the rest of the day is for alarms');
+  s.state.alarms = true;
+  assert.equal(await s.visits.due(), true);
 });

@@ -61,6 +61,8 @@ function bench(...first: ResolvedRule[]) {
     assertFree: () => {},
     busOf: () => 'plant',
     publish: () => true,
+    deliver: async () => ({ result: 'acknowledged' }),
+    shown: (facts) => facts,
     trigger: () => true,
     run: async () => '',
     save: () => {},

@@ -23,6 +23,8 @@ export interface LogVisitsSide {
   readonly account: Account;
   /** Data and history wait. */
   readonly holds: () => boolean;
+  /** Bytes of messages of rules that wait. */
+  readonly messages: () => readonly number[];
   /** What was acknowledged in this run. */
   readonly delivered: () => { readonly bytes: number; readonly readings: number };
 }
@@ -40,6 +42,7 @@ export class LogVisits {
       ...{ budget, clock, random, account },
       tls: [settings.url].flat().some((url) => usesTls(brokerAddress(url))),
       alarms: () => this.#alarmWaits(settings.filter),
+      messages: side.messages,
       readings: () => !holds() && this.#readingsWait(),
       tooLarge: (bytes, most) =>
         logger.error(

@@ -2,6 +2,7 @@
  * When a forwarder with a budget connects, and what may leave then. It holds no connection: it visits the broker.
  *
  * - An alarm is worth a visit of its own at any time. It leaves whatever was spent; what it takes counts.
+ * - A message of a rule is worth one as well, as long as the day's budget has place for it and a last alarm.
  * - Everything else leaves in a bulk visit, and only as far as the budget goes. Such a visit never spends more than its share.
  * - With windows there is one bulk visit in each. A third of a day's budget, less towards its end, is left for alarms.
  * - Without windows the budget grows with the day. A visit comes when it carries four times what it costs, and once an hour at most.
@@ -54,6 +55,8 @@ export interface VisitSide {
   readonly tls: boolean;
   /** Whether an alarm waits that the platform takes. */
   readonly alarms: () => Promise<boolean>;
+  /** Bytes of the payloads of messages of rules that wait. Absent: none do. */
+  readonly messages?: () => readonly number[];
   /** Whether readings wait that leave. */
   readonly readings: () => boolean | Promise<boolean>;
   /** The first overrun of a day. */
@@ -108,7 +111,8 @@ export class Visits {
       return true;
     }
     this.#kind = 'alarm';
-    return this.#side.alarms();
+    if (await this.#side.alarms()) return true;
+    return (this.#side.messages?.() ?? []).some((bytes) => costOf(bytes) + this.#cost <= this.#leftForMessages());
   }
 
   /** A visit is tried. */
@@ -182,6 +186,15 @@ export class Visits {
     const fits = left - costOf(0);
     return fits < LEAST ? 0 : Math.floor(0.9 * readings * (fits / bytes) * (1 - exchangeHeaders(fits) / (fits + 1000)));
   }
+  /**
+   * A message of a rule: it leaves at any time of the day, while the day's budget has place for it and for a last alarm.
+   * @param bytes of the payload @returns true: it may leave, and is counted until `settled`
+   */
+  admitMessage(bytes: number): boolean {
+    const fits = costOf(bytes) <= this.#leftForMessages();
+    if (fits) this.#promised += costOf(bytes);
+    return fits;
+  }
   /** At the last visit no batch fitted: this one leaves all of its space to readings. */
   get starved(): boolean {
     return this.#needs > 0;
@@ -245,6 +258,13 @@ export class Visits {
     const one = Math.min(this.#cost + CLOSING, ALARM_SHARE * perDay);
     if (between === undefined) return perDay * passed - one - account.spent;
     return perDay - Math.max(one, perDay * ALARM_SHARE * (1 - passed)) - account.spent;
+  }
+
+  /** Bytes that messages of rules may still take today. */
+  #leftForMessages(): number {
+    const { perDay = Number.POSITIVE_INFINITY } = this.#side.budget;
+    const alarm = Math.min(this.#cost + CLOSING, ALARM_SHARE * perDay);
+    return perDay - alarm - CLOSING - this.#promised - this.#side.account.spent;
   }
 
   async #bulkIsDue(): Promise<boolean> {

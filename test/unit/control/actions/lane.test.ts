@@ -1,8 +1,9 @@
 /** Queues of actions: who makes room for whom, and what nobody wants any more. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { Lane, type LaneOptions, type Task } from '../../../../src/control/actions/lane.ts';
-import type { Severity } from '../../../../src/core/alarm.ts';
+import { SEVERITIES, type Severity } from '../../../../src/core/alarm.ts';
 import { ManualClock } from '../../../fakes/manual-clock.ts';
 
 /** A queue of names. A job runs until it is let go or fails. */
@@ -72,4 +73,109 @@ test('a newer job that is refused fails at once and takes nobody’s place', asy
   runs.get('stop')?.reject(new Error('silent'));
   await clock.advance(0);
   assert.deepEqual(settled.slice(1), ['stop superseded']);
+});
+
+test('where news count, a full queue leaves out the oldest of the least severe', () => {
+  const { lane, add, settled } = bench({ oldestGoes: true });
+  add('runs', 'info');
+  add('first', 'warning');
+  add('second', 'info');
+  add('third', 'info');
+  assert.deepEqual(settled, ['second dropped']);
+  add('fourth', 'warning');
+  assert.deepEqual(settled.slice(1), ['third dropped']);
+  add('fifth', 'warning');
+  assert.deepEqual(settled.slice(2), ['first dropped']);
+  add('late', 'info');
+  assert.deepEqual(settled.slice(3), ['late dropped'], 'the more severe do not make room for it');
+  assert.deepEqual([lane.waiting, lane.running], [2, 1]);
+});
+
+test('one whose time passes before it begins fails with its last reason', async () => {
+  const { clock, add, settled, runs, began } = bench({ late: (_, last) => new Error(`late: ${last?.message ?? 'none'}`) });
+  add('runs', 'info', { due: 5000, retries: 9 });
+  add('waits', 'info', { due: 2000 });
+  await clock.advance(1999);
+  assert.deepEqual(settled, []);
+  await clock.advance(1);
+  assert.deepEqual(settled, ['waits failed']);
+  await clock.advance(4000);
+  assert.deepEqual(settled, ['waits failed'], 'one that runs is left to end');
+  runs.get('runs')?.reject(new Error('silent'));
+  await clock.advance(0);
+  assert.deepEqual(settled, ['waits failed', 'runs failed'], 'it is not tried again after its time');
+  assert.deepEqual(began, ['runs']);
+});
+
+test('random walks: bounds, one end for each job, order in a key, none begins too late', async () => {
+  const step = fc.oneof(
+    {
+      weight: 5,
+      arbitrary: fc.record({
+        add: fc.constantFrom('a', 'b', 'c'),
+        severity: fc.constantFrom(...SEVERITIES),
+        within: fc.integer({ min: 1, max: 9000 }),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ pass: fc.integer({ min: 1, max: 4000 }) }) },
+    { weight: 3, arbitrary: fc.record({ ends: fc.nat(3), well: fc.boolean() }) },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      const clock = new ManualClock();
+      const running = new Map<string, { resolve: () => void; reject: (error: Error) => void }>();
+      const settled = new Map<string, string>();
+      const due = new Map<string, number>();
+      const begun: string[] = [];
+      const lane = new Lane<string>({
+        ...{ clock, most: 3, atOnce: 2, oldestGoes: true, late: () => new Error('late') },
+        perform: (job) => {
+          assert.ok(clock.monotonic() < (due.get(job) ?? 0), `${job} began after its time`);
+          assert.ok(!running.has(job));
+          begun.push(job);
+          const { promise, resolve, reject } = Promise.withResolvers<void>();
+          running.set(job, { resolve, reject });
+          return promise;
+        },
+        settled: (job, { result }) => {
+          assert.ok(!settled.has(job), `${job} ended twice`);
+          settled.set(job, result);
+        },
+      });
+      let made = 0;
+      for (const what of steps) {
+        if ('add' in what) {
+          const job = `${what.add} ${made++}`;
+          due.set(job, clock.monotonic() + what.within);
+          lane.add({ ...{ job, key: what.add, severity: what.severity, retries: 2 }, due: due.get(job) });
+        } else if ('pass' in what) await clock.advance(what.pass);
+        else {
+          const [job, end] = [...running][what.ends] ?? [];
+          if (job !== undefined) running.delete(job);
+          if (what.well) end?.resolve();
+          else end?.reject(new Error('silent'));
+          await clock.advance(0);
+        }
+        assert.ok(lane.waiting + lane.running <= 3 + 2 && lane.running <= 2);
+        const keys = [...running.keys()].map((job) => job[0]);
+        assert.equal(new Set(keys).size, keys.length, 'one for a key');
+      }
+      for (let i = 0; settled.size < made && i < 60; i++) {
+        for (const end of running.values()) end.reject(new Error('silent'));
+        running.clear();
+        await clock.advance(1000);
+      }
+      assert.equal(settled.size, made, 'each has one end');
+      const firsts = [...new Set(begun)];
+      for (const key of ['a', 'b', 'c']) {
+        const numbers = firsts.filter((job) => job[0] === key).map((job) => Number(job.slice(2)));
+        assert.deepEqual(
+          numbers,
+          numbers.toSorted((x, y) => x - y),
+          `order of ${key}`,
+        );
+      }
+    }),
+    { numRuns: 150 },
+  );
 });

@@ -51,6 +51,8 @@ export const awsIotDialect: LogDialect = {
   name: 'aws-iot',
   doc: 'for AWS IoT Core',
   root: OWN_ROOT,
+  // AWS IoT Core is a broker of free topics; its quota is 7 slashes and 256 bytes.
+  ruleMessages: { levels: 8, bytes: 256 },
   options: options.optional(),
   faults,
   format: json,

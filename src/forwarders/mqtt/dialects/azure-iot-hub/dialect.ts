@@ -34,6 +34,7 @@ export const azureIotHubDialect: LogDialect = {
   kind: 'log',
   name: 'azure-iot-hub',
   doc: 'for Azure IoT Hub',
+  ruleMessages: 'Azure IoT Hub is no broker of free topics and ends a connection that uses one',
   root: (written) => `devices/${(written as AzureOptions | undefined)?.device}`,
   options,
   faults,

@@ -11,6 +11,7 @@ export const columnsDialect: LogDialect = {
   name: 'columns',
   doc: 'the smallest',
   root: OWN_ROOT,
+  ruleMessages: {},
   visits: true,
   format: columns,
   maxReadings: HOUR,

@@ -22,6 +22,7 @@ export const homeassistantDialect: LiveDialect = {
   name: 'homeassistant',
   doc: 'for Home Assistant',
   root: 'homeassistant',
+  ruleMessages: 'Home Assistant reads what it discovered alone',
   create: speaker,
 };
 

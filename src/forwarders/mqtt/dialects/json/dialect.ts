@@ -9,6 +9,7 @@ export const jsonDialect: LogDialect = {
   name: 'json',
   doc: 'the topics and batches of this gateway',
   root: OWN_ROOT,
+  ruleMessages: {},
   visits: true,
   format: json,
   compress: COMPRESSIONS,

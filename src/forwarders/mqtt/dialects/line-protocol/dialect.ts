@@ -42,6 +42,7 @@ export const lineProtocolDialect: LogDialect = {
   name: 'line-protocol',
   doc: 'for Telegraf',
   root: OWN_ROOT,
+  ruleMessages: {},
   visits: true,
   options: options.optional(),
   format: lineProtocol,

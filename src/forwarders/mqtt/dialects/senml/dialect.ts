@@ -22,6 +22,7 @@ export const senmlDialect: LogDialect = {
   name: 'senml',
   doc: 'packs of SenML',
   root: OWN_ROOT,
+  ruleMessages: {},
   visits: true,
   options: options.optional(),
   format: senml,

@@ -19,11 +19,14 @@ const PARTS = [
   ['value', 'Value', DATA_TYPES.String],
   ['cause', 'Cause', DATA_TYPES.String],
 ] as const;
+/** Of a rule in a group, besides. */
+const FIRST_OUT = ['firstOut', 'FirstOut', DATA_TYPES.Boolean] as const;
 
 export class NodeMetrics {
   readonly #metrics: Metrics;
   readonly #acknowledges: boolean;
   #rules = new Set<string>();
+  #grouped: ReadonlySet<string> = new Set();
   readonly #gone = new Set<string>();
   /** The rule that a metric of an NCMD acknowledges. */
   #byName: ReadonlyMap<string, string> = new Map();
@@ -36,8 +39,10 @@ export class NodeMetrics {
   }
 
   /** As births say it from now on. */
-  refresh(rules: Iterable<string>): void {
-    this.#rules = new Set([...rules].slice(0, MOST_RULES));
+  refresh(rules: Iterable<{ readonly name: string; readonly group?: string | undefined }>): void {
+    const all = [...rules];
+    this.#rules = new Set(all.map(({ name }) => name).slice(0, MOST_RULES));
+    this.#grouped = new Set(all.filter(({ group }) => group !== undefined).map(({ name }) => name));
     for (const rule of this.#gone) this.#rules.add(rule);
     const names = this.#acknowledges ? [...this.#rules].map((rule) => [nameOf(rule, ACKNOWLEDGE), rule] as const) : [];
     this.#byName = new Map(names);
@@ -63,9 +68,10 @@ export class NodeMetrics {
     const newest = new Map([...alarms].map((alarm) => [alarm.key, alarm]));
     for (const rule of this.#rules) {
       const alarm = newest.get(rule);
-      const said = alarm === undefined ? {} : parsed(alarm.json);
+      const said = alarm === undefined ? {} : withFirstOut(parsed(alarm.json));
       const time = timeOf(said, now);
-      for (const [key, part, type] of PARTS) yield this.#metric(nameOf(rule, part), type, said[key], time, { birth: true });
+      for (const [key, part, type] of this.#partsOf(rule))
+        yield this.#metric(nameOf(rule, part), type, said[key], time, { birth: true });
       if (this.#acknowledges) yield this.#metric(nameOf(rule, ACKNOWLEDGE), DATA_TYPES.Boolean, false, now, { birth: true });
     }
     for (const name of [EVENT, RESULT]) yield this.#metric(name, DATA_TYPES.String, undefined, now, { birth: true });
@@ -73,15 +79,19 @@ export class NodeMetrics {
 
   /** For NDATA. @param late the host had births since it happened */
   notice(kind: 'alarm' | 'event', key: string, json: string, now: number, late: boolean): Metric[] {
-    const said = parsed(json);
+    const said = withFirstOut(parsed(json));
     const time = timeOf(said, now);
     const how = { historical: late };
     if (kind === 'event') return [this.#metric(EVENT, DATA_TYPES.String, json, time, how)];
-    return PARTS.map(([of, part, type]) => this.#metric(nameOf(key, part), type, said[of], time, how));
+    return this.#partsOf(key).map(([of, part, type]) => this.#metric(nameOf(key, part), type, said[of], time, how));
   }
   /** For NDATA: what became of a command. */
   result(json: string, now: number): Metric[] {
     return [this.#metric(RESULT, DATA_TYPES.String, json, now, {})];
+  }
+
+  #partsOf(rule: string) {
+    return this.#grouped.has(rule) ? [...PARTS, FIRST_OUT] : PARTS;
   }
 
   #metric(
@@ -105,6 +115,10 @@ function bytesOf(value: unknown, type: DataType): Uint8Array | undefined {
 }
 function parsed(json: string): Record<string, unknown> {
   return JSON.parse(json) as Record<string, unknown>;
+}
+/** It is there only where it is true. */
+function withFirstOut(said: Record<string, unknown>): Record<string, unknown> {
+  return { ...said, firstOut: said.firstOut === true };
 }
 function timeOf({ time }: Record<string, unknown>, now: number): number {
   return typeof time === 'number' && time >= 0 ? Math.round(time) : now;

@@ -9,6 +9,7 @@ export const sparkplugBDialect: LogDialect = {
   name: 'sparkplug-b',
   doc: 'for hosts of Sparkplug B 3.0',
   root: 'spBv1.0',
+  ruleMessages: 'hosts of Sparkplug read the topics of Sparkplug alone',
   options,
   format: sparkplugB,
   cleanSession: true,

@@ -132,7 +132,7 @@ export class EdgeNode implements LogSpeaker {
       return;
     }
     this.#metrics.refresh(inventory());
-    this.#own.refresh(new Set([...site.rules()].map(({ name }) => name)));
+    this.#own.refresh(site.rules());
     this.#forgetPlans();
     this.#born.clear();
     this.#phase = 'born';

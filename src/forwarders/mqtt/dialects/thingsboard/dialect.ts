@@ -41,6 +41,7 @@ export const thingsboardDialect: LogDialect = {
   name: 'thingsboard',
   doc: 'for ThingsBoard',
   root: 'v1/gateway',
+  ruleMessages: 'ThingsBoard takes the topics of its own API alone',
   format: thingsboard,
   options: options.optional(),
   create: speaker,

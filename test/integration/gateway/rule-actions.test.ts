@@ -96,13 +96,11 @@ test('a dead device: bounded tries, an event, words of the alarm, and the fallba
   const { device, peek } = b;
   await device.set(5, 2);
   await waitFor('the fallback', async () => (await device.get('holding', 0))[0] === 7, { timeout: 60_000 });
-  const [failed] = events(peek, 'action');
-  assert.equal(failed?.severity, 'critical');
-  assert.match(
-    failed?.message ?? '',
-    /The action "write dead\.p" of the rule dry failed: .*Its fallback is next: write plant\.speed\./,
-  );
-  const remarks = alarms(peek, 'dry').filter(({ cause }) => cause === 'action');
+  const failed = await waitFor('the event', () => events(peek, 'action')[0]);
+  assert.equal(failed.severity, 'critical');
+  assert.match(failed.message, /The action "write dead\.p" of the rule dry failed: .*Its fallback is next: write plant\.speed\./);
+  const remarked = () => alarms(peek, 'dry').filter(({ cause }) => cause === 'action');
+  const remarks = await waitFor('both remarks', () => (remarked().length >= 2 ? remarked() : undefined));
   assert.equal(remarks.length, 2);
   assert.match(remarks.at(-1)?.message ?? '', /write dead\.p failed: /);
   assert.ok(remarks.every(({ state }) => state === 'active-unacknowledged'));

@@ -3,6 +3,7 @@
  * implementation that another room made.
  */
 import type { Severity } from './alarm.ts';
+import type { Duty } from './duty.ts';
 import type { ErrorCode, SluiceError } from './errors.ts';
 import type { LogRecord, Sample, Shape, Value } from './point.ts';
 import type { MessageOutcome, RuleMessage } from './rule-message.ts';
@@ -180,6 +181,8 @@ export interface Bus {
   lastTurn?(): number;
   /** Monotonic time by which the next request leaves or ends when a poll is due, however silent the devices are. */
   turnBy?(): number;
+  /** What its timers do beside polls; absent where it has none. */
+  duties?(): Duty[];
   /** Returns at once; the port is opened (and opened again) in the background. */
   start(): void;
   /** Ends the request on the wire or its time-out, closes the port; resolves when the port is free. Bounded to 3 s. */
@@ -365,5 +368,7 @@ export interface Forwarder {
   say?(topic: string, payload: string): Promise<void>;
   /** Sends a message of a rule, after alarms and before history, as soon as there is a connection. Absent: it takes none. Never rejects. */
   deliver?(message: RuleMessage): Promise<MessageOutcome>;
+  /** What it does by itself, whatever its far side and the disk do. Absent: nobody watches it. */
+  duties?(): Duty[];
   status(): ForwarderReport;
 }

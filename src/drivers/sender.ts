@@ -1,5 +1,6 @@
 /** Devices that send by themselves, over MQTT or from flows: whether one is silent, whether it sends too much, and its counters. */
 import type { Clock } from '../core/clock.ts';
+import type { Duty } from '../core/duty.ts';
 import type { DeviceCounters } from '../core/ports.ts';
 
 /** Without anything left out for this long, a flood is over; ms. */
@@ -12,10 +13,15 @@ export class SilenceWatch {
   #silent = false;
   #heardAt = 0;
   #cancel: (() => void) | undefined;
+  #looksAt = Number.POSITIVE_INFINITY;
 
   /** @param options `after` in ms */
   constructor(options: { readonly clock: Clock; readonly after: number; readonly fell: (now: number) => void }) {
     this.#o = options;
+  }
+
+  duty(device: string): Duty {
+    return { name: `the watch on the device ${device}`, due: this.#looksAt };
   }
 
   get silent(): boolean {
@@ -29,6 +35,7 @@ export class SilenceWatch {
 
   stop(): void {
     this.#running = false;
+    this.#looksAt = Number.POSITIVE_INFINITY;
     this.#cancel?.();
     this.#cancel = undefined;
   }
@@ -54,11 +61,13 @@ export class SilenceWatch {
   #look(): void {
     this.#cancel?.();
     this.#cancel = undefined;
+    this.#looksAt = Number.POSITIVE_INFINITY;
     if (this.#silent || !this.#running) return;
     const { clock, after, fell } = this.#o;
     const now = clock.monotonic();
     const left = this.#heardAt + after - now;
     if (left > 0) {
+      this.#looksAt = now + left;
       this.#cancel = clock.after(left, () => this.#look());
       return;
     }

@@ -4,6 +4,7 @@
  * batch under way; a target that fails ends all four, and the next connection goes on at the lowest unacknowledged number
  * of each. What a batch looks like on the wire, and where it goes, is the target's to know.
  */
+import type { Duty } from '../core/duty.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { OutBatch, OutNotice } from '../store/delivery/out.ts';
 import type { Lane, NoticeKind } from '../store/files/lane-state.ts';
@@ -48,6 +49,8 @@ export class Drain {
     alarm: undefined,
     event: undefined,
   };
+  /** Until when each pump that sleeps does so; monotonic. */
+  readonly #until = new Map<Carried, number>();
   readonly #onAppended = (readings: number): void => {
     if (readings === 0) {
       this.#calm = false;
@@ -64,6 +67,11 @@ export class Drain {
   constructor(options: DrainOptions, target: DrainTarget) {
     this.#options = options;
     this.#target = target;
+  }
+
+  /** Pumps that sleep. One that waits for the far side or for the log has no time of its own. */
+  duties(forwarder: string): Duty[] {
+    return [...this.#until].map(([who, due]) => ({ name: `the lane ${who} of the forwarder ${forwarder}`, due }));
   }
 
   /** Runs until `end` is called or a publish fails. @throws what made it fail */
@@ -308,9 +316,12 @@ export class Drain {
       const wake = (): void => {
         cancel();
         this.#sleepers[who] = undefined;
+        this.#until.delete(who);
         resolve();
       };
-      const cancel = this.#options.clock.after(ms, wake);
+      const { clock } = this.#options;
+      this.#until.set(who, clock.monotonic() + ms);
+      const cancel = clock.after(ms, wake);
       this.#sleepers[who] = wake;
     });
   }

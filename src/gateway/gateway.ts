@@ -19,6 +19,7 @@ import type { BrokenConfig } from '../core/broken-config.ts';
 import type { Clock, Machine } from '../core/clock.ts';
 import type { CommandPort, ReloadResult } from '../core/commands.ts';
 import type { ConfigReport } from '../core/configuring.ts';
+import type { Duty } from '../core/duty.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { FlowRevisions } from '../core/flow-revisions.ts';
 import type { FlowSupervisor } from '../core/flow-supervisor.ts';
@@ -319,10 +320,12 @@ export class Gateway implements Starting, Reloadable {
     this.#parts.forwarders.republish([]);
   }
 
-  /** For the watchdog: what owes an answer, and when each bus last polled. */
-  look(): { threads: readonly ThreadWork[]; buses: readonly PolledBus[] } {
+  /** For the watchdog: what owes an answer, when each bus last polled, and what is due. */
+  look(): { threads: readonly ThreadWork[]; buses: readonly PolledBus[]; duties: readonly Duty[] } {
     const { beats, plant } = this.#parts;
-    return { threads: this.log.work, buses: this.#stopping ? [] : beats.polled(plant.buses) };
+    if (this.#stopping) return { threads: this.log.work, buses: [], duties: [] };
+    const duties = [...plant.buses, this.ingest, ...this.forwarders].flatMap((part) => part.duties?.() ?? []);
+    return { threads: this.log.work, buses: beats.polled(plant.buses), duties };
   }
 
   /** One line about it, for the service manager. */

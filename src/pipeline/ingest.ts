@@ -6,6 +6,7 @@
 
 import type { AlarmTransition } from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Duty } from '../core/duty.ts';
 import { type LogRecord, plainValue, readingCount, type Sample, type Shape } from '../core/point.ts';
 import type { GatewayEvent, LiveSink, NoticeMessage } from '../core/ports.ts';
 import { FIGURES_KEY } from '../rules/alarm-figures.ts';
@@ -167,6 +168,13 @@ export class Ingest {
   take(transitions: readonly AlarmTransition[]): void {
     this.#alarmed(transitions);
     this.tick();
+  }
+
+  /** The rules look at delays and silence when it is time. */
+  duties(): Duty[] {
+    return this.#stopped
+      ? []
+      : [{ name: 'the timer of the rules', due: this.#options.rules.nextDue() ?? Number.POSITIVE_INFINITY }];
   }
 
   moment(): Moment {

@@ -8,9 +8,14 @@
  *   other threads may wait for that one.
  * - A polled bus makes a sample for each poll that is due, also for a silent device and a closed port. A request that leaves or ends
  *   counts as well. The bus says by when the next one leaves, whatever the time-outs are. LATE after that, its timer is lost.
+ * - Other parts say what they do by themselves, and when (core/duty.ts): the watch on a device that speaks by itself, the opening of a
+ *   port, the timer of the rules, the queues and time-outs of a forwarder. LATE after that moment, the timer is lost. What waits for a
+ *   device, an upstream or the disk has no such moment.
  * - What is only slow, silent or unplugged is never a reason.
  * - Time in which nobody looked does not count. The main thread, the process or the whole machine stood still, and the others with it.
  */
+
+import type { Duty } from '../core/duty.ts';
 
 export interface ThreadWork {
   /** The name of the thread, which the kernel knows too. */
@@ -44,6 +49,7 @@ export interface Look {
   readonly now: number;
   readonly threads: readonly ThreadWork[];
   readonly buses: readonly PolledBus[];
+  readonly duties: readonly Duty[];
   readonly stateOf: (thread: string) => ThreadState;
 }
 
@@ -51,6 +57,8 @@ export interface Look {
 const IDLE = 45_000;
 const RUNNING = 5 * 60_000;
 const LATE = 45_000;
+/** Late parts that the words name. */
+const SHOWN = 5;
 /** The most that counts between two looks, ms. They come every 10 s. */
 const LONGEST_STEP = 15_000;
 
@@ -71,12 +79,14 @@ export class Liveness {
   readonly #threads = new Map<string, OwedByThread>();
   /** One entry for each bus of the configuration. */
   #buses = new Map<string, Owed>();
+  /** One entry for each duty, of which the parts of the configuration have a few each. */
+  #duties = new Map<string, Owed>();
   /** Milliseconds that were looked at. */
   #time = 0;
   #before: number | undefined;
 
   /** @returns words for what is hung; undefined: all is well */
-  look({ now, threads, buses, stateOf }: Look): string | undefined {
+  look({ now, threads, buses, duties, stateOf }: Look): string | undefined {
     this.#time += Math.min(now - (this.#before ?? now), LONGEST_STEP);
     this.#before = now;
     const time = this.#time;
@@ -87,7 +97,14 @@ export class Liveness {
         return [name, Math.max(due, by) <= now && owed?.mark === last ? owed : { mark: last, at: time }];
       }),
     );
-    return this.#hungThread(threads, stateOf) ?? this.#hungBus();
+    const owing = this.#duties;
+    this.#duties = new Map(
+      duties.map(({ name, due }) => {
+        const owed = owing.get(name);
+        return [name, due <= now && owed?.mark === due ? owed : { mark: due, at: time }];
+      }),
+    );
+    return this.#hungThread(threads, stateOf) ?? this.#hungBus() ?? this.#hungDuties();
   }
 
   #hungThread(threads: readonly ThreadWork[], stateOf: Look['stateOf']): string | undefined {
@@ -116,6 +133,12 @@ export class Liveness {
     for (const [name, { at }] of this.#buses)
       if (this.#time - at > LATE) return `the bus ${name} has polled nothing for ${seconds(this.#time - at)}, and a poll is due`;
     return undefined;
+  }
+
+  #hungDuties(): string | undefined {
+    const late = [...this.#duties].filter(([, { at }]) => this.#time - at > LATE);
+    const words = late.slice(0, SHOWN).map(([name, { at }]) => `${name} is late by ${seconds(this.#time - at)}`);
+    return words.length === 0 ? undefined : words.join(', ');
   }
 }
 

@@ -1,5 +1,6 @@
 /** The socket for flows as a bus: flows give readings, and each goes to its device. Nothing is polled, and nothing can be written. */
 import type { Clock } from '../../core/clock.ts';
+import type { Duty } from '../../core/duty.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { FlowPoints, FlowReading, FlowTaken } from '../../core/flow-points.ts';
 import type { Sample, Shape } from '../../core/point.ts';
@@ -63,6 +64,10 @@ export class FlowsBus implements Bus {
   capture(listener: FrameListener, ended: () => void = () => {}): () => void {
     this.#taps.set(listener, ended);
     return () => this.#taps.delete(listener);
+  }
+
+  duties(): Duty[] {
+    return Array.from(this.#devices.values(), (device) => device.duty());
   }
 
   status(): BusStatus {

@@ -5,6 +5,7 @@
  * - the time of a reading is not before that of the reading of the same point before it.
  */
 import type { Clock } from '../../core/clock.ts';
+import type { Duty } from '../../core/duty.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { AcceptedMemory, FlowReading, FlowRefusal, FlowTaken } from '../../core/flow-points.ts';
 import type { Logger } from '../../core/logger.ts';
@@ -93,6 +94,10 @@ export class FlowsDevice {
       timeout,
       () => new SluiceError('timeout', `no reading of flows within ${formatDuration(timeout)}: ${this.#symptom()}`),
     );
+  }
+
+  duty(): Duty {
+    return this.#silence.duty(this.name);
   }
 
   status(): DeviceStatus {

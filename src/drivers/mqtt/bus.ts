@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../core/clock.ts';
 import type { DeviceMessage, DeviceTopics } from '../../core/device-topics.ts';
+import type { Duty } from '../../core/duty.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Sample, Shape, Value } from '../../core/point.ts';
 import type { Bus, BusStatus, FrameListener, SafePoint, WriteOptions, Written } from '../../core/ports.ts';
@@ -101,6 +102,10 @@ export class MqttBus implements Bus {
   capture(listener: FrameListener, ended: () => void = () => {}): () => void {
     this.#taps.set(listener, ended);
     return () => this.#taps.delete(listener);
+  }
+
+  duties(): Duty[] {
+    return this.#devices.flatMap((device) => device.duties());
   }
 
   status(): BusStatus {

@@ -8,6 +8,7 @@
 import { type CounterMemory, CounterStates } from '../../codecs/counter.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { DeviceMessage } from '../../core/device-topics.ts';
+import type { Duty } from '../../core/duty.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import { badSample, type Sample, type Shape } from '../../core/point.ts';
@@ -123,6 +124,10 @@ export class MqttDevice {
       timeout,
       () => new SluiceError('timeout', `no message within ${formatDuration(timeout)}: ${this.#symptom()}`),
     );
+  }
+
+  duties(): Duty[] {
+    return [this.#silence.duty(this.name), this.#intake.duty(this.name)];
   }
 
   status(): DeviceStatus {

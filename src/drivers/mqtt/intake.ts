@@ -7,8 +7,12 @@
  */
 import type { Clock } from '../../core/clock.ts';
 import type { DeviceMessage } from '../../core/device-topics.ts';
+import type { Duty } from '../../core/duty.ts';
 import * as limits from './limits.ts';
 import type { Holder, WaitingBytes } from './waiting-bytes.ts';
+
+/** Until the next message of a device may be taken, ms. */
+const PAUSE = 1000 / limits.MESSAGES_PER_SECOND;
 
 /** So many at once, and so many more a second. */
 export class Allowance {
@@ -54,6 +58,7 @@ export class Intake implements Holder {
   readonly #own: Allowance;
   readonly #waiting = new Map<string, DeviceMessage>();
   #cancel: (() => void) | undefined;
+  #nextAt = Number.POSITIVE_INFINITY;
 
   constructor(options: IntakeOptions) {
     this.#o = options;
@@ -63,6 +68,13 @@ export class Intake implements Holder {
   take(message: DeviceMessage): void {
     if (this.#waiting.size === 0 && this.#may()) this.#o.give(message);
     else this.#wait(message);
+  }
+
+  duty(device: string): Duty {
+    return {
+      name: `the messages of the device ${device}`,
+      due: this.#waiting.size > 0 ? this.#nextAt : Number.POSITIVE_INFINITY,
+    };
   }
 
   stop(): void {
@@ -99,7 +111,13 @@ export class Intake implements Holder {
     this.#waiting.set(topic, { ...message, payload: Uint8Array.from(payload) });
     if (this.#waiting.size > limits.WAITING_TOPICS) this.giveWay();
     this.#o.waiting.hold(this, sizeOf(message));
-    this.#cancel ??= this.#o.clock.after(1000 / limits.MESSAGES_PER_SECOND, () => this.#next());
+    if (this.#cancel === undefined) this.#wake();
+  }
+
+  #wake(): void {
+    const { clock } = this.#o;
+    this.#nextAt = clock.monotonic() + PAUSE;
+    this.#cancel = clock.after(PAUSE, () => this.#next());
   }
 
   #next(): void {
@@ -109,7 +127,7 @@ export class Intake implements Holder {
       this.#remove(message);
       this.#o.give(message);
     }
-    if (this.#waiting.size > 0) this.#cancel = this.#o.clock.after(1000 / limits.MESSAGES_PER_SECOND, () => this.#next());
+    if (this.#waiting.size > 0) this.#wake();
   }
 
   #remove(message: DeviceMessage): void {

@@ -6,6 +6,7 @@
  */
 import { waitAfter } from '../../core/backoff.ts';
 import type { Clock } from '../../core/clock.ts';
+import type { Duty } from '../../core/duty.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Sample, Shape } from '../../core/point.ts';
@@ -43,6 +44,8 @@ export class SerialBus implements Bus {
   private failures = 0;
   private heard = false;
   private cancelRetry: (() => void) | undefined;
+  /** Monotonic time of the next attempt, while the port is closed. */
+  private retryAt = Number.POSITIVE_INFINITY;
   private cancelWatch: (() => void) | undefined;
 
   constructor(name: string, settings: SerialBusSettings, device: LineDevice, context: SerialBusContext) {
@@ -64,6 +67,11 @@ export class SerialBus implements Bus {
 
   turnBy(): number {
     return this.device.turns?.().by ?? Number.NEGATIVE_INFINITY;
+  }
+
+  duties(): Duty[] {
+    const retry = { name: `the opening of the port ${this.settings.port}`, due: this.retryAt };
+    return this.running ? [retry, ...(this.device.duties?.() ?? [])] : [];
   }
 
   get isOpen(): boolean {
@@ -121,6 +129,7 @@ export class SerialBus implements Bus {
 
   private attempt(): void {
     this.state = 'opening';
+    this.retryAt = Number.POSITIVE_INFINITY;
     this.heard = false;
     this.opening = this.context
       .open(this.settings, { data: (chunk) => this.receive(chunk), closed: (reason) => this.lost(reason) })
@@ -191,6 +200,7 @@ export class SerialBus implements Bus {
     if (!this.running) return;
     this.state = 'closed';
     const delay = waitAfter(BACKOFF, this.failures++, this.context.random());
+    this.retryAt = this.context.clock.monotonic() + delay;
     this.cancelRetry = this.context.clock.after(delay, () => this.attempt());
   }
 

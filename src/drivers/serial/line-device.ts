@@ -1,6 +1,7 @@
 /** The one device on a serial line, as its bus sees it: a talker, or an instrument that answers when it is asked. */
 import type { CounterMemory } from '../../codecs/counter.ts';
 import type { Clock } from '../../core/clock.ts';
+import type { Duty } from '../../core/duty.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Sample, Shape } from '../../core/point.ts';
 import type { DeviceStatus, SampleSink } from '../../core/ports.ts';
@@ -20,6 +21,8 @@ export interface LineDevice {
   status(): DeviceStatus;
   /** Monotonic times as those of `Bus`, of a device that is asked; absent for one that speaks by itself. */
   turns?(): { readonly next: number; readonly last: number; readonly by: number };
+  /** Its timers, of one that speaks by itself. */
+  duties?(): Duty[];
 }
 
 export interface DeviceContext {

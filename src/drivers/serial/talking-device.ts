@@ -6,6 +6,7 @@
  *   bad, and then nothing until it talks again.
  */
 import type { TalkerConfig } from '../../codecs/serial/types.ts';
+import type { Duty } from '../../core/duty.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Sample, Shape } from '../../core/point.ts';
 import { badSample } from '../../core/point.ts';
@@ -38,6 +39,8 @@ export class TalkingDevice implements LineDevice {
   private readonly tracks: Map<Shape, Track>;
   private readonly next: NextSamples;
   private cancelSilence: (() => void) | undefined;
+  /** Monotonic time of the next look at silence; Infinity: all of it is silent already. */
+  private looksAt = Number.POSITIVE_INFINITY;
   private lastReply: number | undefined;
   private readonly replies = new Replies();
   private timeouts = 0;
@@ -64,6 +67,7 @@ export class TalkingDevice implements LineDevice {
   stop(): void {
     this.cancelSilence?.();
     this.cancelSilence = undefined;
+    this.looksAt = Number.POSITIVE_INFINITY;
     this.next.reject(new SluiceError('bus-closed', 'the gateway stops using this port'));
   }
 
@@ -124,6 +128,10 @@ export class TalkingDevice implements LineDevice {
     };
   }
 
+  duties(): Duty[] {
+    return [{ name: `the watch on the device ${this.name}`, due: this.looksAt }];
+  }
+
   private accept(sample: Sample): void {
     const track = this.tracks.get(sample.shape);
     if (track === undefined) return;
@@ -160,6 +168,7 @@ export class TalkingDevice implements LineDevice {
       if (left > 0) next = Math.min(next, left);
       else this.declareSilent(track, now);
     }
+    this.looksAt = now + next;
     this.cancelSilence = Number.isFinite(next) ? this.context.clock.after(next, () => this.watchSilence()) : undefined;
   }
 

@@ -36,8 +36,8 @@ export class Connection {
   readonly #options: ConnectionOptions;
   #open = true;
   #fault: Error | undefined;
-  /** What waits for an answer, with the topic of a message; oldest first. */
-  readonly #waiting = new Map<(error: Error) => void, string | undefined>();
+  /** What waits for an answer, with the topic of a message and the time-out; oldest first. */
+  readonly #waiting = new Map<(error: Error) => void, { readonly topic: string | undefined; readonly by: number }>();
   readonly #questions = new Questions();
   /** The PUBACK that is being read says that there is no subscriber. */
   #unheard = false;
@@ -204,6 +204,10 @@ export class Connection {
     });
   }
 
+  /** Monotonic time at which the oldest answer is late, and the connection ends. */
+  get answerBy(): number | undefined {
+    return this.#waiting.values().next().value?.by;
+  }
   get open(): boolean {
     return this.#open;
   }
@@ -290,7 +294,7 @@ export class Connection {
         fail(new SluiceError('upstream-timeout', `the broker did not acknowledge within ${this.#options.ackTimeout / 1000} s`));
         this.destroy();
       });
-      this.#waiting.set(fail, topic);
+      this.#waiting.set(fail, { topic, by: asked + this.#options.ackTimeout });
       send((error) => {
         if (!this.#waiting.has(fail)) return;
         if (error === null || error === undefined) {
@@ -330,7 +334,7 @@ export class Connection {
       const { code, said } = this.#goodbye;
       return new ConnectError(REASONS[code]?.failure ?? 'lost', endedWords(code, said, this.#options.clientId), toError(cause));
     }
-    const oldest = this.#waiting.values().find((topic) => topic !== undefined);
+    const oldest = this.#waiting.values().find(({ topic }) => topic !== undefined)?.topic;
     let words = 'the connection to the broker was lost';
     const data = { hungUp: !this.#ended && hungUp(this.#fault), topic: oldest };
     if (data.hungUp) words = hungUpWords(oldest, this.#options.clientId);

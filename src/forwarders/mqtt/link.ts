@@ -2,6 +2,7 @@
  * The loop of an upstream broker: connect, work, wait with back-off and jitter, again; for ever, whatever the broker does.
  * The speaker makes what is said on a connection; the work does everything else on it.
  */
+import type { Duty } from '../../core/duty.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { ForwarderReport } from '../../core/ports.ts';
 import type { ForwarderContext } from '../forwarder-kind.ts';
@@ -131,6 +132,17 @@ export class Link {
     if (this.#loop !== undefined) return;
     this.#loop = this.#run();
     this.#save();
+  }
+
+  /** A broker that is away or slow changes both times again and again. */
+  duties(): Duty[] {
+    const { nextTry } = this;
+    const { name } = this.#options;
+    const answerBy = this.#connection?.answerBy;
+    return [
+      ...(nextTry === undefined ? [] : [{ name: `the next connection of the forwarder ${name}`, due: nextTry }]),
+      ...(answerBy === undefined ? [] : [{ name: `the time-out of the forwarder ${name}`, due: answerBy }]),
+    ];
   }
 
   /** Lets the work finish, says goodbye, ends within `within` ms. */

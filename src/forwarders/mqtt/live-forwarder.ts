@@ -4,6 +4,7 @@
  * it. What an outage hid is not repeated; a new connection is given all latest values.
  */
 import { Selection } from '../../codecs/record-filter.ts';
+import type { Duty } from '../../core/duty.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { LogRecord, Sample } from '../../core/point.ts';
 import type { Forwarder, ForwarderReport, LiveSink, NoticeMessage } from '../../core/ports.ts';
@@ -32,6 +33,8 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
   /** Handed over and not taken yet: the next connection begins with them. */
   readonly #alarmsUnderWay = new Map<string, NoticeMessage>();
   #wake: (() => void) | undefined;
+  /** Since when the present connection has nothing to send; monotonic. */
+  #idleSince: number | undefined;
   #finishing = false;
   #carried = false;
   #counters = { published: 0, acked: 0, refused: 0, readings: 0 };
@@ -79,6 +82,16 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
     return this.#parts?.link.state === 'connected';
   }
 
+  duties(): Duty[] {
+    if (this.#parts === undefined || this.#attached.link.stopping) return [];
+    const waits = this.#values.size + this.#alarms.size > 0;
+    const due = waits ? this.#idleSince : undefined;
+    return [
+      ...this.#attached.link.duties(),
+      ...(due === undefined ? [] : [{ name: `the queue of the forwarder ${this.name}`, due }]),
+    ];
+  }
+
   status(): ForwarderReport {
     const { state, fault, nextTry, connects, violations, url } = this.#attached.link;
     return {
@@ -122,11 +135,17 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
         const outcome = await courier.deliver(this.#waiting());
         if (typeof outcome === 'object') this.#counters.refused++;
       } else if (this.#finishing) return;
-      else
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
+      else await this.#nothingLeft();
     }
+  }
+
+  /** Until something is there to send. */
+  async #nothingLeft(): Promise<void> {
+    this.#idleSince = this.#options.clock.monotonic();
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#idleSince = undefined;
   }
 
   finish(): void {

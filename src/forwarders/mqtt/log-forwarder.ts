@@ -2,6 +2,7 @@
  * A forwarder with a cursor: what comes next is the outlet's to know, delivery is in ../drain.ts, topics and payloads are
  * the dialect's, the connection and its return are in link.ts. Here they are put together, and counted.
  */
+import type { Duty } from '../../core/duty.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Forwarder, ForwarderReport } from '../../core/ports.ts';
 import type { MessageOutcome, RuleMessage } from '../../core/rule-message.ts';
@@ -40,6 +41,7 @@ export class LogForwarder implements Forwarder, LinkWork {
   /** Why the log does not give what waits. */
   readonly #unread = new Map<Carried, string>();
   #tending: (() => void) | undefined;
+  #tendsAt = Number.POSITIVE_INFINITY;
   /** Milliseconds of connection that went by without a known clock (contract, rule 8). */
   #held = 0;
   /** Readings of the next batch: fewer when the broker refuses one for its size. */
@@ -154,6 +156,12 @@ export class LogForwarder implements Forwarder, LinkWork {
 
   get connected(): boolean {
     return this.#parts?.link.state === 'connected';
+  }
+
+  duties(): Duty[] {
+    if (this.#tending === undefined || this.#link.stopping) return [];
+    const tends = { name: `the care for the forwarder ${this.name}`, due: this.#tendsAt };
+    return [tends, ...this.#link.duties(), ...(this.#drain?.duties(this.name) ?? [])];
   }
 
   status(): ForwarderReport {
@@ -341,6 +349,7 @@ export class LogForwarder implements Forwarder, LinkWork {
 
   #tend(): void {
     const { clock, logger, settings, clockKnown } = this.#options;
+    this.#tendsAt = clock.monotonic() + TEND;
     this.#tending = clock.after(TEND, () => {
       if ((this.connected || this.visits !== undefined) && !clockKnown()) this.#held += TEND;
       const change = this.#outlet.tend(this.connected && this.visits === undefined, clock.monotonic(), settings.batch.maxAge);

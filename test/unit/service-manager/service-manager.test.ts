@@ -1,7 +1,6 @@
 /** What the service manager and the journal are sent, on real datagram sockets of another program, and when the watchdog is fed. */
 import assert from 'node:assert/strict';
-import path from 'node:path';
-import test, { type TestContext } from 'node:test';
+import test from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { silentLogger } from '../../../src/core/logger.ts';
@@ -14,45 +13,13 @@ import { ServiceManager } from '../../../src/service-manager/service-manager.ts'
 import { threadState } from '../../../src/service-manager/thread-state.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { TRANSPORTS, World } from '../../fakes/modbus-world.ts';
-import { type Child, startChild } from '../../harness/child.ts';
-import { scratch } from '../../harness/scratch.ts';
+import { notifyReceiver } from '../../harness/notify-receiver.ts';
 import { waitFor } from '../../harness/wait-for.ts';
-import { peer } from '../../peers/peers.ts';
 
-/** Shows each datagram as hexadecimal. A line on its input makes it begin anew, as a service manager does that is updated. */
-const RECEIVER = `
-import os, select, socket, sys
-def opened():
-    one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    if os.path.exists(sys.argv[1]): os.unlink(sys.argv[1])
-    one.bind(sys.argv[1])
-    print('open', flush=True)
-    return one
-one = opened()
-while True:
-    for ready in select.select([one, sys.stdin], [], [])[0]:
-        if ready is one: print(one.recv(1 << 20).hex(), flush=True)
-        else:
-            if not sys.stdin.readline(): sys.exit()
-            one.close()
-            one = opened()
-`;
-
-async function receiver(t: TestContext): Promise<{ socket: string; child: Child; texts: () => string[] } | undefined> {
-  const python = peer(t, 'python3', 'apt-get install -y python3');
-  if (python === undefined) return undefined;
-  const socket = path.join(scratch(t), 'notify');
-  const child = startChild(t, python, ['-c', RECEIVER, socket], { stdin: true });
-  await waitFor('the receiver', () => child.stdout.includes('open'));
-  const texts = (): string[] =>
-    child.stdout.filter((line) => line !== 'open').map((line) => Buffer.from(line, 'hex').toString('utf8'));
-  return { socket, child, texts };
-}
-
-const well: Look = { now: 0, threads: [], buses: [], stateOf: () => ({ does: 'runs', ticks: 0 }) };
+const well: Look = { now: 0, threads: [], buses: [], duties: [], stateOf: () => ({ does: 'runs', ticks: 0 }) };
 
 test('the manager hears of start, readiness, reload, and stop, in this order', async (t) => {
-  const other = await receiver(t);
+  const other = await notifyReceiver(t);
   if (other === undefined) return;
   const clock = new ManualClock();
   const env: NodeJS.ProcessEnv = { NOTIFY_SOCKET: other.socket, WATCHDOG_USEC: '30000000', WATCHDOG_PID: String(process.pid) };
@@ -60,7 +27,7 @@ test('the manager hears of start, readiness, reload, and stop, in this order', a
   assert.deepEqual(env, {}, 'children do not hear of it');
   manager.starting();
   let words = '1 of 1 bus open';
-  manager.ready({ look: () => ({ threads: [], buses: [] }), words: () => words });
+  manager.ready({ look: () => ({ threads: [], buses: [], duties: [] }), words: () => words });
   await clock.advance(10_000);
   words = '0 of 1 bus open\nand more';
   await clock.advance(10_000);
@@ -86,7 +53,7 @@ test('the manager hears of start, readiness, reload, and stop, in this order', a
 });
 
 test('a manager that began anew is reached again, and one that is away is not waited for', async (t) => {
-  const other = await receiver(t);
+  const other = await notifyReceiver(t);
   if (other === undefined) return;
   const datagrams = await Datagrams.to(other.socket);
   assert.equal(datagrams?.send('one'), true);
@@ -107,12 +74,12 @@ test('no address of a socket ends the process', async () => {
 });
 
 test('the watchdog of another process is not fed', async (t) => {
-  const other = await receiver(t);
+  const other = await notifyReceiver(t);
   if (other === undefined) return;
   const clock = new ManualClock();
   const env = { NOTIFY_SOCKET: other.socket, WATCHDOG_USEC: '30000000', WATCHDOG_PID: '1' };
   const manager = await ServiceManager.of(env, { clock, logger: silentLogger });
-  manager.ready({ look: () => ({ threads: [], buses: [] }), words: () => 'well' });
+  manager.ready({ look: () => ({ threads: [], buses: [], duties: [] }), words: () => 'well' });
   await clock.advance(100_000);
   manager.stopping();
   await waitFor('the end', () => other.texts().some((text) => text.startsWith('STOPPING')));
@@ -193,6 +160,42 @@ test('a bus hangs when its next request is late by 45 s, however long its time-o
   );
   assert.equal(
     on(() => ({ due: 3_600_000 })),
+    undefined,
+  );
+});
+
+test('a part hangs 45 s after the moment at which it was to do something, and never before', () => {
+  const on = (due: (now: number) => number) =>
+    looks(new Liveness(), 0, 900_000, (now) => ({ duties: [{ name: 'the timer of the rules', due: due(now) }] }));
+  assert.deepEqual(
+    on(() => 100_000),
+    { at: 140_000, words: 'the timer of the rules is late by 50 s' },
+  );
+  assert.equal(
+    on(() => Number.POSITIVE_INFINITY),
+    undefined,
+    'nothing is to be done',
+  );
+  // Late each time, and done each time.
+  assert.equal(
+    on((now) => now - 5000),
+    undefined,
+  );
+  assert.equal(
+    on((now) => now - (now % 40_000)),
+    undefined,
+  );
+});
+
+test('the words name five parts that hang, and a part that is left out is forgotten', () => {
+  const duties = Array.from({ length: 7 }, (_, i) => ({ name: `part ${i}`, due: i }));
+  const words = looks(new Liveness(), 0, 900_000, () => ({ duties }))?.words.split(', ') ?? [];
+  assert.deepEqual(
+    words.map((one) => one.split(' is late by ')[0]),
+    ['part 0', 'part 1', 'part 2', 'part 3', 'part 4'],
+  );
+  assert.equal(
+    looks(new Liveness(), 0, 900_000, (now) => ({ duties: now % 40_000 === 0 ? [] : duties })),
     undefined,
   );
 });
@@ -323,7 +326,7 @@ test('a manager whose queue is full hears later that the gateway runs, and its w
   const socket = queue();
   const manager = new ServiceManager({ clock, logger: silentLogger, socket, watchdog: 60_000_000 });
   socket.full = true;
-  manager.ready({ look: () => ({ threads: [], buses: [] }), words: () => 'well' });
+  manager.ready({ look: () => ({ threads: [], buses: [], duties: [] }), words: () => 'well' });
   await clock.advance(10_000);
   socket.full = false;
   await clock.advance(20_000);
@@ -353,7 +356,7 @@ test('a hang ends the feeding and says why, and the manager sees it', async () =
   const logger = { ...silentLogger, error: (data: object) => void errors.push(data) };
   const manager = new ServiceManager({ clock, logger, socket, watchdog: 60_000_000 });
   const threads = [{ name: 'writer', waiting: true, answers: 1 }];
-  manager.ready({ look: () => ({ threads, buses: [] }), words: () => 'well' });
+  manager.ready({ look: () => ({ threads, buses: [], duties: [] }), words: () => 'well' });
   for (let i = 0; i < 30; i++) await clock.advance(20_000);
   manager.stopping();
   const texts = socket.took;

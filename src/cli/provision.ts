@@ -58,15 +58,13 @@ function dryRun(boot: string | undefined, options: ProvisionCommandOptions): voi
   const stateDir = path.resolve(options.state);
   const kept = readIdentity(stateDir);
   const planned = planOf(found, {
-    ...{ config: path.resolve(options.config), stateDir, check: checkMade },
+    ...{ config: path.resolve(options.config), stateDir, check: checkMade, folder: path.dirname(found.file) },
     ...{ id: kept?.id ?? 'sluice-000000', former: kept?.former ?? [] },
   });
   if ('faults' in planned) throw new SluiceError('config-invalid', planned.faults.join('\n'));
   const { plan } = planned;
-  const password = plan.secrets.some(({ name }) => name === 'upstream.password')
-    ? path.join(stateDir, 'secrets', 'upstream-password')
-    : undefined;
+  const files = plan.needs.map((of) => [of, path.join(stateDir, 'secrets', `upstream-${of}`)]);
   for (const warning of plan.warnings) process.stderr.write(`${warning}\n`);
-  const text = plan.config(password);
+  const text = plan.config(Object.fromEntries(files));
   process.stdout.write(options.json ? `${JSON.stringify({ id: plan.id, config: text })}\n` : text);
 }

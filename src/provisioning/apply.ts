@@ -12,7 +12,8 @@ import { CLAIM_FILE } from '../access/account-files.ts';
 import { type Owner, readSmall } from '../disk/durable.ts';
 import type { Disk } from './disk.ts';
 import { COUNTRY_FILE, countryText, TIME_FILE, timeText, WIFI_FILE, wifiPasswordIn, wifiText } from './network.ts';
-import type { Plan } from './plan.ts';
+import { PEM_KEYS } from './pem-parts.ts';
+import type { Plan, UpstreamFiles } from './plan.ts';
 import { type Applied, SECRET_FILE, writeApplied } from './record.ts';
 import type { SecretName } from './schema.ts';
 
@@ -37,12 +38,18 @@ export function applyPlan(plan: Plan, context: ApplyContext): string[] {
   disk.folder(secrets, { mode: 0o700, owner });
   disk.folder(path.join(stateDir, 'provision'), { mode: 0o700, owner });
 
-  const password = secretOf(plan, 'upstream.password');
-  let passwordFile = plan.erased.includes('upstream.password') ? before?.passwordFile : undefined;
-  if (password !== undefined) {
-    // A name of its own: until the configuration changes, the old one finds the old password.
-    passwordFile = `upstream-password-${Buffer.from(random(4)).toString('hex')}`;
-    disk.put(path.join(secrets, passwordFile), password, { mode: 0o600, owner });
+  const names: { -readonly [Of in keyof UpstreamFiles]: string | undefined } = {
+    password: plan.erased.includes('upstream.password') ? before?.passwordFile : undefined,
+    key: plan.erased.includes('upstream.key') ? before?.keyFile : undefined,
+  };
+  const texts = { password: secretOf(plan, 'upstream.password'), ...plan.pems };
+  for (const of of ['password', ...PEM_KEYS] as const) {
+    const text = texts[of];
+    if (text === undefined) continue;
+    // A name of its own: until the configuration changes, the old one finds the old file.
+    const name = `upstream-${of}-${Buffer.from(random(4)).toString('hex')}`;
+    names[of] = name;
+    disk.put(path.join(secrets, name), text, { mode: 0o600, owner });
   }
   network(plan, context, remarks);
   if (plan.claimCode !== undefined) {
@@ -50,7 +57,8 @@ export function applyPlan(plan: Plan, context: ApplyContext): string[] {
     else disk.put(path.join(stateDir, CLAIM_FILE), `${plan.claimCode}\n`, { mode: 0o600, owner });
   }
 
-  const text = plan.config(passwordFile === undefined ? undefined : path.join(secrets, passwordFile));
+  const files = Object.entries(names).flatMap(([of, name]) => (name === undefined ? [] : [[of, path.join(secrets, name)]]));
+  const text = plan.config(Object.fromEntries(files));
   const old = readSmall(context.config, 1024 * 1024);
   const group = { uid: process.getuid?.() ?? 0, gid: owner?.gid ?? process.getgid?.() ?? 0 };
   if (old === undefined || old.toString('utf8') !== text) {
@@ -60,7 +68,10 @@ export function applyPlan(plan: Plan, context: ApplyContext): string[] {
     disk.put(context.config, text, { mode: 0o640, owner: group });
   }
   const salt = before?.salt ?? Buffer.from(random(32)).toString('hex');
-  writeApplied(disk, stateDir, owner, { salt, full: plan.fullDigest(salt), redacted: plan.redactedDigest(salt), passwordFile });
+  writeApplied(disk, stateDir, owner, {
+    ...{ salt, full: plan.fullDigest(salt), redacted: plan.redactedDigest(salt) },
+    ...{ passwordFile: names.password, keyFile: names.key },
+  });
   return remarks;
 }
 

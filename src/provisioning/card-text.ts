@@ -9,7 +9,7 @@ import { readSmall } from '../disk/durable.ts';
 /** Bytes. A file with thirty devices has 4 kB. */
 export const MOST_BYTES = 64 * 1024;
 /** Entries of the boot partition that are looked at. A folder of FAT has no more; Raspberry Pi OS has about 80 there. */
-const MOST_ENTRIES = 65_536;
+export const MOST_ENTRIES = 65_536;
 
 /** Windows hides endings and adds `.txt`; browsers add ` (1)`; old cameras and FAT write capitals. */
 const NAMES = /^sluice(?: ?\(\d{1,3}\))?\.(?:ya?ml(?:\.txt)?|txt)$/i;

@@ -6,6 +6,7 @@ import { parseYamlText } from '../config/yaml-source.ts';
 import { readSmall } from '../disk/durable.ts';
 import { type CardText, encode, encodeFile, MOST_BYTES } from './card-text.ts';
 import { type Disk, PowerCut, Swapped } from './disk.ts';
+import { X } from './pem-parts.ts';
 import type { CardSecret, Plan } from './plan.ts';
 import { ERASED } from './schema.ts';
 
@@ -19,14 +20,16 @@ export interface Piece {
 /** What is written over each secret: signs of the same number of bytes, line ends and indents as they are. */
 export function piecesOf(card: CardText, secrets: readonly CardSecret[]): Piece[] {
   const mark = card.hasMark ? encode('\ufeff', card.encoding).length : 0;
-  return secrets.map(({ range: [from, to] }) => {
+  return secrets.flatMap(({ range }) => {
+    if (range === undefined) return [];
+    const [from, to] = range;
     const before = encode(card.text.slice(0, from), card.encoding).length;
     const bytes = [...card.text.slice(from, to)].map((letter) =>
       /\s/.test(letter)
         ? encode(letter, card.encoding)
         : encode('x'.repeat(encode(letter, card.encoding).length / unit(card)), card.encoding),
     );
-    return { at: mark + before, bytes: Buffer.concat(bytes) };
+    return [{ at: mark + before, bytes: Buffer.concat(bytes) }];
   });
 }
 
@@ -42,11 +45,13 @@ export interface IdEdit {
 /** The text without secrets, and with the id of the gateway that took them. */
 export function erasedText(card: CardText, secrets: readonly CardSecret[], edit: IdEdit | undefined): string {
   const end = card.text.includes('\r\n') ? '\r\n' : '\n';
-  const edits = secrets.map(({ range: [from, to] }) => {
+  const edits = secrets.flatMap(({ range }) => {
+    if (range === undefined) return [];
+    const [from, to] = range;
     // A block behind `|` ends with its line break.
     const line = card.text.slice(from, to).endsWith('\n') ? end : '';
     const note = line === '' && /^[ \t]*(\r?\n|$)/.test(card.text.slice(to)) ? NOTE : '';
-    return { from, to, text: `${ERASED}${note}${line}` };
+    return [{ from, to, text: `${ERASED}${note}${line}` }];
   });
   if (edit?.range !== undefined) edits.push({ from: edit.range[0], to: edit.range[1], text: edit.id });
   let { text } = card;
@@ -57,6 +62,12 @@ export function erasedText(card: CardText, secrets: readonly CardSecret[], edit:
   return parseYamlText(card.file, longer).faults.length === 0 ? longer : text;
 }
 
+/** A file that is a secret as a whole. A cut leaves it, one of `x` alone, or none: all mean the same to the next start. */
+function eraseFile(disk: Disk, { file, bytes }: NonNullable<Plan['keyFile']>): void {
+  disk.overwrite(file, [{ at: 0, bytes: Buffer.alloc(bytes.length, X) }], bytes);
+  disk.remove(file);
+}
+
 /**
  * @returns whether the file was replaced too. A full card cannot hold a second one; then the secrets are written over, and the rest stays.
  * @throws what the file system says: the secrets are still there. Swapped: another file is in its place, which the next start looks at
@@ -64,9 +75,10 @@ export function erasedText(card: CardText, secrets: readonly CardSecret[], edit:
 export function erase(
   disk: Disk,
   card: CardText,
-  { secrets, untidy }: Pick<Plan, 'secrets' | 'untidy'>,
+  { secrets, untidy, keyFile }: Pick<Plan, 'secrets' | 'untidy' | 'keyFile'>,
   edit: IdEdit | undefined,
 ): boolean {
+  if (keyFile !== undefined) eraseFile(disk, keyFile);
   const text = erasedText(card, [...secrets, ...untidy], edit);
   if (text === card.text) return true;
   const pieces = piecesOf(card, secrets);

@@ -9,6 +9,7 @@ import { check, isSection, placeOf } from '../config/checker.ts';
 import { type Fault, formatFault, inFileOrder, type Path, pathText } from '../config/fault.ts';
 import { parseYamlText, type YamlSource } from '../config/yaml-source.ts';
 import type { CardText } from './card-text.ts';
+import { type FoundPem, PEM_KEYS, type PemKey, pemFaults, pemOf } from './pem-parts.ts';
 import {
   ERASED,
   isErased,
@@ -37,14 +38,20 @@ export interface PlanContext {
   /** Ids that this card had on the boards that it was copied from: a file that names one means this gateway. */
   readonly former: readonly string[];
   readonly check: CheckConfig;
+  /** Where the file lies: others that it names are beside it. */
+  readonly folder: string;
 }
 
 /** A secret of the file, and where it lies there. */
 export interface CardSecret {
   readonly name: SecretName;
   readonly text: string;
-  readonly range: readonly [from: number, to: number];
+  /** undefined: it is a file beside it. */
+  readonly range: readonly [from: number, to: number] | undefined;
 }
+
+/** Files with what the upstream needs, as the configuration names them. */
+export type UpstreamFiles = Readonly<Partial<Record<'password' | PemKey, string>>>;
 
 export interface Plan {
   readonly wanted: Provisioning;
@@ -58,10 +65,15 @@ export interface Plan {
   /** Where an earlier start wrote over a secret, and was cut before it replaced the file. */
   readonly untidy: readonly CardSecret[];
   readonly claimCode: string | undefined;
+  /** Texts for the connection to the upstream, but for a key that was erased. */
+  readonly pems: Readonly<Partial<Record<PemKey, string | undefined>>>;
+  /** A file on the card that is the private key, or was, as it was read. */
+  readonly keyFile: { readonly file: string; readonly bytes: Uint8Array } | undefined;
   readonly source: YamlSource;
   readonly warnings: readonly string[];
-  /** The configuration. @param passwordFile of the upstream; undefined: there is none */
-  config(passwordFile: string | undefined): string;
+  /** The configuration. @param files of the upstream, of those that `needs` names */
+  config(files: UpstreamFiles): string;
+  readonly needs: readonly (keyof UpstreamFiles)[];
   /** The file names an id that this gateway did not have. */
   readonly newId: boolean;
   /** Where the id stands that the card had on another board, to be written anew. */
@@ -81,11 +93,15 @@ export function planOf(card: Omit<CardText, 'bytes'>, context: PlanContext): Pla
   const report = (fault: Fault) => void faults.push(fault);
   if (!isSection(source.value))
     return { faults: [formatFault(source.fault([], 'write one key on each line, for example name: Ghat 1 water point'))] };
-  const value = asTexts(source.value, source);
+  const written = asTexts(source.value, source);
+  const pems = pemsOf(written, context.folder, (key, words) => report(source.fault(['upstream', key], words)));
+  const value = withPems(written, pems);
   const wanted = check(provisioningSchema, value, placeOf(source, []), report);
   const refused = () => ({ faults: inFileOrder(faults, [card.file]).map(formatFault) });
   if (wanted === undefined) return refused();
-  const { secrets, erased, untidy } = secretsOf(value, source);
+  const { secrets, erased, untidy } = secretsOf(written, source, pems.key);
+  const texts = Object.fromEntries(Object.entries(pems).map(([key, { text }]) => [key, text]));
+  for (const { key, words } of pemFaults(texts)) report(source.fault(['upstream', key], words));
   const code = secrets.find(({ name }) => name === 'claimCode');
   const claimCode = code === undefined ? undefined : claimCodeOf(code.text);
   if (code !== undefined && claimCode === undefined)
@@ -95,13 +111,13 @@ export function planOf(card: Omit<CardText, 'bytes'>, context: PlanContext): Pla
   const devices = devicesOf(wanted, source, report);
   const namesId = wanted.id !== undefined && !context.former.includes(wanted.id);
   const id = namesId ? (wanted.id ?? context.id) : context.id;
-  const config = (passwordFile: string | undefined): string =>
-    configText(wanted, { id, stateDir: context.stateDir, devices, passwordFile });
-  const needsPassword = secrets.some(({ name }) => name === 'upstream.password') || erased.includes('upstream.password');
+  const config = (files: UpstreamFiles): string => configText(wanted, { id, stateDir: context.stateDir, devices, files });
+  const hasPassword = secrets.some(({ name }) => name === 'upstream.password') || erased.includes('upstream.password');
+  const needs = [...(hasPassword ? (['password'] as const) : []), ...PEM_KEYS.filter((key) => pems[key] !== undefined)];
   const found =
     faults.length > 0
       ? { faults: [], warnings: [] }
-      : context.check(config(needsPassword ? '/dev/null' : undefined), context.config);
+      : context.check(config(Object.fromEntries(needs.map((of) => [of, '/dev/null']))), context.config);
   const here = (fault: Fault): Fault => {
     const at = cardPath(fault.path, devices);
     return { ...source.fault(at, fault.message), path: pathText(at) };
@@ -112,7 +128,8 @@ export function planOf(card: Omit<CardText, 'bytes'>, context: PlanContext): Pla
   const { id: _, ...rest } = value;
   return {
     plan: {
-      ...{ wanted, id, namesId, secrets, erased, untidy, claimCode, source, config },
+      ...{ wanted, id, namesId, secrets, erased, untidy, claimCode, source, config, needs },
+      ...{ pems: erased.includes('upstream.key') ? { ...texts, key: undefined } : texts, keyFile: pems.key?.file },
       warnings: inFileOrder(found.warnings.map(here), [card.file]).map(formatFault),
       newId: namesId && id !== context.id,
       formerId: wanted.id !== undefined && !namesId ? source.range(['id']) : undefined,
@@ -138,9 +155,40 @@ function asTexts(value: Readonly<Record<string, unknown>>, source: YamlSource): 
   return result;
 }
 
+type FoundPems = Partial<Record<PemKey, FoundPem>>;
+
+function pemsOf(
+  value: Readonly<Record<string, unknown>>,
+  folder: string,
+  report: (key: PemKey, words: string) => void,
+): FoundPems {
+  const { upstream } = value;
+  const pems: FoundPems = {};
+  if (!isSection(upstream)) return pems;
+  for (const key of PEM_KEYS) {
+    const text = upstream[key];
+    if (typeof text !== 'string') continue;
+    const found = pemOf(key, text, folder);
+    if (typeof found === 'string') report(key, found);
+    else pems[key] = found;
+  }
+  return pems;
+}
+
+/** The value with the texts of files in place of their names. A file that changes is a change of the whole. */
+function withPems(value: Readonly<Record<string, unknown>>, pems: FoundPems): Record<string, unknown> {
+  const { upstream } = value;
+  const texts = Object.entries(pems).map(([key, { text }]) => [key, text]);
+  return isSection(upstream) && texts.length > 0
+    ? { ...value, upstream: { ...upstream, ...Object.fromEntries(texts) } }
+    : { ...value };
+}
+
+/** @param key the private key, where there is one */
 function secretsOf(
   value: Readonly<Record<string, unknown>>,
   source: YamlSource,
+  key: FoundPem | undefined,
 ): { secrets: CardSecret[]; erased: SecretName[]; untidy: CardSecret[] } {
   const secrets: CardSecret[] = [];
   const erased: SecretName[] = [];
@@ -149,8 +197,15 @@ function secretsOf(
     const text = at.reduce<unknown>((inner, key) => (isSection(inner) ? inner[key] : undefined), value);
     if (typeof text !== 'string') continue;
     const name = at.join('.') as SecretName;
+    if (name === 'upstream.key' && !isErased(text.trim()) && !text.includes('-----BEGIN ')) {
+      // The name of a file.
+      if (key === undefined) continue;
+      if (isErased(key.text)) erased.push(name);
+      else secrets.push({ name, text: key.text, range: undefined });
+      continue;
+    }
     const range = source.range(at);
-    if (isErased(text)) {
+    if (isErased(text.trim())) {
       erased.push(name);
       if (text !== ERASED && range !== undefined) untidy.push({ name, text, range });
     } else if (range !== undefined) secrets.push({ name, text, range });
@@ -193,7 +248,7 @@ interface Parts {
   readonly id: string;
   readonly stateDir: string;
   readonly devices: ReadonlyMap<string, string>;
-  readonly passwordFile: string | undefined;
+  readonly files: UpstreamFiles;
 }
 
 /** The first line of a configuration that a card made. */
@@ -203,9 +258,11 @@ const HEAD = `${PROVISIONED}
 # Your changes here stay until sluice.yaml changes. Check them: sluice check
 `;
 
-function configText(wanted: Provisioning, { id, stateDir, devices, passwordFile }: Parts): string {
+function configText(wanted: Provisioning, { id, stateDir, devices, files }: Parts): string {
   const { site, name, language, timezone, upstream, page } = wanted;
   const key = upstream?.configureKey;
+  const { password, ...named } = files;
+  const tls = defined(named);
   const title = [name, site].filter((text) => text !== undefined).join(', ');
   const buses = Object.entries(wanted.buses ?? {}).map(([bus, { preset, devices: _, ...keys }]) => [
     bus,
@@ -237,7 +294,8 @@ function configText(wanted: Provisioning, { id, stateDir, devices, passwordFile 
               url: upstream.url,
               ...defined({ username: upstream.username, clientId: upstream.clientId, format: upstream.format }),
               ...(key && { commands: { configure: true } }),
-              ...(passwordFile === undefined ? {} : { password: { file: passwordFile } }),
+              ...(password === undefined ? {} : { password: { file: password } }),
+              ...(Object.keys(tls).length === 0 ? {} : { tls }),
             },
           },
         }),
@@ -265,7 +323,7 @@ function cardPath(text: string, devices: ReadonlyMap<string, string>): Path {
       if (name === 'configure') return ['upstream', 'configureKey'];
       return name === undefined || name === 'stateDir' ? [] : [name];
     case 'forwarders':
-      return ['upstream', ...rest];
+      return rest[0] === 'tls' ? ['upstream', ...rest.slice(1)] : ['upstream', ...rest];
     case 'devices': {
       const bus = devices.get(String(name));
       return bus === undefined ? ['buses'] : ['buses', bus, 'devices', String(name), ...rest];

@@ -16,11 +16,12 @@ import { VERSION } from '../core/version.ts';
 import { type Owner, readSmall } from '../disk/durable.ts';
 import { holderOf } from '../store/state-dir.ts';
 import { applyPlan, dropOldSecrets } from './apply.ts';
-import { type CardText, findText } from './card-text.ts';
+import { type CardText, findText, MOST_BYTES } from './card-text.ts';
 import { Disk, PowerCut, Swapped } from './disk.ts';
 import { erase, type IdEdit } from './erase.ts';
 import { readIdentity, type Settled, settleConfigId, settleIdentity } from './identity.ts';
 import { macSuffix, serviceUser, systemWords } from './machine.ts';
+import { fits } from './pem-parts.ts';
 import { type CheckConfig, type Plan, planOf } from './plan.ts';
 import { type Applied, readApplied } from './record.ts';
 import { STATUS_FILE, statusText } from './status-text.ts';
@@ -128,7 +129,7 @@ function card(options: ProvisionOptions, { disk, owner, id, former }: CardContex
   if (found.kind === 'bad') return refused([`${path.basename(found.file)}:${found.line}:1: ${found.why}`]);
   // Faults name the file as a person sees it on the card, not the place where the card is mounted.
   const shown = { ...found, file: path.basename(found.file) };
-  const planned = planOf(shown, { config, stateDir, id, former, check: options.check });
+  const planned = planOf(shown, { config, stateDir, id, former, check: options.check, folder: path.dirname(found.file) });
   if ('faults' in planned) return refused(planned.faults);
   const { plan } = planned;
   const pagePort = plan.wanted.page === 'network' ? 8443 : undefined;
@@ -146,7 +147,7 @@ function card(options: ProvisionOptions, { disk, owner, id, former }: CardContex
     takeOff(disk, found, plan, remarks);
     return report('unchanged', 'sluice.yaml is in force. Nothing was changed.');
   }
-  const fault = strangerFault(plan, id, wasClaimed(stateDir)) ?? lostFault(plan, passwordFileOf(stateDir, before));
+  const fault = strangerFault(plan, id, wasClaimed(stateDir)) ?? lostFault(plan, stateDir, before);
   if (fault !== undefined) {
     const { line, column } = plan.source.position(fault.at);
     return refused([`${shown.file}:${line}:${column}: ${fault.at.join('.')}: ${fault.words}`]);
@@ -180,17 +181,29 @@ function strangerFault(plan: Plan, id: string, claimed: boolean): CardFault | un
 }
 
 /** A restore brings the secrets of its backup, and the record of this board may name a later one. */
-function passwordFileOf(stateDir: string, applied: Applied | undefined): string | undefined {
-  const file = applied?.passwordFile;
-  return file !== undefined && existsSync(path.join(stateDir, 'secrets', file)) ? file : undefined;
+function keptFile(stateDir: string, name: string | undefined): string | undefined {
+  const file = name === undefined ? undefined : path.join(stateDir, 'secrets', name);
+  return file !== undefined && existsSync(file) ? file : undefined;
 }
 
-function lostFault(plan: Plan, passwordFile: string | undefined): CardFault | undefined {
-  if (!plan.erased.includes('upstream.password') || passwordFile !== undefined) return undefined;
-  return {
-    at: ['upstream', 'password'],
-    words: 'the password was erased from this file, and this board does not have it; write the password again',
-  };
+function lostFault(plan: Plan, stateDir: string, applied: Applied | undefined): CardFault | undefined {
+  if (plan.erased.includes('upstream.password') && keptFile(stateDir, applied?.passwordFile) === undefined)
+    return {
+      at: ['upstream', 'password'],
+      words: 'the password was erased from this file, and this board does not have it; write the password again',
+    };
+  if (!plan.erased.includes('upstream.key')) return undefined;
+  const at = ['upstream', 'key'];
+  const file = keptFile(stateDir, applied?.keyFile);
+  const key = file === undefined ? undefined : readSmall(file, MOST_BYTES)?.toString('utf8');
+  if (key === undefined)
+    return {
+      at,
+      words: 'the private key is not on this card, and this board does not have it; write it again, or copy its file to the card',
+    };
+  const { cert } = plan.pems;
+  if (cert === undefined || fits(cert, key)) return undefined;
+  return { at, words: 'the private key that this board has does not belong to the certificate in `cert`; write the key of it' };
 }
 
 function refused(faults: readonly string[]): CardReport {

@@ -13,6 +13,8 @@ export interface Applied {
   readonly redacted: string;
   /** File of the password of the upstream, within the folder of secrets. */
   readonly passwordFile?: string | undefined;
+  /** The same of the private key for the upstream. */
+  readonly keyFile?: string | undefined;
 }
 
 export const recordFile = (stateDir: string): string => path.join(stateDir, 'provision', 'applied.json');
@@ -21,17 +23,17 @@ export function readApplied(stateDir: string): Applied | undefined {
   try {
     const found: unknown = JSON.parse(readSmall(recordFile(stateDir), MOST_RECORD)?.toString('utf8') ?? '');
     if (!isSection(found) || found.v !== 1) return undefined;
-    const { salt, full, redacted, passwordFile } = found;
+    const { salt, full, redacted, passwordFile, keyFile } = found;
     const hex = (value: unknown): value is string => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
     if (!hex(salt) || !hex(full) || !hex(redacted)) return undefined;
-    const named = typeof passwordFile === 'string' && SECRET_FILE.test(passwordFile) ? passwordFile : undefined;
-    return { salt, full, redacted, passwordFile: named };
+    const named = (file: unknown) => (typeof file === 'string' && SECRET_FILE.test(file) ? file : undefined);
+    return { salt, full, redacted, passwordFile: named(passwordFile), keyFile: named(keyFile) };
   } catch {
     return undefined;
   }
 }
 
-export const SECRET_FILE = /^upstream-password-[0-9a-f]{8}$/;
+export const SECRET_FILE = /^upstream-(?:password|ca|cert|key)-[0-9a-f]{8}$/;
 
 export function writeApplied(disk: Disk, stateDir: string, owner: Owner | undefined, applied: Applied): void {
   disk.put(recordFile(stateDir), `${JSON.stringify({ v: 1, ...applied })}\n`, { mode: 0o600, owner });

@@ -63,6 +63,8 @@ const HOST = /^(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9.:-]*[A-Za-z0-9])?$/;
 
 const KEY_WORDS = 'write the public key that signs configurations: sluice-configure-1:… (sluice configure key prints it)';
 
+const pem = (words: string) => z.string({ error: `${words}, or the name of a file beside sluice.yaml` }).max(64 * 1024);
+
 const upstreamSchema = z.strictObject({
   url: z
     .string({
@@ -81,6 +83,22 @@ const upstreamSchema = z.strictObject({
   password: secretLine(1000, 'write the password in one line')
     .optional()
     .describe('The password at the broker. The gateway erases it from the card.'),
+  ca: pem('write the certificates of the authorities as PEM text')
+    .optional()
+    .describe(
+      'The certificates of the authorities that may sign the certificate of the broker. PEM text, or the name of a file beside `sluice.yaml`. Default: the public authorities.',
+    ),
+  cert: pem('write the certificate of the gateway as PEM text')
+    .optional()
+    .describe(
+      'The certificate of the gateway, and those between it and its authority, where the broker demands one. PEM text, or the name of a file beside `sluice.yaml`.',
+    ),
+  key: pem('write the private key as PEM text')
+    .meta({ secret: true })
+    .optional()
+    .describe(
+      'The private key of `cert`, without a passphrase. PEM text, or the name of a file beside `sluice.yaml`. The gateway erases the text, or the file, from the card.',
+    ),
   clientId: line(200, 'write the client id in one line')
     .optional()
     .describe('The client id, where the broker wants a certain one.'),
@@ -155,8 +173,8 @@ export const provisioningSchema = z.strictObject({
 export type Provisioning = z.output<typeof provisioningSchema>;
 
 /** The values that the gateway erases from the card. */
-export const SECRET_PATHS = [['upstream', 'password'], ['claimCode'], ['wifi', 'password']] as const;
-export type SecretName = 'upstream.password' | 'claimCode' | 'wifi.password';
+export const SECRET_PATHS = [['upstream', 'password'], ['upstream', 'key'], ['claimCode'], ['wifi', 'password']] as const;
+export type SecretName = 'upstream.password' | 'upstream.key' | 'claimCode' | 'wifi.password';
 
 /** `0123`, `true` and `1e5` are texts here, though YAML reads a number or a truth in them. */
 export const TEXT_PATHS: readonly (readonly string[])[] = [

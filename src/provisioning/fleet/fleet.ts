@@ -21,6 +21,8 @@ import { type SheetLabel, sheetHtml } from './sheet.ts';
 export const MOST_SITES = 10_000;
 const MOST_TABLE = 16 * 1024 * 1024;
 const MOST_FAULTS = 50;
+/** Files that a site names are not beside its own card yet. */
+const NOWHERE = '/dev/null';
 
 /** The columns that a table may have: keys of `sluice.yaml`. */
 export const COLUMNS = [
@@ -173,8 +175,10 @@ function sitesOf(
     const text = `# ${id}: for the boot partition of its card. Made by "sluice fleet".\n${entryLines(value, 0)}\n`;
     const planned = planOf(
       { file: 'sluice.yaml', text, encoding: 'utf-8', hasMark: false },
-      { config: '/etc/sluice/gateway.yaml', stateDir: '/var/lib/sluice', id, former: [], check: checked },
+      { config: '/etc/sluice/gateway.yaml', stateDir: '/var/lib/sluice', id, former: [], check: checked, folder: NOWHERE },
     );
+    if ('plan' in planned && planned.plan.erased.includes('upstream.key'))
+      fault('upstream.key: write the PEM text in the template; a fleet has no files beside its cards');
     // Keys say where: the lines are those of a file that nobody has seen.
     if (faults.length === before && 'faults' in planned)
       for (const words of planned.faults)

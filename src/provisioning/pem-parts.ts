@@ -49,7 +49,8 @@ export function pemOf(key: PemKey, value: string, folder: string): FoundPem | st
   const bytes = readSmall(file, MOST_BYTES);
   if (bytes === undefined) return `${name} cannot be read, or has more than 64 kB; put a PEM file there`;
   // A cut may have left it half written over.
-  if (key === 'key' && bytes.length > 0 && bytes.subarray(0, 16).every((byte) => byte === X)) return { text: ERASED, file: { file, bytes } };
+  if (key === 'key' && bytes.length > 0 && bytes.subarray(0, 16).every((byte) => byte === X))
+    return { text: ERASED, file: { file, bytes } };
   const found = decode(file, bytes);
   if (found.kind !== 'text') return `${name} is no text; put a PEM file there`;
   return { text: `${found.text.replaceAll('\r\n', '\n').trim()}\n`, file: { file, bytes } };

@@ -13,7 +13,7 @@ interface Made {
   readonly forwarders: { readonly upstream: { readonly url: string; readonly tls: Record<'ca' | 'cert' | 'key', string> } };
 }
 
-test('a card as Windows writes it opens a connection with mutual TLS, before and after its key has left it', async (t) => {
+test('a card as Windows writes it connects with mutual TLS, also when its key has left it', async (t) => {
   const authority = Authority.make(t);
   if (authority === undefined) return;
   const server = authority.sign('broker');

@@ -136,7 +136,7 @@ export async function natsNodes(
       `  max_ack_pending: ${pending}`,
       `  stream_replicas: ${count}`,
       `  consumer_replicas: ${count}`,
-      ...(tls === undefined ? [] : [`  tls { cert_file: "${tls.cert}", key_file: "${tls.key}" }`]),
+      ...(tls === undefined ? [] : [`  tls { cert_file: "${tls.cert}", key_file: "${tls.key}", timeout: 10 }`]),
       '}',
     ];
     const file = path.join(home, 'nats.conf');

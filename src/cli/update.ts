@@ -5,6 +5,7 @@ import { request } from '../admin/client.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { windowOf } from '../core/day-window.ts';
 import { SluiceError, toError } from '../core/errors.ts';
+import { markAtWork } from '../update/at-work.ts';
 import { openImage } from '../update/image.ts';
 import type { Manifest } from '../update/manifest.ts';
 import type { Slots } from '../update/slots.ts';
@@ -128,6 +129,7 @@ export async function updateApply(options: UpdateOptions): Promise<void> {
   if (options.timer === true && settings?.automatic !== true) return;
   const shown = process.stderr.isTTY === true;
   const lock = parts.state.lock();
+  const working = markAtWork(options.root);
   let applied: Applied;
   try {
     applied = await parts.updater.apply(sourceOf(options, parts), {
@@ -139,6 +141,7 @@ export async function updateApply(options: UpdateOptions): Promise<void> {
       },
     });
   } finally {
+    working();
     lock.release();
   }
   if (shown) process.stderr.write('\r');
@@ -187,7 +190,8 @@ export async function updateRestart(options: UpdateOptions): Promise<void> {
 /** After a boot. */
 export async function updateDecide(options: UpdateOptions): Promise<void> {
   const { slots, updater, stateDir } = partsOf(options);
-  const decision = await updater.decide(() => isWell(`${stateDir}/sluice.sock`, (options.within ?? 300) * 1000));
+  const working = markAtWork(options.root);
+  const decision = await updater.decide(() => isWell(`${stateDir}/sluice.sock`, (options.within ?? 300) * 1000)).finally(working);
   process.stdout.write(`${decision.words}\n`);
   if (decision.restart) restart(slots);
 }

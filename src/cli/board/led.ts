@@ -9,6 +9,7 @@ import { machineAt } from '../../boards/machine.ts';
 import { systemClock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
+import { isAtWork } from '../../update/at-work.ts';
 import { BOARD_ROOT, BOARDS } from '../config-file.ts';
 
 export function boardLed(gateway: Gateway, logger: Logger): LedWatch | undefined {
@@ -26,7 +27,7 @@ function factsOf(gateway: Gateway): LedFacts | undefined {
   if (!gateway.running) return undefined;
   const { forwarders } = gateway;
   return {
-    updating: false,
+    updating: isAtWork(BOARD_ROOT),
     faulty:
       gateway.broken !== undefined ||
       gateway.log.status().fault !== undefined ||

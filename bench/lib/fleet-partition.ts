@@ -50,7 +50,7 @@ export async function partition(space: Workspace, handling: Handling): Promise<R
   const late = verdict.lost;
   if (late > 0) {
     // A session may have stopped although the queue holds more.
-    log(`${late} records did not come; the platform connects anew`);
+    log(`${late} records did not come; the platform connects again`);
     await run.platform.ask('away');
     await run.until('the platform is away', async () => !(await run.received()).connected);
     await sleep(REST);
@@ -70,7 +70,7 @@ export async function partition(space: Workspace, handling: Handling): Promise<R
     ['gateways that were connected then', apart.fleet.connected],
     ['readings acknowledged during the partition', (apart.fleet.acked - pulled.fleet.acked).toLocaleString('en')],
     ['records that came to the platform during it', (apart.platform.records - pulled.platform.records).toLocaleString('en')],
-    ['records that did not come before the platform connected anew', late],
+    ['records that did not come before the platform connected again', late],
     ...verdictRows(verdict),
     ...fleetRows(before.fleet, after.fleet),
     ['connections of the platform; with its session', `${again.connects}; ${again.kept}`],

@@ -59,9 +59,9 @@ export function warnOfPrivacy({ privacy, devices, forwarders, maxAge, warn }: Ar
         `"${settings.purpose}" says nothing to the people concerned; write what the readings are used for there, for example "billing by the utility"`,
       );
     const held = wanted.filter((point) => !given.has(point));
-    for (const [of, own] of Map.groupBy(held, (point) => point.privacy)) {
-      const rule = of === undefined ? undefined : privacy?.upstream[of];
-      const open = of !== undefined && (!isPersonal(of) || settings.purpose !== undefined);
+    for (const [of, own] of Map.groupBy(held, classOf)) {
+      const rule = privacy?.upstream[of];
+      const open = !isPersonal(of) || settings.purpose !== undefined;
       if (open && rule !== undefined && rule !== 'never' && rule.aggregate !== undefined && own.some(isNumber)) {
         const width = formatDuration(rule.aggregate);
         warn(
@@ -93,12 +93,17 @@ export function warnOfPrivacy({ privacy, devices, forwarders, maxAge, warn }: Ar
   }
 }
 
+/** Without a word it is technical. */
+function classOf({ privacy = 'technical' }: Point): PrivacyClass {
+  return privacy;
+}
+
 function isNumber({ type }: Point): boolean {
   return !['bool', 'string', 'datetime'].includes(type);
 }
 
 function classesIn(points: readonly Point[]): string[] {
-  return [...new Set(points.flatMap(({ privacy }) => privacy ?? []))];
+  return [...new Set(points.map(classOf))];
 }
 
 function named(points: readonly Point[]): string {

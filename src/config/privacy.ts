@@ -59,7 +59,8 @@ export function outwardOf(
     else if (rule?.aggregate !== undefined) (isWide(filter, rule.aggregate) ? windowed : closed).push(word);
     if (rule !== undefined && rule !== 'never' && rule.round !== undefined) round[word] = rule.round;
   }
-  const all = new Set(known);
+  // Every point without a class is technical.
+  const all = new Set<PrivacyClass>(['technical', ...known]);
   const held = [...closed, ...windowed, ...Object.keys(round)];
   return held.some((of) => all.has(of as PrivacyClass)) ? { closed, windowed, round, points: privacy.points } : undefined;
 }

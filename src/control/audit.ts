@@ -42,8 +42,8 @@ export interface AuditOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tell: (event: GatewayEvent) => void;
-  /** Points whose values are not repeated, `device.point`. Absent: none. */
-  readonly withheld?: ((point: string) => boolean) | undefined;
+  /** An event as everybody may see it, in the log of the process too. Absent: as it was made. */
+  readonly disclose?: ((event: GatewayEvent) => GatewayEvent) | undefined;
 }
 
 export class Audit {
@@ -63,16 +63,12 @@ export class Audit {
   done(command: Command, by: Principal, result: Results[Command['do']]): void {
     if (command.do === 'read' || command.do === 'safe') return;
     if (command.do === 'write') {
-      const { value: shown, type, readBack } = result as WriteResult;
-      if (this.#o.withheld?.(command.point) === true) {
-        const message = `${command.point} was set${byWhom(by)}.`;
-        this.#report({ event: 'write' }, by, { point: clean(command.point) }, 'done', message);
-        return;
-      }
-      const value = plainValue(shown, type);
+      const { value: read, type, readBack } = result as WriteResult;
+      const value = plainValue(read, type);
       const how = readBack ? '' : '; it is not read back';
+      const facts = { point: clean(command.point), value: plain(value) };
       const message = `${command.point} was set to ${text(value)}${byWhom(by)}${how}.`;
-      this.#report({ event: 'write' }, by, { point: clean(command.point), value: plain(value) }, 'done', message);
+      this.#report({ event: 'write', bare: `${command.point} was set${byWhom(by)}.` }, by, facts, 'done', message);
       return;
     }
     this.#report({ event: 'command' }, by, factsOf(command), 'done', `${nameOf(command)} was done${byWhom(by)}.`);
@@ -83,16 +79,12 @@ export class Audit {
     if ((command.do === 'read' && code !== 'forbidden') || command.do === 'safe') return;
     const outcome = data.sent === false || REFUSALS.includes(code) ? 'refused' : 'failed';
     if (command.do === 'write') {
-      if (this.#o.withheld?.(command.point) === true) {
-        const message = `${clean(command.point)} was not set${byWhom(by)}: ${code}.`;
-        this.#report({ event: 'write' }, by, { point: clean(command.point) }, outcome, message, code);
-        return;
-      }
       // Once is enough.
       const why = toError(thrown).message.replace(`${command.point}: `, '');
       const value = wanted(command.value);
       const message = `${clean(command.point)} was not set to ${text(value)}${byWhom(by)}: ${without(why, command.value, value)}.`;
-      this.#report({ event: 'write' }, by, { point: clean(command.point), value: plain(value) }, outcome, message, code);
+      const bare = `${clean(command.point)} was not set${byWhom(by)}: ${code}.`;
+      this.#report({ event: 'write', bare }, by, { point: clean(command.point), value: plain(value) }, outcome, message, code);
       return;
     }
     const message = `${nameOf(command)} was not done${byWhom(by)}: ${clean(toError(thrown).message)}.`;
@@ -129,7 +121,7 @@ export class Audit {
   }
 
   #report(
-    of: Pick<GatewayEvent, 'event'>,
+    of: Pick<GatewayEvent, 'event' | 'bare'>,
     { who, door, role }: Principal,
     facts: Facts,
     result: Outcome,
@@ -144,8 +136,10 @@ export class Audit {
       ...{ ...facts, result, ...(code === undefined ? {} : { code }) },
       ...{ via: door, who: clean(who), role },
     };
-    this.#o.logger[result === 'done' ? 'info' : 'warn'](data, message);
-    this.#o.tell({ ...of, severity: result === 'done' ? 'info' : 'warning', message, data });
+    const made: GatewayEvent = { ...of, severity: result === 'done' ? 'info' : 'warning', message, data };
+    const event = this.#o.disclose?.(made) ?? made;
+    this.#o.logger[result === 'done' ? 'info' : 'warn'](event.data ?? {}, event.message);
+    this.#o.tell(event);
   }
 }
 

@@ -26,6 +26,8 @@ export interface SafeStateOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tell: (event: GatewayEvent) => void;
+  /** An event as everybody may see it, in the log of the process too. Absent: as it was made. */
+  readonly disclose?: ((event: GatewayEvent) => GatewayEvent) | undefined;
   /** As configured now. */
   readonly points: () => readonly SafePoint[];
   /** Rejects with a SluiceError. */
@@ -139,20 +141,24 @@ export class SafeState {
   }
 
   #done(point: SafePoint, why: 'stop' | 'offline'): void {
-    const message = `${nameOf(point)} was set to its safe value ${String(point.value)}: ${because(point, why)}.`;
-    this.#report(why === 'stop' ? 'info' : 'warning', message, { ...factsOf(point), why, result: 'done' });
+    const words = (value: string): string => `${nameOf(point)} was set to its safe value${value}: ${because(point, why)}.`;
+    const data = { ...factsOf(point), why, result: 'done' };
+    this.#report(why === 'stop' ? 'info' : 'warning', words(` ${String(point.value)}`), data, words(''));
   }
 
   #failed(point: SafePoint, why: 'stop' | 'offline', thrown: unknown): void {
     const code = thrown instanceof SluiceError ? thrown.code : 'internal';
     const again = why === 'stop' ? '' : ' The gateway tries again until it succeeds or a forwarder is connected.';
     const message = `${nameOf(point)} could not be set to its safe value ${String(point.value)} (${because(point, why)}): ${toError(thrown).message}.${again}`;
-    this.#report('critical', message, { ...factsOf(point), why, result: 'failed', code });
+    const bare = `${nameOf(point)} could not be set to its safe value (${because(point, why)}): ${code}.${again}`;
+    this.#report('critical', message, { ...factsOf(point), why, result: 'failed', code }, bare);
   }
 
-  #report(severity: GatewayEvent['severity'], message: string, data: NonNullable<GatewayEvent['data']>): void {
-    this.#o.logger[severity === 'info' ? 'info' : 'warn'](data, message);
-    this.#o.tell({ event: 'safe-state', severity, message, data });
+  #report(severity: GatewayEvent['severity'], message: string, data: NonNullable<GatewayEvent['data']>, bare?: string): void {
+    const made = { event: 'safe-state', severity, message, bare, data };
+    const event = this.#o.disclose?.(made) ?? made;
+    this.#o.logger[severity === 'info' ? 'info' : 'warn'](event.data ?? {}, event.message);
+    this.#o.tell(event);
   }
 }
 

@@ -227,6 +227,8 @@ export interface GatewayEvent {
   readonly event: string;
   readonly severity: Severity;
   readonly message: string;
+  /** The message without any value of a point, for points whose values are not shown. Absent: other words are made. */
+  readonly bare?: string | undefined;
   readonly data?: Readonly<Record<string, string | number | boolean | null>> | undefined;
 }
 

@@ -21,6 +21,16 @@ export function classNow(classes: PointClasses, device: string, point: string): 
   return classes[`${device}.${point}`] ?? classes[`${device}.*`];
 }
 
+/** Rules for technical points hold for those that have no class too. A reading of the log without one says nothing more. */
+function classesOf(
+  classes: PointClasses,
+  device: string,
+  { name, privacy }: Pick<Classified, 'name' | 'privacy'>,
+): PrivacyClass[] {
+  const now = classNow(classes, device, name) ?? 'technical';
+  return privacy === undefined || privacy === now ? [now] : [privacy, now];
+}
+
 /** How long readings of classes are kept, where that is less than others. Milliseconds. */
 export interface Retention {
   readonly keep: Readonly<Partial<Record<PrivacyClass, number>>>;
@@ -65,8 +75,7 @@ export function onlyWhole(outward: Outward | undefined): Outward | undefined {
 /** @returns the step of the point's numbers, 0 without one; undefined: the point does not leave */
 export function leaves({ closed, windowed, round, points }: Outward, device: string, point: Classified): number | undefined {
   let step = 0;
-  for (const word of [point.privacy, classNow(points, device, point.name)]) {
-    if (word === undefined) continue;
+  for (const word of classesOf(points, device, point)) {
     if (closed.includes(word)) return undefined;
     const coarse = round[word];
     if ((coarse !== undefined || windowed.includes(word)) && NO_NUMBERS.includes(point.type)) return undefined;
@@ -91,6 +100,24 @@ export function roundTo(value: Plain, step: number): Plain {
 
 /** How long a reading may be kept: the shortest of its classes. @returns milliseconds; undefined: as long as any */
 export function keptFor({ keep, points }: Retention, device: string, point: Classified): number | undefined {
-  const times = [point.privacy, classNow(points, device, point.name)].flatMap((of) => (of === undefined ? [] : (keep[of] ?? [])));
+  const times = classesOf(points, device, point).flatMap((of) => keep[of] ?? []);
   return times.length === 0 ? undefined : Math.min(...times);
+}
+
+/** `device.point`, and the place of a point in a configuration. */
+const POINT_NAME = /devices\.([a-z0-9][a-z0-9_-]*)\.points\.([a-z0-9][a-z0-9_-]*)|([a-z0-9][a-z0-9_-]*)\.([a-z0-9][a-z0-9_-]*)/g;
+
+/** The points that a text may name. Words with a dot in them are among them, such as the name of a file. */
+export function* namedIn(text: string): Generator<readonly [device: string, point: string]> {
+  for (const [, a, b, device = a, point = b] of text.matchAll(POINT_NAME)) yield [device as string, point as string];
+}
+
+/** A text for a destination, without the names of points that do not leave there. @param asked `device.point` that the far side named itself */
+export function withoutNames(outward: Outward | undefined, text: string, asked?: string): string {
+  if (outward === undefined) return text;
+  return text.replace(POINT_NAME, (all: string, a?: string, b?: string, device = a, point = b) => {
+    // A word that is no point has no class.
+    if (`${device}.${point}` === asked || classNow(outward.points, device as string, point as string) === undefined) return all;
+    return leaves(outward, device as string, { name: point as string, type: '' }) === undefined ? 'a private point' : all;
+  });
 }

@@ -1,7 +1,7 @@
 /** What stands on the open log: each is given the gateway and the log, and begins nothing yet. */
 import { Ingest } from '../pipeline/ingest.ts';
 import { observationEvent } from '../pipeline/observation-event.ts';
-import { isWithheld, withoutValue } from '../pipeline/withheld.ts';
+import { eventWithoutValue, isUnnamed, withoutValue } from '../pipeline/withheld.ts';
 import { ClockReport } from '../reports/clock.ts';
 import { LogWatch, type LogWatchOptions } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
@@ -15,7 +15,7 @@ export function logWatchOf(g: PartsSide, options: Pick<LogWatchOptions, 'log' | 
     clock: g.clock,
     logger: g.logger,
     event: (event) => g.ingest.event(event),
-    withheld: (point) => isWithheld(g.config, point),
+    withheld: (point) => isUnnamed(g.config, point),
   });
 }
 
@@ -39,6 +39,7 @@ export function ingestOf(
   return new Ingest({
     ...{ log, rules, actions: parts.actions, clock: g.clock, latest: g.latest, parts: parts.records },
     disclose: (transition) => withoutValue(g.config, transition),
+    shown: (event) => eventWithoutValue(g.config, event),
     offset: () => g.watch.offset,
     clockKnown: () => g.watch.known,
     derive: (sample) => parts.samples.sample(sample),

@@ -40,7 +40,7 @@ import type { Ingest } from '../pipeline/ingest.ts';
 import { Latest } from '../pipeline/latest.ts';
 import { NewestAlarms } from '../pipeline/newest-alarms.ts';
 import { RecordParts } from '../pipeline/record-parts.ts';
-import { isWithheld, lookWithoutValue, shownAt, wordsOf } from '../pipeline/withheld.ts';
+import { eventWithoutValue, isWithheld, lookWithoutValue, shownAt, wordsOf } from '../pipeline/withheld.ts';
 import { brokerFileReport } from '../reports/broker-file.ts';
 import { ListenReport } from '../reports/listening.ts';
 import type { RuleEngine } from '../rules/engine.ts';
@@ -98,6 +98,7 @@ export type Parts = ReturnType<typeof makeParts>;
 export function makeParts(g: PartsSide, probes: ClockProbes) {
   const { clock, logger, configure } = g;
   const tell = (event: GatewayEvent): void => g.ingest.event(event);
+  const disclose = (event: GatewayEvent): GatewayEvent => eventWithoutValue(g.config, event);
   const watch = new ClockWatch({
     clock,
     probes,
@@ -159,7 +160,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
       resend: (command, by, options) => resend.run(command, by, options),
       flows: (command, by) => revisions.run(command, by),
     },
-    { clock, logger, tell, withheld: (point) => isWithheld(g.config, point) },
+    { clock, logger, tell, disclose },
   );
   const remote = { now, clockKnown: () => watch.known, ledger: () => g.ledger };
   const once = new Once(remote);
@@ -172,7 +173,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     time: () => ({ utc: now(), known: watch.known }),
   });
   const safe = new SafeState({
-    ...{ clock, logger },
+    ...{ clock, logger, disclose },
     // A broker that comes and goes makes the points move, and nobody counts them at a stop.
     tell: (event) => (g.stopping ? tell(event) : outside.tell('safe-state', event)),
     points: () => plant.safePoints,
@@ -229,7 +230,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     () => g.ingest,
   );
   const actions = new Actions({
-    ...{ clock, logger, commands, look },
+    ...{ clock, logger, commands, look, disclose },
     gateway: () => g.config.gateway.id,
     rules: () => g.config.rules,
     hooks: () => g.config.hooks,

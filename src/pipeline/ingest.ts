@@ -36,6 +36,8 @@ export interface IngestOptions {
   readonly parts?: RecordParts | undefined;
   /** A transition without what nobody may get. Absent: as the rules made it. */
   readonly disclose?: ((transition: AlarmTransition) => AlarmTransition) | undefined;
+  /** An event as everybody gets it. Absent: as it was made. */
+  readonly shown?: ((event: GatewayEvent) => GatewayEvent) | undefined;
 }
 
 export class Ingest {
@@ -104,7 +106,8 @@ export class Ingest {
   }
 
   /** An event for operators: into the log, to every destination. */
-  event(event: GatewayEvent): void {
+  event(made: GatewayEvent): void {
+    const event = this.#options.shown?.(made) ?? made;
     const at = this.#options.clock.monotonic();
     this.counts.events++;
     this.#notify(

@@ -1,6 +1,6 @@
 /** What a forwarder sees of the gateway, where classes of points are kept from it: no dialect can tell more than this. */
 import type { LatestValue, LatestValues } from '../core/ports.ts';
-import { type Classified, leaves, type Outward, roundTo, withoutWindows } from '../core/privacy.ts';
+import { type Classified, leaves, type Outward, roundTo, withoutNames, withoutWindows } from '../core/privacy.ts';
 import type { SiteFacts } from '../core/site-facts.ts';
 import { filteredInventory } from '../forwarders/mqtt/filter-keys.ts';
 
@@ -33,7 +33,8 @@ export function seenBy(outward: Outward | undefined, all: Seen): Seen {
     },
     inventory: () => filteredInventory({ outward }, inventory()),
     site: {
-      ...{ made: (device) => site.made(device), rules: () => site.rules(), alarms: () => site.alarms() },
+      ...{ made: (device) => site.made(device), rules: () => site.rules() },
+      alarms: () => Array.from(site.alarms(), (alarm) => ({ ...alarm, json: withoutNames(outward, alarm.json) })),
       counters: () => site.counters?.() ?? [],
       point: (device, point) => {
         const facts = site.point(device, point);

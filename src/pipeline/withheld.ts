@@ -1,31 +1,90 @@
 /**
- * Alarms on points that say something about people. Their transitions go everywhere with their state and without a value: their own
- * text, or one that is made here, since the words of a rule may have the value in them.
+ * Alarms and events about points that say something about people, or that leave coarser than they were read. They go everywhere, so
+ * they have no value: their own text, or one that is made here, since words may have the value in them.
  */
 
 import type { GatewayConfig, ResolvedRule } from '../config/kinds.ts';
 import type { AlarmState, AlarmTransition } from '../core/alarm.ts';
-import { classNow, isPersonal, leaves, type Outward, type PrivacyClass, roundTo } from '../core/privacy.ts';
+import type { GatewayEvent } from '../core/ports.ts';
+import { classNow, isPersonal, leaves, namedIn, type Outward, type PrivacyClass, roundTo } from '../core/privacy.ts';
 import { phrase, type Sentence, wordsIn } from '../core/sentence.ts';
 
 type Site = Pick<GatewayConfig, 'privacy' | 'rules'>;
 
-/** Whether the values of a point stay out of alarms and of the audit. @param point `device.point` */
+/** Whether the values of a point stay out of alarms and events. @param point `device.point` */
 export function isWithheld({ privacy }: Pick<GatewayConfig, 'privacy'>, point: string): boolean {
   if (privacy === undefined) return false;
   const dot = point.indexOf('.');
-  return isPersonal(classNow(privacy.points, point.slice(0, dot), point.slice(dot + 1)));
+  const of = classNow(privacy.points, point.slice(0, dot), point.slice(dot + 1)) ?? 'technical';
+  return isPersonal(of) || privacy.upstream[of] !== undefined;
+}
+
+/** Whether the gateway names a point to nobody. @param point `device.point` */
+export function isUnnamed({ privacy }: Pick<GatewayConfig, 'privacy'>, point: string): boolean {
+  if (privacy === undefined) return false;
+  const dot = point.indexOf('.');
+  const of = classNow(privacy.points, point.slice(0, dot), point.slice(dot + 1)) ?? 'technical';
+  return isPersonal(of) || privacy.upstream[of] === 'never';
+}
+
+/** The points without values that a text names. */
+function withheldIn(site: Pick<GatewayConfig, 'privacy'>, text: string): string[] {
+  if (site.privacy === undefined) return [];
+  const { points } = site.privacy;
+  const names = new Set<string>();
+  // A word that is no point has no class.
+  for (const [device, point] of namedIn(text))
+    if (classNow(points, device, point) !== undefined && isWithheld(site, `${device}.${point}`)) names.add(`${device}.${point}`);
+  return [...names];
+}
+
+/** What an event about such a point may show. A list of what it may not show would let the next new key through. */
+const SHOWN = new Set([
+  ...[
+    'point',
+    'rule',
+    'occurrence',
+    'state',
+    'severity',
+    'action',
+    'of',
+    'at',
+    'result',
+    'code',
+    'why',
+    'do',
+    'via',
+    'who',
+    'role',
+  ],
+  ...['forwarder', 'bus', 'device', 'offline', 'suppressed', 'done', 'refused', 'failed'],
+]);
+
+/** The one gate for events: whoever made this one, it goes on without the values of such points. */
+export function eventWithoutValue(site: Pick<GatewayConfig, 'privacy'>, event: GatewayEvent): GatewayEvent {
+  const { data = {}, message, bare } = event;
+  const names = withheldIn(site, [message, ...Object.values(data)].join(' '));
+  if (names.length === 0) return event;
+  const shown = Object.fromEntries(Object.entries(data).filter(([key]) => SHOWN.has(key)));
+  const { result, code } = data;
+  const words = [names.join(', '), ...[result, code].filter((word) => word !== undefined)].join(': ');
+  return { ...event, message: bare ?? `${event.event} of ${words}. Values of this point are not shown.`, data: shown };
 }
 
 function ruleIsWithheld(site: Site, { device, point, inputs = [] }: ResolvedRule): boolean {
   return [`${device}.${point}`, ...inputs].some((input) => isWithheld(site, input));
 }
 
+/** A remark on an action may be about another point than the rule. */
+function speaksOfOne(site: Site, rule: ResolvedRule | undefined, message: string): boolean {
+  return (rule !== undefined && ruleIsWithheld(site, rule)) || withheldIn(site, message).length > 0;
+}
+
 /** As it leaves. */
 export function withoutValue(site: Site, transition: AlarmTransition): AlarmTransition {
   if (site.privacy === undefined) return transition;
   const rule = site.rules.get(transition.rule);
-  if (!isWithheld(site, transition.point) && (rule === undefined || !ruleIsWithheld(site, rule))) return transition;
+  if (!isWithheld(site, transition.point) && !speaksOfOne(site, rule, transition.message)) return transition;
   const { value: _, type: __, ...rest } = transition;
   if (isOwn(rule, transition.message)) return rest;
   const said = withheld(transition);
@@ -38,7 +97,7 @@ export function wordsOf(
   alarm: { readonly rule: string; readonly state: AlarmState; readonly message: string },
 ): string {
   const rule = site.rules.get(alarm.rule);
-  if (rule === undefined || !ruleIsWithheld(site, rule) || isOwn(rule, alarm.message)) return alarm.message;
+  if (rule === undefined || isOwn(rule, alarm.message) || !speaksOfOne(site, rule, alarm.message)) return alarm.message;
   return wordsIn(withheld(alarm), rule.language ?? 'en');
 }
 
@@ -53,7 +112,7 @@ export function lookWithoutValue<
   },
 >(site: Site, alarm: A | undefined): (Omit<A, 'value' | 'messages'> & Partial<Pick<A, 'value' | 'messages'>>) | undefined {
   const rule = alarm && site.rules.get(alarm.rule);
-  if (alarm === undefined || rule === undefined || !ruleIsWithheld(site, rule)) return alarm;
+  if (alarm === undefined || rule === undefined || !speaksOfOne(site, rule, alarm.message)) return alarm;
   const { value: _, messages: __, ...rest } = alarm;
   return { ...rest, message: wordsOf(site, alarm) };
 }

@@ -52,6 +52,8 @@ export interface ActionsSide extends LanesSide {
   readonly remark: (rule: string, occurrence: number, words: Sentence) => void;
   /** Events of actions; the caller bounds how many there are. */
   readonly tell: (event: GatewayEvent) => void;
+  /** An event as everybody may see it, in the log of the process too. Absent: as it was made. */
+  readonly disclose?: ((event: GatewayEvent) => GatewayEvent) | undefined;
 }
 
 export interface ActionsStatus {
@@ -309,8 +311,10 @@ export class Actions {
       via: 'rule',
       who: rulePrincipal(rule).who,
     };
-    this.#s.logger[severity === 'info' ? 'info' : 'warn'](data, message);
-    this.#s.tell({ event: 'action', severity, message, data });
+    const made = { event: 'action', severity, message, data };
+    const event = this.#s.disclose?.(made) ?? made;
+    this.#s.logger[severity === 'info' ? 'info' : 'warn'](event.data ?? {}, event.message);
+    this.#s.tell(event);
   }
 
   #factsOf(t: AlarmTransition, moment: Moment): AlarmFacts {

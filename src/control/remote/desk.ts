@@ -10,7 +10,7 @@ import type { Command, CommandPort, ReadResult, Results } from '../../core/comma
 import { SluiceError, toError } from '../../core/errors.ts';
 import { hasValue, plainValue, reasonAt } from '../../core/point.ts';
 import type { GatewayEvent } from '../../core/ports.ts';
-import { leaves, type Outward, roundTo, withoutWindows } from '../../core/privacy.ts';
+import { leaves, type Outward, roundTo, withoutNames, withoutWindows } from '../../core/privacy.ts';
 import { reasonName } from '../../core/reasons.ts';
 import type { RemoteCaller, RemoteCommands } from '../../core/remote-commands.ts';
 import { inTime, type TimeSide } from './in-time.ts';
@@ -117,9 +117,13 @@ export class Desk implements RemoteCommands {
       const part = (text: string): Promise<void> => caller.answer('resend', asked.id, text);
       const later = { id: asked.id, owner: caller.owner, topic: caller.topicOf?.(asked.id) };
       const result = await commands.run(asked.command, caller.by, { begin, part, outward: caller.outward, later });
-      json = this.#done(asked, resultOf(asked.command, result, withoutWindows(caller.outward)));
+      json = withoutNames(
+        caller.outward,
+        this.#done(asked, resultOf(asked.command, result, withoutWindows(caller.outward))),
+        asked.target,
+      );
     } catch (thrown) {
-      json = failed(asked, thrown, this.#o.now(), caller.outward);
+      json = withoutNames(caller.outward, failed(asked, thrown, this.#o.now(), caller.outward), asked.target);
       // It never began: the same id may be asked again.
       if (acts && thrown instanceof SluiceError && thrown.code === 'expired') {
         ledger().forget(caller.owner, asked.id);
@@ -161,7 +165,7 @@ export class Desk implements RemoteCommands {
   }
 
   #refuse({ asked, caller }: Task, thrown: unknown): void {
-    this.#answer(caller, 'result', asked.id, failed(asked, thrown, this.#o.now()));
+    this.#answer(caller, 'result', asked.id, withoutNames(caller.outward, failed(asked, thrown, this.#o.now()), asked.target));
   }
 
   #done(asked: Asked, result: unknown): string {

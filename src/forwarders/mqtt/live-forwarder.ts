@@ -8,6 +8,7 @@ import type { Duty } from '../../core/duty.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { LogRecord, Sample } from '../../core/point.ts';
 import type { Forwarder, ForwarderReport, LiveSink, NoticeMessage } from '../../core/ports.ts';
+import { withoutNames } from '../../core/privacy.ts';
 import type { ForwarderContext } from '../forwarder-kind.ts';
 import type { Connection } from './connection.ts';
 import type { Courier } from './courier.ts';
@@ -111,7 +112,7 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
 
   notice(notice: NoticeMessage): void {
     if (notice.kind !== 'alarm' || !severityLeaves(this.#options.settings.filter, notice.json)) return;
-    this.#alarms.set(notice.key, notice);
+    this.#alarms.set(notice.key, { ...notice, json: withoutNames(this.#options.outward, notice.json) });
     this.#wake?.();
   }
 

@@ -31,7 +31,8 @@ export function liveContent(log: LogSide, outlet: Outlet, gateway: string): Cont
     },
     async notices({ ordinal, lane, last }, after, limit) {
       if (lane !== 'alarm' && lane !== 'event') throw new SluiceError('internal', 'a batch is no notice');
-      return (await log.keeper.notices({ log: ordinal, only: lane, after, to: last, limit })).notices;
+      const { notices } = await log.keeper.notices({ log: ordinal, only: lane, after, to: last, limit });
+      return notices.map((notice) => ({ ...notice, json: outlet.shown(notice.json) }));
     },
   };
 }

@@ -1,6 +1,7 @@
 /** What a forwarder has not delivered, by the files of a log that nobody has open. Nothing can be committed in them. */
 import type { RecordFilter } from '../../codecs/record-filter.ts';
 import { SluiceError } from '../../core/errors.ts';
+import { withoutNames } from '../../core/privacy.ts';
 import type { ReadRequest } from '../delivery/backlog-request.ts';
 import { Lanes } from '../delivery/lanes.ts';
 import type { Span } from '../files/lane-state.ts';
@@ -56,7 +57,8 @@ export class FilesContent implements ContentSource {
 
   async notices({ ordinal, lane, last }: Owed, after: number, limit: number): ReturnType<ContentSource['notices']> {
     if (lane !== 'alarm' && lane !== 'event') throw new SluiceError('internal', 'a batch is no notice');
-    return this.#reader.notices({ id: 0, log: ordinal, only: lane, after, to: last, limit }).notices;
+    const { notices } = this.#reader.notices({ id: 0, log: ordinal, only: lane, after, to: last, limit });
+    return notices.map((notice) => ({ ...notice, json: withoutNames(this.#filter?.outward, notice.json) }));
   }
 
   /** Everything of that time. */

@@ -35,15 +35,24 @@ export class NoticeQueue {
   readonly #parts: readonly NoticePart[];
   /** The cursor moved. */
   readonly #moved: () => void;
+  /** A notice as this forwarder may have it. */
+  readonly #shown: (json: string) => string;
   #newest: StoredNotice[] = [];
   /** Those above this number are all in #newest. */
   #from: number;
 
-  constructor(kind: NoticeKind, log: NoticeSide, parts: readonly NoticePart[], moved: () => void) {
+  constructor(
+    kind: NoticeKind,
+    log: NoticeSide,
+    parts: readonly NoticePart[],
+    moved: () => void,
+    shown: (json: string) => string,
+  ) {
     this.kind = kind;
     this.#log = log;
     this.#parts = parts;
     this.#moved = moved;
+    this.#shown = shown;
     this.#from = log.next - 1;
   }
 
@@ -55,19 +64,23 @@ export class NoticeQueue {
         return this.#newest
           .filter((n) => n.seq > after)
           .slice(0, limit)
-          .map(({ seq, kind, key, json }) => ({ log: part.ordinal, seq, kind, key, json }));
+          .map((notice) => this.#out(part, notice));
       const to = part.end ?? Math.min(this.#from, this.#log.committed);
       if (after >= to) {
         if (part.end === undefined) return [];
         continue;
       }
       const { notices } = await this.#log.keeper.notices({ log: part.ordinal, only: this.kind, after, to, limit });
-      if (notices.length > 0) return notices.map((n) => ({ log: part.ordinal, ...n }));
+      if (notices.length > 0) return notices.map((notice) => this.#out(part, notice));
       part.lanes.noticesDone(this.kind, to);
       this.#moved();
       if (part.end === undefined) return this.next(limit);
     }
     return [];
+  }
+
+  #out({ ordinal }: NoticePart, { seq, kind, key, json }: Omit<OutNotice, 'log'>): OutNotice {
+    return { log: ordinal, seq, kind, key, json: this.#shown(json) };
   }
 
   /** Delivered, or refused for good, with all before it. */

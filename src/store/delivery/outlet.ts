@@ -9,7 +9,7 @@
 import type { FormatOptions } from '../../codecs/format.ts';
 import type { RecordFilter } from '../../codecs/record-filter.ts';
 import type { StoredNotice } from '../../codecs/rows.ts';
-import { type Outward, withoutWindows } from '../../core/privacy.ts';
+import { type Outward, withoutNames, withoutWindows } from '../../core/privacy.ts';
 import type { Lane, NoticeKind } from '../files/lane-state.ts';
 import { bootName, type ForwarderState, isSalvageLog, type LogHead, type TailState } from '../files/layout.ts';
 import type { Backlog } from './backlog-request.ts';
@@ -84,10 +84,15 @@ export class Outlet implements Party {
     this.#parts = log.opened.logs.map((of) => this.#part(of, known));
     this.#current = this.#parts.at(-1) as OutletPart;
     this.#isNew = !known.some((k) => k.log === log.ordinal);
-    this.#notices = {
-      alarm: new NoticeQueue('alarm', log, this.#parts, () => this.touch()),
-      event: new NoticeQueue('event', log, this.#parts, () => this.touch()),
-    };
+    const queue = (kind: NoticeKind): NoticeQueue =>
+      new NoticeQueue(
+        kind,
+        log,
+        this.#parts,
+        () => this.touch(),
+        (json) => this.shown(json),
+      );
+    this.#notices = { alarm: queue('alarm'), event: queue('event') };
   }
 
   #part({ ordinal, name, last }: LogHead, known: readonly ForwarderState[]): OutletPart {
@@ -121,6 +126,11 @@ export class Outlet implements Party {
   /** What of classified readings it may have, reading by reading. */
   get outward(): Outward | undefined {
     return withoutWindows(this.#batches.filter?.outward);
+  }
+
+  /** A notice without the names of points that it may not have. */
+  shown(json: string): string {
+    return withoutNames(this.#batches.filter?.outward, json);
   }
 
   /** A filter leaves readings out: not everything that is appended waits for this forwarder. */

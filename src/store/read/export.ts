@@ -62,14 +62,17 @@ function timeOf(json: string): number | undefined {
   }
 }
 
-/** Those of the names that the log never had: neither a device nor `device.point`. */
-function unknownPoints(reader: LogReader, decoder: Decoder, { points: names = [], tail }: ExportRequest): string[] {
+/** Those of the names that the log never had, or that do not leave: neither a device nor `device.point`. */
+function unknownPoints(reader: LogReader, decoder: Decoder, { points: names = [], tail, outward }: ExportRequest): string[] {
   if (names.length === 0) return [];
   const known = new Set<string>();
   const { hours, blocks } = decoder.shapes(new Stretches(reader), () => true);
   for (const { device, points } of [...hours.values(), ...blocks.values(), ...shapesOf(tail)]) {
-    known.add(device);
-    for (const { name } of points) known.add(`${device}.${name}`);
+    for (const point of points)
+      if (outward === undefined || leaves(outward, device, point) !== undefined) {
+        known.add(device);
+        known.add(`${device}.${point.name}`);
+      }
   }
   return names.filter((name) => !known.has(name));
 }

@@ -13,10 +13,12 @@ const DERIVED = {
   buses: '  derived: {protocol: flows}',
   devices: `
   calc: {bus: derived, silentAfter: 1h, points: {mean: {unit: Cel, range: {min: -40, max: 80}}}}
+  cuff: {bus: derived, points: {pulse: {privacy: health}}}
   rooms: {bus: derived, accept: {prefix: room-, points: 5}}`,
   rest: `
 rules:
   mean-high: {point: calc.mean, above: 50}
+  racing: {point: cuff.pulse, above: 200}
 `,
 };
 
@@ -54,8 +56,11 @@ test('a node inside the fence reads, gives points, and starts an alarm', async (
   // From outside of it, with the same token.
   const client = await site.client();
   const inventory = await client.line('the inventory', ({ type }) => type === 'inventory');
-  assert.deepEqual(Object.keys(inventory.devices as object), ['d1', 'calc', 'rooms']);
-  assert.deepEqual(inventory.rules, { 'mean-high': { severity: 'warning', points: ['calc.mean'] } });
+  assert.deepEqual(Object.keys(inventory.devices as object), ['d1', 'calc', 'cuff', 'rooms']);
+  assert.deepEqual(inventory.rules, {
+    'mean-high': { severity: 'warning', points: ['calc.mean'] },
+    racing: { severity: 'warning', points: ['cuff.pulse'] },
+  });
   client.say({ type: 'subscribe', id: 's2', points: ['calc.*', 'rooms.*'], mode: 'every', credit: 100 });
   client.say({ type: 'subscribe', id: 'a1', alarms: ['*'], credit: 10 });
   const present = await client.line('the present alarm', ({ type }) => type === 'alarm');
@@ -79,10 +84,17 @@ test('a node inside the fence reads, gives points, and starts an alarm', async (
     ...client.readings('s2').filter(({ point }) => point === 'rooms.room-7'),
     ...client.readings('s2').filter(({ point }) => point === 'calc.mean'),
   ]);
+  // A flow sees the readings of the site. An alarm about a person has no value here either.
+  client.say({ type: 'subscribe', id: 's3', points: ['cuff.*'], credit: 10 });
+  assert.deepEqual((await client.call({ do: 'put', readings: [{ point: 'cuff.pulse', value: 48_613 }] })).result, { taken: 1 });
+  const racing = await client.line('the alarm about a person', ({ type, rule }) => type === 'alarm' && rule === 'racing');
+  assert.deepEqual([racing.state, racing.value], ['active-unacknowledged', null]);
+  assert.doesNotMatch(JSON.stringify(racing), /48613/);
+  await waitFor('the reading', () => client.readings('s3').some(({ value }) => value === 48_613));
   const { result, parts } = await client.call({ do: 'history', point: 'calc.mean', from: 0 });
   assert.deepEqual([result?.count, result?.unit, parts.map((p) => (p as { value: number }).value)], [2, 'Cel', [21.5, 60]]);
   const counts = (await site.flows()).door;
-  assert.deepEqual([counts?.connections, counts?.puts, counts?.refusedPuts], [2, 3, 0]);
+  assert.deepEqual([counts?.connections, counts?.puts, counts?.refusedPuts], [2, 4, 0]);
 
   // A restart of the gateway: the accepted point is still there, and the old token is worth nothing.
   assert.equal(await gateway.stop(), 0);

@@ -53,7 +53,8 @@ test('a reading leaves only where each of its classes lets it, with the coarser 
       const taken = new Selection({ points, outward }).take({ seq: 1, sample: { shape, at: 0, values, reasons: null } });
       const got = new Map(taken?.sample.shape.points.map((p, i) => [p.name, taken.sample.values[i]] as const));
       for (const [i, name] of NAMES.entries()) {
-        const classes = [tags[i], now[`dev.${name}`] ?? now['dev.*']].filter((word) => word !== undefined);
+        // A point without a class is technical.
+        const classes = [tags[i], now[`dev.${name}`] ?? now['dev.*'] ?? 'technical'].filter((word) => word !== undefined);
         let open = points === undefined || points.includes(`dev.${name}`);
         let step = 0;
         for (const word of classes) {

@@ -16,7 +16,7 @@ const event = (message: string, data: Record<string, string | number> = {}, bare
   ...(bare === undefined ? {} : { bare }),
 });
 
-test('values of personal classes and of classes with a precision are withheld, names only of some', () => {
+test('values of personal and of coarser classes are withheld, names of some', () => {
   const of = (point: string) => [isWithheld(site, point), isUnnamed(site, point)];
   assert.deepEqual(of('band.pulse'), [true, true]);
   assert.deepEqual(of('cuff.anything'), [true, true]);
@@ -28,7 +28,7 @@ test('values of personal classes and of classes with a precision are withheld, n
   );
 });
 
-test('an event that names such a point has its bare words and keys that are known to have no value', () => {
+test('an event about such a point has its bare words and no key that may be a value', () => {
   const made = event(
     'band.pulse was set to 48613.',
     { point: 'band.pulse', value: 48_613, other: '48613', result: 'done' },
@@ -49,7 +49,7 @@ test('an event that names such a point has its bare words and keys that are know
   assert.equal(eventWithoutValue({} as never, made), made);
 });
 
-test('a text for a destination names no point that does not leave there, apart from the one that was asked for', () => {
+test('a text names no point that does not leave there, apart from the one asked for', () => {
   const plain = outwardOf(privacy, {});
   const cleared = outwardOf(privacy, { purpose: 'care by a nurse' });
   const text =

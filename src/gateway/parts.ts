@@ -40,7 +40,7 @@ import type { Ingest } from '../pipeline/ingest.ts';
 import { Latest } from '../pipeline/latest.ts';
 import { NewestAlarms } from '../pipeline/newest-alarms.ts';
 import { RecordParts } from '../pipeline/record-parts.ts';
-import { eventWithoutValue, isWithheld, lookWithoutValue, shownAt, wordsOf } from '../pipeline/withheld.ts';
+import { eventWithoutValue, lookWithoutValue, shownAt, wordsOf } from '../pipeline/withheld.ts';
 import { brokerFileReport } from '../reports/broker-file.ts';
 import { ListenReport } from '../reports/listening.ts';
 import type { RuleEngine } from '../rules/engine.ts';

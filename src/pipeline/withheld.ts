@@ -13,18 +13,20 @@ type Site = Pick<GatewayConfig, 'privacy' | 'rules'>;
 
 /** Whether the values of a point stay out of alarms and events. @param point `device.point` */
 export function isWithheld({ privacy }: Pick<GatewayConfig, 'privacy'>, point: string): boolean {
-  if (privacy === undefined) return false;
+  const of = classOf(privacy, point);
+  return isPersonal(of) || privacy?.upstream[of] !== undefined;
+}
+
+/** Without a word it is technical. */
+function classOf(privacy: GatewayConfig['privacy'], point: string): PrivacyClass {
   const dot = point.indexOf('.');
-  const of = classNow(privacy.points, point.slice(0, dot), point.slice(dot + 1)) ?? 'technical';
-  return isPersonal(of) || privacy.upstream[of] !== undefined;
+  return classNow(privacy?.points ?? {}, point.slice(0, dot), point.slice(dot + 1)) ?? 'technical';
 }
 
 /** Whether the gateway names a point to nobody. @param point `device.point` */
 export function isUnnamed({ privacy }: Pick<GatewayConfig, 'privacy'>, point: string): boolean {
-  if (privacy === undefined) return false;
-  const dot = point.indexOf('.');
-  const of = classNow(privacy.points, point.slice(0, dot), point.slice(dot + 1)) ?? 'technical';
-  return isPersonal(of) || privacy.upstream[of] === 'never';
+  const of = classOf(privacy, point);
+  return isPersonal(of) || privacy?.upstream[of] === 'never';
 }
 
 /** The points without values that a text names. */
@@ -64,6 +66,8 @@ const SHOWN = new Set([
 export function eventWithoutValue(site: Pick<GatewayConfig, 'privacy'>, event: GatewayEvent): GatewayEvent {
   const { data = {}, message, bare } = event;
   const names = withheldIn(site, [message, ...Object.values(data)].join(' '));
+  // A point without a class is technical, and no text is searched for its name.
+  if (typeof data.point === 'string' && names.length === 0 && isWithheld(site, data.point)) names.push(data.point);
   if (names.length === 0) return event;
   const shown = Object.fromEntries(Object.entries(data).filter(([key]) => SHOWN.has(key)));
   const { result, code } = data;
@@ -149,7 +153,8 @@ export function shownAt<
     const type = typeOf(device, name) ?? 'string';
     const all = [undefined, ...classes(device, name)];
     const steps = all.map((privacy) => (outward === undefined ? 0 : leaves(outward, device, { name, type, privacy })));
-    if (isWithheld(site, point) || steps.includes(undefined)) return { ...facts, ...wordless(rule, facts), point: '', value: '' };
+    if (isPersonal(classOf(site.privacy, point)) || steps.includes(undefined))
+      return { ...facts, ...wordless(rule, facts), point: '', value: '' };
     step = Math.max(step, ...steps.map((one) => one ?? 0));
   }
   if (step === 0) return facts;

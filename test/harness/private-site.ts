@@ -131,7 +131,7 @@ devices:
     bus: computed
     points: {pulse: {expression: 'band.heartbeat + 1.0'}, twice: {expression: 'band.load * 2.0'}}
 rules:
-  racing: {point: band.heartbeat, above: 200, severity: critical, latch: true, interlock: [band.valve]}
+  racing: {point: band.heartbeat, above: 200, severity: critical, latch: true, interlock: [band.valve], do: [{publish: note, to: plain-json, payload: '{point} is {value}, {message}'}]}
   pressed: {point: cuff.systole, above: 100, severity: warning}
   airy: {point: band.spore, above: 100}
   burning: {point: band.watts, above: 100}

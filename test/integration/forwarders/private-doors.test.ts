@@ -45,7 +45,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   homeassistant: { format: 'homeassistant' },
 };
 /** Below `sluice/g1` of a broker upstream. */
-const TOPIC_ROWS = ['status', 'inventory', 'data', 'history', 'summary', 'alarm', 'event', 'result', 'resend'];
+const TOPIC_ROWS = ['status', 'inventory', 'data', 'history', 'summary', 'alarm', 'event', 'result', 'resend', 'action'];
 /** Of this run, not the hours before it. */
 const SPAN = { from: Date.now() - 60_000, to: Date.now() + 3_600_000 };
 const COMMANDS: Readonly<Record<(typeof WORDS)[number], object>> = {

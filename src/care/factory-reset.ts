@@ -30,7 +30,7 @@ import { type Erased, eraseAny, eraseState } from './erase.ts';
 import { filesBeside } from './files-beside.ts';
 import { jsonOf } from './json-of.ts';
 import { give, ownerOf, readObeyed, writeSynced } from './own-files.ts';
-import { assertStateFolder } from './state-folder.ts';
+import { assertStateFolder, OF_A_DISK } from './state-folder.ts';
 
 const RESET_MARK = '.factory-reset';
 /** Made by commands of Sluice. */
@@ -133,7 +133,7 @@ export function factoryReset(stateDir: string, plan: ResetPlan, afterStep: (step
     for (const one of plan.paths) eraseAny(one, erased);
     afterStep('besides');
     replaceConfig(plan.configFile, stateDir, owner, erased, afterStep);
-    const state = eraseState(stateDir, [RESET_MARK, LOCK_FILE]);
+    const state = eraseState(stateDir, [RESET_MARK, LOCK_FILE, OF_A_DISK]);
     syncFolder(stateDir);
     afterStep('state');
     rmSync(path.join(stateDir, RESET_MARK), { force: true });

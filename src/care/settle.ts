@@ -16,9 +16,12 @@ import { dropConfigStage, hasConfigStage, isUnplaced, placeConfig, readDecision 
 import { CARD_RECORD } from './entries.ts';
 import { jsonOf } from './json-of.ts';
 import { give, isFolder, ownerOf, writeSynced } from './own-files.ts';
+import { OF_A_DISK } from './state-folder.ts';
 
 /** The state that is restored is put together here. */
 export const STAGE = '.restore';
+/** What a restore leaves in its place. */
+const STAYS: readonly string[] = [STAGE, LOCK_FILE, 'sluice.sock', path.dirname(CARD_RECORD), OF_A_DISK];
 const TARGET = 'target.json';
 const MOST_TARGET = 64 * 1024;
 
@@ -127,8 +130,7 @@ function finishRestore(stateDir: string): void {
   const moved = path.join(stage, 'cleared');
   if (!existsSync(moved)) {
     for (const name of readdirSync(stateDir))
-      if (name !== STAGE && name !== LOCK_FILE && name !== 'sluice.sock' && name !== path.dirname(CARD_RECORD))
-        rmSync(path.join(stateDir, name), { recursive: true, force: true });
+      if (!STAYS.includes(name)) rmSync(path.join(stateDir, name), { recursive: true, force: true });
     syncFolder(stateDir);
     writeSynced(moved, '', 0o600, ownerOf(stateDir));
     syncFolder(stage);

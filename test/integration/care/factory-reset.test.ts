@@ -30,7 +30,16 @@ forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:1', username: clerk, pas
 `);
   for (const dir of ['keys', 'profiles', 'state/node-red', 'state/tls', 'state/flow-revisions', 'state/config', 'run'])
     mkdirSync(path.join(folder, dir), { recursive: true });
-  const state = ['log.db', 'log.db-wal', 'log.db.damaged', 'history.db', 'history.db-journal', 'broker.db', 'access.json'];
+  const state = [
+    'sluice.lock',
+    'log.db',
+    'log.db-wal',
+    'log.db.damaged',
+    'history.db',
+    'history.db-journal',
+    'broker.db',
+    'access.json',
+  ];
   for (const name of [
     ...['keys/secret.txt', 'profiles/own.yaml', 'a.sluice', 'a.sluice-backup', 'sluice-support-g1.tar.gz'],
     ...state.map((file) => `state/${file}`),

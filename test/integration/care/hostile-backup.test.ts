@@ -43,10 +43,12 @@ const contentOf = (folder: string): [string, string][] =>
 function boards(t: TestContext): { folder: string; old: string; file: (content: Uint8Array) => string } {
   const folder = scratch(t, 'hostile-backup');
   const old = path.join(folder, 'old');
-  mkdirSync(path.join(old, 'state'), { recursive: true });
+  // A state folder that is the whole of a disk.
+  mkdirSync(path.join(old, 'state', 'lost+found'), { recursive: true });
   mkdirSync(path.join(old, 'keys'));
   writeFileSync(path.join(old, 'gateway.yaml'), yamlOf('state').replace('new', 'old'));
-  for (const name of ['state/access.json', 'state/log.db', 'keys/key.txt']) writeFileSync(path.join(old, name), 'old');
+  for (const name of ['state/sluice.lock', 'state/access.json', 'state/log.db', 'keys/key.txt'])
+    writeFileSync(path.join(old, name), 'old');
   let files = 0;
   return {
     folder,
@@ -142,6 +144,7 @@ test('of two restores one is refused; one that is killed goes through again', as
     const again = start();
     assert.equal(await again.ended, 0, again.stderr.join('\n'));
     assert.ok(isNew(board), sign);
+    assert.ok(existsSync(path.join(board, 'state', 'lost+found')), 'it is of the disk');
     assert.deepEqual(
       [...readdirSync(board), ...readdirSync(path.join(board, 'state'))].filter((name) => name.includes('restore')),
       [],

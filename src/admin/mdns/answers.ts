@@ -41,7 +41,10 @@ export function mayClaim(bytes: Uint8Array, { instance, host }: Announced): bool
   return text.includes(instance.toLowerCase()) || text.includes(host.toLowerCase());
 }
 
-/** The name of this gateway that a packet gives to somebody else; undefined: none. */
+/**
+ * The name of this gateway that a packet gives to somebody else; undefined: none.
+ * @param addresses of all its interfaces: a reflector carries its words from one network into another
+ */
 export function claimOf(packet: Packet, { instance, host, port }: Announced, addresses: readonly string[]): string | undefined {
   const [service, name] = [`${instance}.${SERVICE}`, `${host}.local`];
   for (const record of [...(packet.answers ?? []), ...(packet.additionals ?? [])]) {

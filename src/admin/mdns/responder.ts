@@ -2,7 +2,8 @@
  * Makes the gateway findable in the local network. Invariants:
  * - It speaks only while something of the gateway listens beyond loopback, and says good-bye when that ends.
  * - It answers questions of its own network segment alone, and reads no packet of more than 1,500 bytes.
- * - A flood costs MOST_HEARD packets in LOOK_EVERY: then the sockets close until the next look, and the kernel drops the rest.
+ * - A flood costs each socket MOST_HEARD and MOST_FOREIGN packets in LOOK_EVERY: then it closes until the next look, and the kernel drops
+ *   the rest.
  * - It keeps its names when another device claims them: they are of the hardware and the id. People hear of it, and the fingerprint tells.
  * - Without a network, or with another program on the port, nothing else of the gateway notices.
  */
@@ -22,9 +23,11 @@ const MOST_PACKET = 1500;
 /** Packets of each kind that are read, and answers that leave, in a second. */
 const MOST_READ = 200;
 const MOST_ANSWERS = 20;
-/** Packets of any kind in a second that are a flood. A large network has some dozens. */
+/** Packets of any kind in a second that are a flood in the network of a link. A large network has some dozens. */
 export const MOST_HEARD = 1000;
-/** The names are said again, and another claim is told, not before that. RFC 6762 section 9 has the first; ms. */
+/** The same of all other networks: the kernel gives a packet to the socket of each link. Each of these costs one look at its address. */
+export const MOST_FOREIGN = 2 * MOST_HEARD;
+/** The names are said again, and another claim or flood is told, not before that. RFC 6762 section 9 has the first; ms. */
 const DEFEND_EVERY = 10_000;
 const TELL_EVERY = 3_600_000;
 /** How often addresses and listeners are looked at, ms. */
@@ -46,6 +49,9 @@ interface Link {
   readonly own: NetworkInterfaceInfoIPv4;
   /** The addresses of the same interface. */
   readonly addresses: readonly string[];
+  /** Packets of this second, of its network and of others. */
+  near: number;
+  foreign: number;
 }
 
 export class MdnsResponder {
@@ -55,13 +61,15 @@ export class MdnsResponder {
   #cancel: (() => void)[] = [];
   #faulty = false;
   #second = 0;
-  #heardNow = 0;
   #read = 0;
   #readClaims = 0;
   #answers = 0;
   /** Packets, sockets that were opened, and times that a flood closed them, since the start. */
   readonly counts = { heard: 0, opened: 0, floods: 0, claims: 0 };
-  #flood: { readonly before: number; looks: number } | undefined;
+  #flood: { readonly before: number; readonly told: boolean; looks: number } | undefined;
+  #toldFlood = Number.NEGATIVE_INFINITY;
+  /** Of all interfaces at the last look. */
+  #addresses: readonly string[] = [];
   #defended = Number.NEGATIVE_INFINITY;
   #toldClaim = Number.NEGATIVE_INFINITY;
 
@@ -86,8 +94,9 @@ export class MdnsResponder {
     // One look opens the sockets again, and the next one sees what came of it.
     if (this.#flood !== undefined && ++this.#flood.looks > 1) {
       const times = this.counts.floods - this.#flood.before;
+      if (this.#flood.told)
+        this.#o.logger.info({ times }, 'The flood of multicast DNS is over. The gateway can be found by name again.');
       this.#flood = undefined;
-      this.#o.logger.info({ times }, 'The flood of multicast DNS is over. The gateway can be found by name again.');
     }
     const now = announced();
     const changed = JSON.stringify(now) !== JSON.stringify(this.#said);
@@ -109,7 +118,9 @@ export class MdnsResponder {
   #openLinks(): Link[] {
     const fresh: Link[] = [];
     const seen = new Set<string>();
-    for (const list of Object.values((this.#o.interfaces ?? networkInterfaces)()).slice(0, 64)) {
+    const lists = Object.values((this.#o.interfaces ?? networkInterfaces)()).slice(0, 64);
+    this.#addresses = lists.flatMap((list) => (list ?? []).map(({ address }) => address));
+    for (const list of lists) {
       const own = list?.find((one): one is NetworkInterfaceInfoIPv4 => one.family === 'IPv4' && !one.internal);
       if (own === undefined || seen.size >= MOST_LINKS) continue;
       const addresses = (list ?? [])
@@ -118,7 +129,7 @@ export class MdnsResponder {
       const key = addresses.join(' ');
       seen.add(key);
       if (this.#links.has(key)) continue;
-      const link = { socket: createSocket({ type: 'udp4', reuseAddr: true }), own, addresses };
+      const link = { socket: createSocket({ type: 'udp4', reuseAddr: true }), own, addresses, near: 0, foreign: 0 };
       this.#links.set(key, link);
       this.counts.opened++;
       fresh.push(link);
@@ -164,11 +175,12 @@ export class MdnsResponder {
     const said = this.#said;
     this.#newSecond();
     this.counts.heard++;
-    if (++this.#heardNow > MOST_HEARD) {
+    const near = isNear(from.address, link.own);
+    if (near ? ++link.near > MOST_HEARD : ++link.foreign > MOST_FOREIGN) {
       this.#flooded(key, link);
       return;
     }
-    if (said === undefined || bytes.length > MOST_PACKET || !isNear(from.address, link.own)) return;
+    if (said === undefined || bytes.length > MOST_PACKET || !near) return;
     if (mayClaim(bytes, said)) this.#claimed(bytes, from, link, said);
     else if (isQuestion(bytes) && ++this.#read <= MOST_READ) this.#asked(bytes, from, link, said);
   }
@@ -190,7 +202,10 @@ export class MdnsResponder {
     const second = Math.floor(this.#o.clock.monotonic() / 1000);
     if (second === this.#second) return;
     this.#second = second;
-    this.#heardNow = 0;
+    for (const link of this.#links.values()) {
+      link.near = 0;
+      link.foreign = 0;
+    }
     this.#read = 0;
     this.#readClaims = 0;
     this.#answers = 0;
@@ -198,12 +213,16 @@ export class MdnsResponder {
 
   #flooded(key: string, link: Link): void {
     this.#drop(key, link);
-    if (this.#flood === undefined)
+    const now = this.#o.clock.monotonic();
+    const told = this.#flood?.told ?? now - this.#toldFlood >= TELL_EVERY;
+    if (this.#flood === undefined && told) {
+      this.#toldFlood = now;
       this.#o.logger.warn(
         { packets: MOST_HEARD },
         'More packets of multicast DNS come in a second than a network has. The gateway cannot be found by name until that ends.',
       );
-    this.#flood = { before: this.#flood?.before ?? this.counts.floods, looks: 0 };
+    }
+    this.#flood = { before: this.#flood?.before ?? this.counts.floods, told, looks: 0 };
     this.counts.floods++;
   }
 
@@ -212,7 +231,7 @@ export class MdnsResponder {
     if (++this.#readClaims > MOST_READ || this.#isOwn(from.address)) return;
     let name: string | undefined;
     try {
-      name = claimOf(decode(bytes), said, link.addresses);
+      name = claimOf(decode(bytes), said, this.#addresses);
     } catch {
       return;
     }

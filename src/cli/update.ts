@@ -129,7 +129,8 @@ export async function updateApply(options: UpdateOptions): Promise<void> {
   if (options.timer === true && settings?.automatic !== true) return;
   const shown = process.stderr.isTTY === true;
   const lock = parts.state.lock();
-  const working = markAtWork(options.root);
+  // The timer looks each hour: the LED shows what is written, and no look.
+  let working: (() => void) | undefined;
   let applied: Applied;
   try {
     applied = await parts.updater.apply(sourceOf(options, parts), {
@@ -137,11 +138,12 @@ export async function updateApply(options: UpdateOptions): Promise<void> {
       now: options.timer !== true,
       ...(settings?.window !== undefined && { window: windowOf(settings.window) }),
       onProgress: (done, all) => {
+        working ??= markAtWork(options.root);
         if (shown) process.stderr.write(`\r${Math.floor((done / all) * 100)} %`);
       },
     });
   } finally {
-    working();
+    working?.();
     lock.release();
   }
   if (shown) process.stderr.write('\r');

@@ -4,11 +4,22 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { isAtWork } from '../../../src/update/at-work.ts';
 import { makeUpdateSecret } from '../../../src/update/keys.ts';
 import { Child } from '../../harness/child.ts';
 import { scratch } from '../../harness/scratch.ts';
@@ -137,11 +148,15 @@ test('a second one gives way to the first, and one that was killed leaves nothin
     server.closeAllConnections();
   });
   const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const look = apply(t, card, await writeUpdate(path.join(folder, 'same'), 2));
+  assert.equal(await look.ended, 0, look.stderr.join('\n'));
+  assert.ok(!existsSync(path.join(card.root, 'run')), 'the LED shows no look that found nothing');
   const first = apply(t, card, address);
   await waitFor(
     () => `the third part to be asked for: ${first.stderr.join('\n')}`,
     () => asked >= 3,
   );
+  assert.ok(isAtWork(card.root), 'the LED shows what is written');
   await refused(t, card, good, 'a second one', /another sluice update is at work/);
   assert.equal(first.over, undefined);
   await first.stop('SIGKILL');

@@ -135,4 +135,45 @@ test('the units of provisioning are sound, fenced and in no circle of orders', (
   assert.match(unit, /^Before=sluice\.service /m);
   assert.match(unit, /^TimeoutStartSec=60s$/m);
   assert.doesNotMatch(unit, /RequiredBy=|Requires=/, 'a boot does not wait for a unit that fails');
+  assert.doesNotMatch(unit, /\.mount/, 'a mount may need the network, which waits for this unit');
+});
+
+test('provisioning waits for the card that the mounts of the system name, and not for long', (t) => {
+  const [, line = ''] = /^ExecStartPre=-\+\/bin\/sh -c '(.*)'$/m.exec(flowUnit('sluice-provision.service')) ?? [];
+  assert.ok(line.length > 0);
+  const folder = scratch(t);
+  const [fstab, mounts, sleeps] = ['fstab', 'mounts', 'sleeps'].map((name) => path.join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const firmware = '/dev/mmcblk0p1 /boot/firmware vfat rw 0 0\n';
+  // What systemd makes of it; each wait writes a dot, and mounts the card at the third one where that is wanted.
+  const script = (comes: string): string =>
+    line
+      .replaceAll('$$', '$')
+      .replaceAll('%%', '%')
+      .replace('/etc/fstab', fstab)
+      .replace('/proc/self/mounts', mounts)
+      .replace('sleep 1', `printf . >>${sleeps}; [ $n -ne 3 ] || printf '${comes}' >>${mounts}`);
+  for (const [has, mounted, comes, waits] of [
+    ['PARTLABEL=sluice-boot\t/boot/firmware\tvfat\trw,nofail 0 0', '', firmware, 3],
+    ['PARTLABEL=sluice-boot /boot/firmware vfat rw,nofail 0 0', '', '', 20],
+    ['PARTLABEL=sluice-boot /boot/firmware/ vfat rw,nofail 0 0', firmware, '', 0],
+    ['LABEL=boot /boot vfat defaults 0 2', '/dev/root /boot ext4 rw 0 0\n', '/dev/sda1 /boot vfat rw 0 0\n', 3],
+    ['LABEL=boot /boot vfat x-systemd.automount 0 2', 'systemd-1 /boot autofs rw 0 0\n', '', 0],
+    ['LABEL=boot /boot vfat ro,noauto 0 2', '', '', 0],
+    ['# LABEL=boot /boot vfat defaults 0 2\n#LABEL=boot /boot vfat', '', '', 0],
+    ['192.0.2.1:/boot /boot nfs defaults,vers=3 0 0\n/dev/sda1 / ext4 rw 0 1\n/dev/sda2 /mnt/boot vfat rw 0 0', '', '', 0],
+    ['', '', '', 0],
+  ] as const) {
+    // The last line may lack its end.
+    writeFileSync(fstab, has);
+    writeFileSync(mounts, mounted);
+    writeFileSync(sleeps, '');
+    const { status, stderr } = spawnSync('/bin/sh', ['-c', script(comes)], { encoding: 'utf8' });
+    assert.equal(stderr, '', has);
+    assert.equal(status, 0, has);
+    assert.equal(readFileSync(sleeps, 'utf8').length, waits, has);
+  }
 });

@@ -144,6 +144,7 @@ test('a cut restore leaves the old gateway or the new one, and a forged file cha
   mkdirSync(path.join(oldBoard, 'state/tls'), { recursive: true });
   for (const name of ['access.json', 'log.db', 'log.db-wal', 'tls/own.pem'])
     writeFileSync(path.join(oldBoard, 'state', name), 'old');
+  writeFileSync(path.join(oldBoard, 'state', 'sluice.lock'), '');
   mkdirSync(path.join(oldBoard, 'keys'));
   writeFileSync(path.join(oldBoard, 'keys/key.txt'), 'old');
 

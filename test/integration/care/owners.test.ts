@@ -46,8 +46,10 @@ function board(t: TestContext): Board {
   const configFile = path.join(configDir, 'gateway.yaml');
   writeFileSync(configFile, `gateway: {id: old, stateDir: ${stateDir}, runtimeDir: ${folder}/run, name: key.txt}\n`);
   writeFileSync(path.join(configDir, 'key.txt'), 'old');
-  writeFileSync(path.join(stateDir, 'access.json'), 'old');
-  chownSync(path.join(stateDir, 'access.json'), USER, USER);
+  for (const name of ['access.json', 'sluice.lock']) {
+    writeFileSync(path.join(stateDir, name), name === 'sluice.lock' ? '' : 'old');
+    chownSync(path.join(stateDir, name), USER, USER);
+  }
   for (const file of [configDir, configFile, path.join(configDir, 'key.txt')]) chownSync(file, 0, USER);
   for (const file of [configFile, path.join(configDir, 'key.txt')]) chmodSync(file, 0o640);
   chownSync(stateDir, USER, USER);

@@ -213,7 +213,5 @@ test('a cut restore leaves the old gateway or the new one, and a forged file cha
   assert.equal(led.code, 2);
   rmSync(path.join(board, 'keys'));
   cpSync(path.join(oldBoard, 'keys'), path.join(board, 'keys'), { recursive: true });
-  // The lock of the try, without content.
-  rmSync(path.join(board, 'state/sluice.lock'));
   assert.deepEqual(contentOf(board), untouched);
 });

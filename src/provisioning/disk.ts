@@ -26,6 +26,9 @@ export interface PutOptions {
   readonly owner?: Owner | undefined;
 }
 
+/** Bytes of a piece that is written over: enough for a secret of UTF-16 to be known as erased. */
+const HEAD = 64;
+
 export class Disk {
   readonly #step: (what: string) => void;
 
@@ -53,7 +56,8 @@ export class Disk {
   }
 
   /**
-   * Writes over bytes where they lie. The length of the file stays.
+   * Writes over bytes where they lie. The length of the file stays. The heads of all pieces are on the disk before the rest goes: a cut
+   * leaves secrets that are as they were, or that say by their first signs that they were taken (isErased).
    * @param before its content
    * @throws Swapped: it has another content by now, and was not touched
    */
@@ -62,11 +66,16 @@ export class Disk {
     const fd = openSync(file, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       if (!holds(fd, before)) throw new Swapped();
-      for (const { at, bytes } of pieces) {
-        writeAll(fd, bytes, at);
-        this.#step(`written over at ${at} in ${file}`);
+      const split = pieces.map(({ at, bytes }) => ({ at, bytes, head: headOf(bytes.length, before.subarray(at)) }));
+      const heads = split.map(({ at, bytes, head }) => ({ at, bytes: bytes.subarray(0, head) }));
+      const rests = split.map(({ at, bytes, head }) => ({ at: at + head, bytes: bytes.subarray(head) }));
+      for (const some of [heads, rests.filter(({ bytes }) => bytes.length > 0)]) {
+        for (const { at, bytes } of some) {
+          writeAll(fd, bytes, at);
+          this.#step(`written over at ${at} in ${file}`);
+        }
+        if (some.length > 0) fsyncSync(fd);
       }
-      fsyncSync(fd);
     } finally {
       closeSync(fd);
     }
@@ -106,6 +115,13 @@ export class Disk {
     syncFolder(path.dirname(file));
     this.#step(`after removing ${file}`);
   }
+}
+
+/** No letter of UTF-8 is written over in part: the file would be no text any more. */
+function headOf(length: number, before: Uint8Array): number {
+  let head = Math.min(HEAD, length);
+  while (head < length && ((before[head] ?? 0) & 0xc0) === 0x80) head++;
+  return head;
 }
 
 /** Somebody put another file in the place of the one that was read. */

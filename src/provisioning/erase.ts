@@ -8,7 +8,7 @@ import { type CardText, encode, encodeFile, MOST_BYTES } from './card-text.ts';
 import { type Disk, PowerCut, Swapped } from './disk.ts';
 import { X } from './pem-parts.ts';
 import type { CardSecret, Plan } from './plan.ts';
-import { ERASED } from './schema.ts';
+import { ERASED, isGone } from './schema.ts';
 
 const NOTE = ' # erased from the card; the gateway has it';
 
@@ -81,7 +81,8 @@ export function erase(
   if (keyFile !== undefined) eraseFile(disk, keyFile);
   const text = erasedText(card, [...secrets, ...untidy], edit);
   if (text === card.text) return true;
-  const pieces = piecesOf(card, secrets);
+  // A cut left some of these with their head alone written over.
+  const pieces = piecesOf(card, [...secrets, ...untidy.filter((one) => !isGone(one.text.trim()))]);
   if (pieces.length > 0) disk.overwrite(card.file, pieces, card.bytes);
   const now = Buffer.from(card.bytes);
   for (const { at, bytes } of pieces) now.set(bytes, at);

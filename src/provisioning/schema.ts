@@ -10,8 +10,10 @@ import { LANGUAGES } from '../core/languages.ts';
 
 /** Written over a secret that was taken from the card. */
 export const ERASED = 'xxxxxxxx';
-/** A secret of several lines is written over line by line. */
-export const isErased = (text: string): boolean => /^x+(?:\s+x+)*$/.test(text);
+/** A secret of several lines is written over line by line. A cut may leave it with its head alone written over (disk.ts). */
+export const isErased = (text: string): boolean => isGone(text) || /^(?:x\s*){16}/.test(text);
+/** Nothing of the secret is left. */
+export const isGone = (text: string): boolean => /^x+(?:\s+x+)*$/.test(text);
 
 const MOST_BUSES = 16;
 const MOST_DEVICES = 247;

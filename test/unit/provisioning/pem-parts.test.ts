@@ -185,6 +185,39 @@ test('a power cut at any step leaves a configuration whose files fit each other'
   }
 });
 
+test('a power cut while a key in the file is written over leaves a card that is freed of it', (t) => {
+  const all = made(t);
+  if (all === undefined) return;
+  const folder = scratch(t, 'pem', '/dev/shm');
+  const rest = all.first.key.trim().split('\n').at(-2) ?? '';
+  const quoted = `${HEAD}${block('ca', all.first.ca)}${block('cert', all.first.cert)}  key: ${JSON.stringify(all.first.key)}\n`;
+  const wide = Buffer.from(`\ufeff${inline(all.first)}`, 'utf16le');
+  for (const [name, text] of [
+    ['block', inline(all.first)],
+    ['quoted', quoted],
+    ['utf-16', wide],
+  ] as const) {
+    const board = new FakeBoard(path.join(folder, name));
+    board.write(text);
+    let seen = 0;
+    const disk = new Disk((step) => {
+      if (step.startsWith('written over') && ++seen === 1) throw new PowerCut();
+    });
+    assert.throws(() => board.start({ disk }), PowerCut);
+    const card = () => readFileSync(path.join(board.boot, 'sluice.yaml')).toString(name === 'utf-16' ? 'utf16le' : 'utf8');
+    assert.ok(card().includes(rest) && /(?:x\s*){16}/.test(card()), `${name}: half of it`);
+    const over: string[] = [];
+    const { outcome, faults } = board.start({ disk: new Disk((step) => void over.push(step)) });
+    assert.deepEqual([outcome, faults], ['unchanged', []], name);
+    assert.ok(
+      over.some((step) => step.startsWith('written over')),
+      `${name}: the rest is written over before the file goes`,
+    );
+    assert.ok(!card().includes(rest) && card().includes('key: xxxxxxxx'), name);
+    assertKept(board, all.first, name);
+  }
+});
+
 test('a key that was written over in part counts as taken', (t) => {
   const folder = scratch(t, 'pem', '/dev/shm');
   const file = path.join(folder, 'client.key');

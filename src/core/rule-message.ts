@@ -7,6 +7,8 @@ export interface RuleMessage {
   readonly payload: string;
   /** Monotonic ms from which on it does not leave any more. */
   readonly due: number;
+  /** Asked before it leaves; absent: it is wanted. */
+  readonly wanted?: (() => boolean) | undefined;
 }
 
 export type MessageOutcome =
@@ -16,5 +18,5 @@ export type MessageOutcome =
   | { readonly result: 'refused'; readonly error: SluiceError }
   /** Its time passed before the broker had it. `why`: what kept it last, where that is known. */
   | { readonly result: 'expired'; readonly why?: string | undefined }
-  /** The forwarder ended first: a reload exchanged it, or the gateway stops. */
+  /** It did not leave: its forwarder ended first or is not there yet, the gateway stops, or it is not wanted any more. */
   | { readonly result: 'lost' };

@@ -30,6 +30,8 @@ export interface DrainVisit {
   readonly alarmsOnly: boolean;
   /** Data, history and events begin when this is done; alarms do not wait for it. @throws SluiceError when the connection is over */
   first?(): Promise<void>;
+  /** Nothing else leaves on this connection beside the drain loop, as far as one can tell. Absent: so it is. */
+  quiet?(): boolean;
   /** @returns true, or how many readings of a batch may leave; 0: none */
   admit(what: OutBatch | OutNotice): true | number;
   /** What was admitted is answered. */

@@ -258,7 +258,7 @@ export class Drain {
       if (this.#ended) return;
       if (waiting.length === 0) {
         if (this.#finishing) return;
-        if (visit !== undefined && (kind === 'event' || (lingered && this.#busy === 0))) return;
+        if (visit !== undefined && (kind === 'event' || (lingered && this.#busy === 0 && visit.quiet?.() !== false))) return;
         lingered = visit !== undefined && this.#busy === 0;
         await this.#sleep(kind, lingered ? LINGER : NAP);
         continue;

@@ -114,7 +114,9 @@ export class Forwarders {
   /** Sends a message of a rule. */
   async deliver(name: string, message: RuleMessage): Promise<MessageOutcome> {
     const forwarder = this.#entries.get(name)?.forwarder;
-    if (forwarder?.deliver !== undefined) return forwarder.deliver(message);
+    // A reload puts its rules in force before its forwarders.
+    if (forwarder === undefined) return { result: 'lost' };
+    if (forwarder.deliver !== undefined) return forwarder.deliver(message);
     return { result: 'refused', error: new SluiceError('not-found', `no forwarder ${name} takes messages of rules`) };
   }
 

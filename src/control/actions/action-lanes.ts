@@ -74,6 +74,8 @@ export class ActionLanes {
   readonly #hooks: Lane<Job>;
   readonly #publishes: Lane<Job>;
   readonly #flows: Lane<Job>;
+  /** Those that nobody wants any more, and that may be with a forwarder. */
+  readonly #unwanted = new WeakSet<Job>();
 
   constructor(side: LanesSide, owner: LanesOwner) {
     this.#s = side;
@@ -95,6 +97,7 @@ export class ActionLanes {
 
   /** Nobody wants these any more. */
   drop(jobs: ReadonlySet<Job>): void {
+    for (const job of jobs) this.#unwanted.add(job);
     for (const lane of this.#all()) lane.drop(jobs);
   }
 
@@ -187,11 +190,13 @@ export class ActionLanes {
       throw new SluiceError('busy', 'the embedded broker takes no message now');
   }
 
-  async #deliver({ action, facts, due = 0 }: Job): Promise<void> {
+  async #deliver(job: Job): Promise<void> {
+    const { action, facts, due = 0 } = job;
     if (action.kind !== 'publish' || action.to === undefined) return;
     // Made as it leaves for the forwarder: what it may have can have changed since.
     const payload = fill(action.payload, this.#s.shown(facts, action.to), this.#s.gateway());
-    const outcome = await this.#s.deliver(action.to, { topic: `action/${facts.rule}/${action.topic}`, payload, due });
+    const wanted = (): boolean => !this.#unwanted.has(job);
+    const outcome = await this.#s.deliver(action.to, { topic: `action/${facts.rule}/${action.topic}`, payload, due, wanted });
     switch (outcome.result) {
       case 'acknowledged':
         return;

@@ -7,12 +7,15 @@
 /** Milliseconds on another broker until the first one is asked. Each question doubles it: over TLS one costs kilobytes. */
 const BACK_AFTER = 600_000;
 const BACK_LONGEST = 3_600_000;
+/** Connections in a row without an answer after which another broker is next: a slow link needs the second one, which begins with less. */
+const UNANSWERED = 2;
 
 export class Brokers {
   readonly #urls: readonly string[];
   readonly #backAfter: number;
   #at = 0;
   #back: number;
+  #unanswered = 0;
 
   constructor(urls: string | readonly string[], backAfter = BACK_AFTER) {
     this.#urls = typeof urls === 'string' ? [urls] : urls;
@@ -37,9 +40,12 @@ export class Brokers {
   /**
    * A connection is over, or none came about.
    * @param good it lasted, or carried something
+   * @param unanswered it was not good, and ended since no acknowledgement came
    * @returns whether the next one comes after a pause; without it another broker is tried at once
    */
-  ended(good: boolean): boolean {
+  ended(good: boolean, unanswered = false): boolean {
+    if (unanswered && ++this.#unanswered < UNANSWERED) return true;
+    this.#unanswered = 0;
     if (good) {
       if (this.isFirst) this.#back = this.#backAfter;
       this.#at = 0;
@@ -58,6 +64,7 @@ export class Brokers {
 
   /** The first one takes connections: it is next. */
   goBack(): void {
+    this.#unanswered = 0;
     this.#at = 0;
   }
 }

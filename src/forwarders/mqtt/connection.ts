@@ -291,7 +291,13 @@ export class Connection {
         reject(error);
       };
       const cancel = this.#options.clock.after(this.#options.ackTimeout, () => {
-        fail(new SluiceError('upstream-timeout', `the broker did not acknowledge within ${this.#options.ackTimeout / 1000} s`));
+        const late = new SluiceError(
+          'upstream-timeout',
+          `the broker did not acknowledge within ${this.#options.ackTimeout / 1000} s`,
+        );
+        // The reason of the end for everything else that waits, and for the loop around it.
+        this.#fault ??= late;
+        fail(late);
         this.destroy();
       });
       this.#waiting.set(fail, { topic, by: asked + this.#options.ackTimeout });

@@ -193,6 +193,9 @@ export class Link {
   get several(): boolean {
     return this.#brokers.several;
   }
+  get #ackTimeout(): number {
+    return this.#options.ackTimeout ?? ACK_TIMEOUT;
+  }
 
   /** Sends anew what a connection begins with; several wishes become one. Without a connection the next one does it anyway. */
   greet(): void {
@@ -248,7 +251,9 @@ export class Link {
       this.#courier = undefined;
       if (this.#stopping) return;
       const carried = this.#work.over();
-      const lasted = ending === 'visited' || (this.connects > connects && clock.monotonic() - begun > STABLE);
+      // The wait for an acknowledgement makes any connection a long one.
+      const mute = unanswered && !carried;
+      const lasted = ending === 'visited' || (!mute && this.connects > connects && clock.monotonic() - begun > STABLE);
       if (lasted) this.#flaps = 0;
       else if (this.connects > connects && ++this.#flaps === FLAPS) this.#words.flapping(this.fault);
       if (failure !== 'protocol') {
@@ -262,7 +267,7 @@ export class Link {
       this.fault = this.#leaves ?? this.fault;
       this.#leaves = undefined;
       // A node that is cut off from its cluster takes connections, and acknowledges nothing.
-      if (!this.#brokers.ended(!left && (unanswered ? carried : lasted || carried))) continue;
+      if (!this.#brokers.ended(!left && (lasted || carried), !left && mute)) continue;
       const pause = Math.max(plan.next(failure, random()), this.#work.visits?.failed() ?? 0);
       this.nextTry = clock.monotonic() + pause;
       if ((await this.#pause.wait(pause)) === 'changed') plan.changed();
@@ -298,7 +303,7 @@ export class Link {
       },
       excess: () => this.#work.visits?.excess(),
       ...{ clockKnown: this.#options.clockKnown(), signal: this.#connecting.signal },
-      ...{ connectTimeout: CONNECT_TIMEOUT, ackTimeout: this.#options.ackTimeout ?? ACK_TIMEOUT },
+      ...{ connectTimeout: CONNECT_TIMEOUT, ackTimeout: this.#ackTimeout },
     });
     [this.#connecting, this.#connection] = [undefined, connection];
     if (this.#stopping) {
@@ -320,11 +325,11 @@ export class Link {
     this.#work.visits?.greeted();
     this.connects++;
     this.state = 'connected';
-    // Where connections broke again and again, one has to last before it counts.
+    // Where connections broke again and again, one has to last before it counts: longer than one without an answer does.
     let settled = (): void => {};
     if (this.#flaps < FLAPS) this.#words.available(this.#brokers.several ? this.url : undefined);
     else
-      settled = clock.after(STABLE, () => {
+      settled = clock.after(STABLE + this.#ackTimeout, () => {
         this.#flaps = 0;
         this.#words.available(this.#brokers.several ? this.url : undefined);
       });

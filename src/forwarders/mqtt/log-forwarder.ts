@@ -51,6 +51,7 @@ export class LogForwarder implements Forwarder, LinkWork {
   readonly #patience: Patience;
   readonly #bucket: TokenBucket;
   readonly #pace: LinkPace;
+  /** The broker acknowledged something beside what a connection begins with. */
   #carried = false;
   /** Bytes that the last batch of each lane was on the wire. */
   readonly #bytes: Record<Lane, number> = { data: 0, history: 0 };
@@ -91,6 +92,7 @@ export class LogForwarder implements Forwarder, LinkWork {
       this.#logVisits = new LogVisits({
         ...{ budget: settings.budget, options: this.#options, outlet, account: link.account },
         ...{ holds: () => this.#holds, delivered: () => this.#counters, messages: () => this.#messages.waiting },
+        quiet: () => this.#messages.quiet,
       });
     }
   }
@@ -232,7 +234,11 @@ export class LogForwarder implements Forwarder, LinkWork {
   #messageWay(courier: Courier, drain: Drain): MessageWay {
     const { visits } = this;
     return {
-      deliver: (message) => courier.deliver([message]),
+      deliver: async (message) => {
+        const delivered = await courier.deliver([message]);
+        if (delivered === 'accept') this.#carried = true;
+        return delivered;
+      },
       calm: () => drain.calm(),
       admit: (bytes) => visits?.admitMessage(bytes) ?? true,
       settled: (bytes) => visits?.settled(bytes),
@@ -276,7 +282,9 @@ export class LogForwarder implements Forwarder, LinkWork {
         const delivered = await courier.deliver(speaker.notice(notice));
         const outcome = await this.#patience.judge(`${notice.kind} ${notice.seq}`, delivered, () => false);
         if (outcome === 'accept' && notice.kind === 'alarm') this.visits?.alarmLeft();
-        return outcome === 'accept' && speaker.noticed !== undefined ? speaker.noticed(notice) : outcome;
+        const answered = outcome === 'accept' && speaker.noticed !== undefined ? await speaker.noticed(notice) : outcome;
+        if (answered === 'accept') this.#carried = true;
+        return answered;
       },
     };
   }

@@ -4,7 +4,8 @@
  * - A message leaves when no alarm waits, and stands behind at most what the client has been given already. History does not hold it up.
  * - One that is due does not leave any more. One that is under way then waits for its answer, which decides.
  * - Where a connection breaks while it is under way, it is offered again on the next one: at least once. After BREAKS such ends it is
- *   refused, since the broker may end connections because of it, and readings have to leave as well.
+ *   refused, since the broker may end connections because of it, and readings have to leave as well. As long as one of these is here
+ *   they leave one at a time, so that only the culprit is counted.
  * - At most MOST are here. Each offer has exactly one outcome, and none is left when the forwarder ends.
  */
 import { waitAfter } from '../../core/backoff.ts';
@@ -19,6 +20,8 @@ const MOST = 32;
 const BREAKS = 3;
 /** Milliseconds between two offers of a message that the broker does not take now. */
 const PAUSE = { first: 1000, longest: 30_000 };
+/** Milliseconds without a message after which a visit need not wait for the next one. */
+const QUIET = 1000;
 /** "Not authorized": no wait changes that, and a fallback can be done. */
 const NOT_AUTHORIZED = 135;
 
@@ -39,6 +42,8 @@ interface Entry {
   underWay: boolean;
   breaks: number;
   tries: number;
+  /** The broker did not take it now. */
+  kept: boolean;
   /** Monotonic. */
   notBefore: number;
   /** What kept it last. */
@@ -53,6 +58,8 @@ export class RuleMessages {
   #ended = false;
   #idle: (() => void)[] = [];
   #cancel: (() => void) | undefined;
+  /** Monotonic: when one was under way last. */
+  #lastAt = Number.NEGATIVE_INFINITY;
 
   /** @param gateway its id */
   constructor(clock: Clock, gateway: string) {
@@ -60,11 +67,12 @@ export class RuleMessages {
     this.#root = `sluice/${gateway}/`;
   }
 
-  /** Bytes of the payloads that may leave now. */
+  /** Bytes of the payloads that are worth a visit now. A broker that refused one for now would refuse it at each visit. */
   get waiting(): readonly number[] {
     const now = this.#clock.monotonic();
     return [...this.#entries]
-      .filter(({ underWay, notBefore, message }) => !underWay && notBefore <= now && message.due > now)
+      .filter(({ underWay, kept, notBefore, message }) => !underWay && !kept && notBefore <= now && message.due > now)
+      .filter(({ message }) => message.wanted?.() !== false)
       .map(({ message }) => Buffer.byteLength(message.payload));
   }
 
@@ -74,7 +82,7 @@ export class RuleMessages {
       return Promise.resolve({ result: 'refused', error: new SluiceError('busy', 'too many messages of rules wait') });
     return new Promise((resolve) => {
       const entry: Entry = {
-        ...{ message, underWay: false, breaks: 0, tries: 0, notBefore: 0, why: undefined },
+        ...{ message, underWay: false, breaks: 0, tries: 0, kept: false, notBefore: 0, why: undefined },
         end: (outcome) => {
           this.#entries.delete(entry);
           resolve(outcome);
@@ -115,6 +123,11 @@ export class RuleMessages {
     for (const entry of [...this.#entries]) entry.end({ result: 'lost' });
   }
 
+  /** None is under way, and none was a moment ago: whoever has them gives the next one when one is acknowledged. */
+  get quiet(): boolean {
+    return !this.#busy && this.#clock.monotonic() - this.#lastAt >= QUIET;
+  }
+
   /** Some message is under way. */
   get #busy(): boolean {
     return [...this.#entries].some(({ underWay }) => underWay);
@@ -126,9 +139,10 @@ export class RuleMessages {
     this.#cancel = undefined;
     const now = this.#clock.monotonic();
     let next = Number.POSITIVE_INFINITY;
+    const alone = [...this.#entries].some(({ breaks }) => breaks > 0);
     for (const entry of [...this.#entries]) {
       if (entry.underWay) continue;
-      if (this.#ended) {
+      if (this.#ended || entry.message.wanted?.() === false) {
         entry.end({ result: 'lost' });
         continue;
       }
@@ -138,7 +152,7 @@ export class RuleMessages {
       }
       next = Math.min(next, entry.message.due);
       if (entry.notBefore > now) next = Math.min(next, entry.notBefore);
-      else if (this.#way !== undefined) void this.#offer(entry, this.#way);
+      else if (this.#way !== undefined && !(alone && this.#busy)) void this.#offer(entry, this.#way);
     }
     if (next < Number.POSITIVE_INFINITY) this.#cancel = this.#clock.after(Math.max(1, next - now), () => this.#look());
   }
@@ -146,7 +160,8 @@ export class RuleMessages {
   async #offer(entry: Entry, way: MessageWay): Promise<void> {
     entry.underWay = true;
     await way.calm();
-    if (this.#entries.has(entry) && this.#way === way) await this.#send(entry, way);
+    // One that is unwanted by now ends at the next look.
+    if (this.#entries.has(entry) && this.#way === way && entry.message.wanted?.() !== false) await this.#send(entry, way);
     entry.underWay = false;
     if (!this.#busy) for (const resolve of this.#idle.splice(0)) resolve();
     this.#look();
@@ -165,7 +180,10 @@ export class RuleMessages {
       if (delivered === 'accept') entry.end({ result: 'acknowledged' });
       else if ('reject' in delivered) entry.end({ result: 'refused', error: delivered.reject });
       else if (isFinal(delivered.keep)) entry.end({ result: 'refused', error: refused(delivered.keep.message, delivered.keep) });
-      else this.#later(entry, delivered.keep.message);
+      else {
+        entry.kept = true;
+        this.#later(entry, delivered.keep.message);
+      }
     } catch (thrown) {
       // Nothing else is offered on it.
       if (this.#way === way) this.#way = undefined;
@@ -177,6 +195,7 @@ export class RuleMessages {
           error: refused(`the connection ended ${BREAKS} times before the broker acknowledged it: ${message}`, thrown),
         });
     } finally {
+      this.#lastAt = this.#clock.monotonic();
       way.settled(bytes);
     }
   }

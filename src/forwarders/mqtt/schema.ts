@@ -167,7 +167,7 @@ const shared = (dialects: readonly Dialect[]) => ({
       },
     )
     .describe(
-      'The broker: `mqtt://host:port` (without a port 1883), `mqtts://host:port` with TLS (8883), or `ws://host:port/path` and `wss://host:port/path` for MQTT over WebSocket (80 and 443, `/mqtt`). A list names several in order. Where one does not take the gateway or acknowledges nothing, the next one is tried. The gateway goes back to the first when it answers again.',
+      'The broker: `mqtt://host:port` (without a port 1883), `mqtts://host:port` with TLS (8883), or `ws://host:port/path` and `wss://host:port/path` for MQTT over WebSocket (80 and 443, `/mqtt`). A list names several in order. Where one does not take the gateway, or acknowledges nothing on two connections in a row, the next one is tried. The gateway goes back to the first when it answers again.',
     ),
   tls: tls
     .optional()

@@ -1,7 +1,7 @@
 /** Two real Mosquittos for one forwarder: it moves to the second, comes back to the first, and one cursor counts for both. */
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import test from 'node:test';
+import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../../src/core/clock.ts';
 import { jsonDialect } from '../../../src/forwarders/mqtt/dialects/json/dialect.ts';
 import { LogForwarder } from '../../../src/forwarders/mqtt/log-forwarder.ts';
@@ -79,14 +79,14 @@ test('a forwarder fails over to the next broker and goes back to the first, with
   assert.deepEqual(consumer.judge(), []);
 });
 
-test('a broker that takes connections and acknowledges nothing is left for the next one', async (t) => {
+/** A forwarder with two brokers, the first of them behind a proxy, and a clock that jumps. */
+async function behindProxy(t: TestContext) {
   const first = await Mosquitto.start(t);
   const second = await Mosquitto.start(t);
-  if (first === undefined || second === undefined) return;
+  if (first === undefined || second === undefined) return undefined;
   const proxy = new DropProxy(first.port);
   await proxy.start();
   t.after(() => proxy.stop());
-  proxy.holdPubacks(/\/(data|history)$/);
   const folder = scratch(t, 'unanswered');
   let close = async () => {};
   t.after(() => close());
@@ -106,15 +106,29 @@ test('a broker that takes connections and acknowledges nothing is left for the n
     await upstream.stop(0);
     await log.close(10_000);
   };
-  const subscriber = await Subscriber.start(t, second.port, ['sluice/#']);
-  if (subscriber === undefined) return;
+  return { second, proxy, clock, log, upstream };
+}
+/** Longer than an acknowledgement may take, and than a good connection lasts. */
+const LATE = 16_000;
+
+test('a broker that takes connections and acknowledges nothing is left after two of them', async (t) => {
+  const b = await behindProxy(t);
+  const subscriber = b && (await Subscriber.start(t, b.second.port, ['sluice/#']));
+  if (b === undefined || subscriber === undefined) return;
+  const { proxy, upstream, clock, log, second } = b;
+  proxy.holdPubacks(/\/(data|history)$/);
   upstream.start();
   await waitFor('a connection to the first broker', () => upstream.connected && upstream.status().url === proxy.url);
-  const before = proxy.counts.publishes;
+  let before = proxy.counts.publishes;
   for (let n = 0; n < 5; n++) assert.ok(log.append({ shape, at: clock.monotonic(), values: [n], reasons: null }));
   await waitFor('readings at the first broker', () => proxy.counts.publishes > before);
-  // Longer than an acknowledgement may take, and than a good connection lasts.
-  await clock.skip(16_000);
+  before = proxy.counts.publishes;
+  await clock.skip(LATE);
+  await waitFor('another connection to it', () => upstream.connected && upstream.status().counters.connects === 2);
+  assert.equal(upstream.status().url, proxy.url);
+  // Beside what a connection begins with, which was acknowledged.
+  await waitFor('the readings there again', () => upstream.status().counters.retries > 0 && proxy.counts.publishes > before + 1);
+  await clock.skip(LATE);
   const consumer = new Consumer();
   await waitFor(
     () => `five readings at the second broker; ${JSON.stringify(upstream.status())}`,
@@ -128,3 +142,35 @@ test('a broker that takes connections and acknowledges nothing is left for the n
   assert.deepEqual(consumer.judge(), []);
   assert.equal(upstream.status().url, second.url);
 });
+
+for (const what of ['alarms', 'messages of rules'] as const)
+  test(`a broker that acknowledged ${what} is not left for one without an answer`, async (t) => {
+    const b = await behindProxy(t);
+    if (b === undefined) return;
+    const { proxy, upstream, clock, log } = b;
+    let n = 0;
+    const send = (): void => {
+      n++;
+      if (what === 'alarms') log.notice('alarm', 'dry', clock.monotonic(), { v: 1, alarm: 'dry', state: 'active', n });
+      else void upstream.deliver({ topic: 'action/dry/call', payload: String(n), due: Number.MAX_SAFE_INTEGER });
+    };
+    const passed = async (kind: 'publishes' | 'pubacks', from: number) =>
+      waitFor(`${kind} of ${what}`, () => proxy.counts[kind] > from);
+    const connected = (connects: number) =>
+      waitFor('a connection', () => upstream.connected && upstream.status().counters.connects === connects);
+    upstream.start();
+    await connected(1);
+    for (let round = 1; round <= 2; round++) {
+      const answers = proxy.counts.pubacks;
+      send();
+      await passed('pubacks', answers);
+      proxy.holdPubacks(/\/(alarm|action)\//);
+      const { publishes } = proxy.counts;
+      send();
+      await passed('publishes', publishes);
+      await clock.skip(LATE);
+      proxy.holdPubacks(undefined);
+      await connected(round + 1);
+      assert.equal(upstream.status().url, proxy.url);
+    }
+  });

@@ -182,6 +182,31 @@ test('a visit that the log cannot serve in time ends, and says so', async () => 
   }
 });
 
+test('a visit stays while something leaves beside it', async () => {
+  for (const alarmsOnly of [false, true]) {
+    let quiet = false;
+    let looked = 0;
+    const visit: DrainVisit = {
+      ...{ alarmsOnly, admit: () => true, settled: () => {}, unfinished: () => {}, stuck: () => {} },
+      quiet: () => {
+        looked++;
+        return quiet;
+      },
+    };
+    const s = drainBench(10, 100, () => 0, visit);
+    let over = false;
+    const run = s.drain.run().then(() => {
+      over = true;
+    });
+    await s.pass(60_000);
+    assert.deepEqual([over, looked > 10], [false, true]);
+    quiet = true;
+    await s.pass(3000);
+    assert.equal(over, true);
+    await run;
+  }
+});
+
 test('a visit at which the smallest batch does not fit says so', async () => {
   const { s, said } = visitBench(() => 0);
   s.add(1);

@@ -34,9 +34,9 @@ function bench() {
     settled: () => {},
   });
   const outcomes: MessageOutcome[] = [];
-  const offer = (payload: string, within = 10_000) =>
+  const offer = (payload: string, within = 10_000, wanted?: () => boolean) =>
     void messages
-      .deliver({ topic: 'action/dry/call', payload, due: clock.monotonic() + within })
+      .deliver({ topic: 'action/dry/call', payload, due: clock.monotonic() + within, wanted })
       .then((outcome) => outcomes.push(outcome));
   const calmDown = () => {
     state.calm = true;
@@ -155,6 +155,90 @@ test('a connection that breaks: again on the next one, and after three of them r
   const [outcome] = b.outcomes;
   assert.ok(outcome?.result === 'refused');
   assert.match(outcome.error.message, /ended 3 times before the broker acknowledged it: the connection to the broker was lost/);
+});
+
+test('one message that ends each connection takes no other one along', async () => {
+  const b = bench();
+  const innocents = ['one', 'two', 'three'];
+  for (const payload of ['one', 'poison', 'two', 'three']) b.offer(payload, 600_000);
+  let connections = 0;
+  for (let answered = 0; b.outcomes.length < 4 && connections < 10; connections++) {
+    b.messages.begin(b.way());
+    await b.clock.advance(0);
+    for (let broken = false; !broken && answered < b.sent.length; ) {
+      broken = b.sent.slice(answered).some(({ payload }) => payload === 'poison');
+      // The first answer that is not there ends the connection for all of them.
+      while (answered < b.sent.length) b.answers[answered++]?.(broken ? lost : 'accept');
+      await b.clock.advance(0);
+    }
+  }
+  assert.deepEqual(b.told().toSorted(), ['acknowledged', 'acknowledged', 'acknowledged', 'refused']);
+  assert.ok(connections <= 4, String(connections));
+  for (const innocent of innocents) assert.ok(b.sent.some(({ payload }) => payload === innocent));
+});
+
+test('a message that the broker does not take now is worth no visit of its own', async () => {
+  const b = bench();
+  b.offer('quota', 600_000);
+  assert.deepEqual(b.messages.waiting, [5]);
+  b.messages.begin(b.way());
+  await b.clock.advance(0);
+  b.answers[0]?.({ keep: busy(151) });
+  await b.clock.advance(0);
+  await b.messages.rest();
+  await b.clock.advance(120_000);
+  assert.deepEqual(b.messages.waiting, []);
+  // On a connection that is made for something else it leaves.
+  b.messages.begin(b.way());
+  await b.clock.advance(0);
+  b.answers[1]?.('accept');
+  await b.clock.advance(0);
+  assert.deepEqual(b.told(), ['acknowledged']);
+});
+
+test('one that did not fit into the budget of a visit is worth another one', async () => {
+  const b = bench();
+  b.state.admits = false;
+  b.offer('help', 600_000);
+  b.messages.begin(b.way());
+  await b.clock.advance(0);
+  await b.messages.rest();
+  await b.clock.advance(120_000);
+  assert.deepEqual(b.messages.waiting, [4]);
+});
+
+test('messages are quiet when none is under way and none was for a second', async () => {
+  const b = bench();
+  assert.equal(b.messages.quiet, true);
+  b.messages.begin(b.way());
+  b.offer('help');
+  await b.clock.advance(5000);
+  assert.equal(b.messages.quiet, false);
+  b.answers[0]?.('accept');
+  await b.clock.advance(999);
+  assert.equal(b.messages.quiet, false);
+  await b.clock.advance(1);
+  assert.equal(b.messages.quiet, true);
+});
+
+test('a message that nobody wants any more does not leave', async () => {
+  const b = bench();
+  let wanted = true;
+  b.offer('gone', 600_000, () => wanted);
+  wanted = false;
+  assert.deepEqual(b.messages.waiting, []);
+  b.messages.begin(b.way());
+  await b.clock.advance(0);
+  assert.deepEqual([b.sent, b.told()], [[], ['lost']]);
+  // Also where it waits behind alarms.
+  b.state.calm = false;
+  wanted = true;
+  b.offer('gone', 600_000, () => wanted);
+  await b.clock.advance(0);
+  wanted = false;
+  b.calmDown();
+  await b.clock.advance(0);
+  assert.deepEqual([b.sent, b.told()], [[], ['lost', 'lost']]);
 });
 
 test('without place in a budget it waits, and leaves when there is place', async () => {

@@ -172,6 +172,15 @@ test('new forwarders are made before old ones stop, and one that cannot be made 
   assert.deepEqual(forwarders.prepare(config({ forwarders: { a: { n: 2 }, c: { n: 1 } } }), log).changed, []);
 });
 
+test('a message for a forwarder that a reload has yet to begin is asked for again', async () => {
+  const { log, forwarders } = forwardersBench();
+  forwarders.begin(config({ forwarders: { a: { n: 1 } } }), log);
+  const message = { topic: 'action/dry/call', payload: 'help', due: 1000 };
+  assert.deepEqual(await forwarders.deliver('b', message), { result: 'lost' });
+  const other = await forwarders.deliver('a', message);
+  assert.ok(other.result === 'refused' && other.error.code === 'not-found');
+});
+
 test('a stop in the middle of a reload starts no forwarder any more', async () => {
   const { story, log, forwarders } = forwardersBench();
   forwarders.begin(config({ forwarders: { a: { n: 1 } } }), log);

@@ -23,8 +23,9 @@ export interface LogVisitsSide {
   readonly account: Account;
   /** Data and history wait. */
   readonly holds: () => boolean;
-  /** Bytes of messages of rules that wait. */
+  /** Bytes of messages of rules that wait, and whether none leaves now. */
   readonly messages: () => readonly number[];
+  readonly quiet: () => boolean;
   /** What was acknowledged in this run. */
   readonly delivered: () => { readonly bytes: number; readonly readings: number };
 }
@@ -66,7 +67,7 @@ export class LogVisits {
     const { visits } = this;
     return {
       alarmsOnly: !visits.bulk,
-      first: () => this.#summary(courier),
+      ...{ first: () => this.#summary(courier), quiet: this.#side.quiet },
       admit: (what) => visits.admit(bytesOfItem(what), 'json' in what ? 1 : what.readings, !('json' in what)),
       settled: (what) => visits.settled(bytesOfItem(what)),
       unfinished: () => visits.unfinished(),

@@ -154,6 +154,19 @@ test('without a clock the whole time begins anew', async () => {
   assert.deepEqual(next.did, ['deliver cloud action/dry/call: dry 1']);
 });
 
+test('a message that a reload takes away while it is with the forwarder is not wanted there', async () => {
+  const b = actionsBench([ruleOf('dry', { actions: [call()] })]);
+  let wanted: RuleMessage['wanted'];
+  b.deliveries.set('cloud', (message) => {
+    wanted = message.wanted;
+    return never();
+  });
+  await b.turn('dry', 'active-unacknowledged');
+  assert.equal(wanted?.(), true);
+  b.reload([ruleOf('dry', { actions: [] })]);
+  assert.equal(wanted?.(), false);
+});
+
 test('a message to another forwarder is another action: the old one is not sent', async () => {
   const b = actionsBench([ruleOf('dry', { actions: [call()] })]);
   b.deliveries.set('cloud', never);

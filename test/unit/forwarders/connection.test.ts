@@ -1,0 +1,33 @@
+/** One connection to a broker that takes it and answers nothing: how it ends. */
+import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
+import test from 'node:test';
+import { SluiceError } from '../../../src/core/errors.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { openUpstream } from '../../harness/open-upstream.ts';
+
+const CONNACK = Buffer.from([0x20, 2, 0, 0]);
+
+test('a late answer is the reason for everything that waits, and for the end of the connection', async (t) => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.write(CONNACK));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const { port } = server.address() as { port: number };
+  const clock = new ManualClock();
+  const connection = await openUpstream(`mqtt://127.0.0.1:${port}`, { clock, ackTimeout: 10_000 });
+  const codes: string[] = [];
+  const publish = (topic: string) =>
+    connection.publish({ topic, payload: 'x', qos: 1, retain: false }).catch((thrown: unknown) => {
+      codes.push(thrown instanceof SluiceError ? thrown.code : String(thrown));
+    });
+  const first = publish('first');
+  await clock.advance(5000);
+  const second = publish('second');
+  await clock.advance(5000);
+  await Promise.all([first, second, connection.closed]);
+  assert.deepEqual(codes, ['upstream-timeout', 'upstream-timeout']);
+  assert.equal(connection.lost().code, 'upstream-timeout');
+});

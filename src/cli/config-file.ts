@@ -46,6 +46,11 @@ export function validConfig(
   return { config, warnings: warnings.map(formatFault) };
 }
 
+/** For a gateway that runs: who may not have the names in the faults gets their number. */
+export function refusedConfig(faults: readonly Fault[]): SluiceError {
+  return new SluiceError('config-invalid', refusedWords(faults), { data: { faults: faults.length } });
+}
+
 export function refusedWords(faults: readonly Fault[]): string {
   return `the configuration was refused:\n${faults.map(formatFault).join('\n')}`;
 }

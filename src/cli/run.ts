@@ -7,7 +7,7 @@ import { Configure } from '../configure/configure.ts';
 import { brokenWords } from '../core/broken-config.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Principal } from '../core/commands.ts';
-import { SluiceError, toError } from '../core/errors.ts';
+import { toError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { createLogger } from '../gateway/logger.ts';
@@ -15,7 +15,7 @@ import { ServiceManager } from '../service-manager/service-manager.ts';
 import { machineBoot } from '../time/probes.ts';
 import { boardLed } from './board/led.ts';
 import { continueReset } from './care/factory-reset.ts';
-import { PAGES, readConfig, refusedWords } from './config-file.ts';
+import { PAGES, readConfig, refusedConfig } from './config-file.ts';
 import { endProcess } from './end-process.ts';
 import { failed } from './exit.ts';
 import { baseOf, loadUpstream, ranOf, readUpstream } from './pushed-config.ts';
@@ -84,11 +84,10 @@ export async function run(options: { config: string; logLevel: string }): Promis
   const reload = async (): Promise<{ changes: string[]; warnings: string[] }> => {
     const found = readConfig(options.config);
     const base = baseOf(found);
-    if (base === undefined || found.read === undefined) throw new SluiceError('config-invalid', refusedWords(found.faults));
+    if (base === undefined || found.read === undefined) throw refusedConfig(found.faults);
     return configure.reading(base, async (fromUpstream) => {
       const next = fromUpstream === undefined ? found : readUpstream(fromUpstream, options.config, SECRETS);
-      if (next.config === undefined || next.read === undefined)
-        throw new SluiceError('config-invalid', refusedWords(next.faults));
+      if (next.config === undefined || next.read === undefined) throw refusedConfig(next.faults);
       const { config, read } = next;
       const warnings = next.warnings.map(formatFault);
       for (const warning of warnings) logger.warn({}, warning);

@@ -22,7 +22,7 @@ import { resolveHooks } from './hooks.ts';
 import type { Around, BusBudget, GatewayConfig, Kinds, MeasuredTimes } from './kinds.ts';
 import { checkListeners, resolveListeners, resolveNodeRed } from './listeners.ts';
 import { nodeRedSection } from './node-red.ts';
-import { classesOf } from './point-classes.ts';
+import { classesOf, pointsOf } from './point-classes.ts';
 import { resolvePrivacy } from './privacy.ts';
 import { privacySection } from './privacy-keys.ts';
 import { warnOfPrivacy } from './privacy-warnings.ts';
@@ -194,7 +194,7 @@ class Loader {
       });
 
     const settings = this.#section(root, 'privacy', privacySection, false);
-    const privacy = resolvePrivacy(settings, classesOf(devices, buses));
+    const privacy = resolvePrivacy(settings, classesOf(devices, buses), pointsOf(devices, buses));
     if (!this.#unread.has('devices'))
       warnOfPrivacy({
         ...{ privacy, devices, forwarders, maxAge: buffer?.maxAge },

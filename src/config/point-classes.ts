@@ -1,6 +1,8 @@
 /** The classes of the points of a configuration. */
 import { classNow, type PointClasses, PRIVACY_CLASSES, type PrivacyClass } from '../core/privacy.ts';
 import type { LoadedBus, LoadedDevice } from './devices.ts';
+import type { ConfiguredPoint } from './privacy.ts';
+import { typeOf } from './privacy-warnings.ts';
 
 /** The class of each point: its own, that of the point it follows from, that of its kind, that of its device. */
 export function classesOf(
@@ -20,6 +22,18 @@ export function classesOf(
   }
   inherit(classes, inputsOf(devices, buses));
   return classes;
+}
+
+/** Every point that has no fault; `*` for those that come while the gateway runs. */
+export function* pointsOf(
+  devices: ReadonlyMap<string, LoadedDevice>,
+  buses: ReadonlyMap<string, LoadedBus>,
+): Generator<ConfiguredPoint> {
+  for (const [device, { resolved, points }] of devices) {
+    for (const [name, settings] of points ?? []) if (settings !== undefined) yield { device, name, type: typeOf(settings) };
+    if (resolved !== undefined && buses.get(resolved.bus)?.kind?.growing?.(resolved.settings) === true)
+      yield { device, name: '*', type: '' };
+  }
 }
 
 /** Points that follow from others and have no class of their own, with what they follow from. */

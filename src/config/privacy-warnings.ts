@@ -123,7 +123,7 @@ function pointsOf(devices: ReadonlyMap<string, LoadedDevice>, privacy: ResolvedP
 }
 
 /** As inventories say it. */
-function typeOf({ type, enum: labels, bit }: Readonly<Record<string, unknown>>): string {
+export function typeOf({ type, enum: labels, bit }: Readonly<Record<string, unknown>>): string {
   if (labels !== undefined) return 'string';
   return bit === undefined ? String(type) : 'bool';
 }

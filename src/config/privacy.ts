@@ -1,5 +1,7 @@
 /** The classes of points and what follows from them for each forwarder, from the settings that a person wrote. */
 import {
+  classNow,
+  isNumber,
   isPersonal,
   type Outward,
   type PointClasses,
@@ -14,17 +16,56 @@ export type ClassUpstream = 'never' | { readonly aggregate?: number | undefined;
 
 export interface ResolvedPrivacy extends Retention {
   readonly upstream: Readonly<Partial<Record<PrivacyClass, ClassUpstream>>>;
+  /** Types of the points that leave coarser than they are read. Absent: nobody knows them. */
+  readonly types?: Readonly<Record<string, string>> | undefined;
+}
+
+/** A point as the configuration has it; `*`: further ones come while the gateway runs. */
+export interface ConfiguredPoint {
+  readonly device: string;
+  readonly name: string;
+  /** As inventories say it. */
+  readonly type: string;
 }
 
 const NONE: ResolvedPrivacy = { points: {}, keep: {}, upstream: {} };
 
-/** @returns undefined where no point has a class, and no class a rule */
-export function resolvePrivacy(settings: PrivacySettings | undefined, points: PointClasses): ResolvedPrivacy | undefined {
+/**
+ * @param all every point; absent: only what has a class is known
+ * @returns undefined where no point has a class, and no class a rule
+ */
+export function resolvePrivacy(
+  settings: PrivacySettings | undefined,
+  points: PointClasses,
+  all?: Iterable<ConfiguredPoint>,
+): ResolvedPrivacy | undefined {
   const rules = Object.entries(settings ?? {}).flatMap(([of, rule]) => (rule === undefined ? [] : [[of, rule] as const]));
   if (rules.length === 0 && Object.keys(points).length === 0) return undefined;
   const entries = <T>(value: (rule: (typeof rules)[number][1]) => T | undefined) =>
     Object.fromEntries(rules.flatMap(([of, rule]) => (value(rule) === undefined ? [] : [[of, value(rule)]])));
-  return { points, keep: entries(({ keep }) => keep), upstream: entries(({ upstream }) => upstream) };
+  const upstream: ResolvedPrivacy['upstream'] = entries((rule) => rule.upstream);
+  const rest = { keep: entries(({ keep }) => keep), upstream };
+  return all === undefined ? { points, ...rest } : { ...writtenDown(upstream, points, all), ...rest };
+}
+
+/** Texts are searched for names of points with a class, so those stand here one by one that a text could not be searched for otherwise. */
+function writtenDown(
+  upstream: ResolvedPrivacy['upstream'],
+  points: PointClasses,
+  all: Iterable<ConfiguredPoint>,
+): Pick<ResolvedPrivacy, 'points' | 'types'> {
+  const classes: Record<string, PrivacyClass> = { ...points };
+  const types: Record<string, string> = {};
+  for (const { device, name, type } of all) {
+    const key = `${device}.${name}`;
+    const written = classNow(points, device, name);
+    if (written === undefined && upstream.technical === undefined) continue;
+    const of = written ?? 'technical';
+    // A rule for technical points holds for those without a class too.
+    if (written === undefined || isNumber(device, name)) classes[key] = of;
+    if (typeof upstream[of] === 'object') types[key] = type;
+  }
+  return { points: classes, types };
 }
 
 /** The settings of a forwarder that count here. */
@@ -62,7 +103,9 @@ export function outwardOf(
   // Every point without a class is technical.
   const all = new Set<PrivacyClass>(['technical', ...known]);
   const held = [...closed, ...windowed, ...Object.keys(round)];
-  return held.some((of) => all.has(of as PrivacyClass)) ? { closed, windowed, round, points: privacy.points } : undefined;
+  return held.some((of) => all.has(of as PrivacyClass))
+    ? { closed, windowed, round, points: privacy.points, ...(privacy.types && { types: privacy.types }) }
+    : undefined;
 }
 
 /** Whether windows of a filter are means of at least that width. */

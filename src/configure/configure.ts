@@ -203,7 +203,7 @@ export class Configure {
     const loaded = this.#o.load(text, secrets);
     if (loaded.faults === undefined) return loaded;
     const words = `version ${text.version} has faults; nothing was changed:\n${loaded.faults.join('\n')}`;
-    throw new SluiceError('config-invalid', bounded(words));
+    throw new SluiceError('config-invalid', bounded(words), { data: { faults: loaded.faults.length } });
   }
 
   async #start(

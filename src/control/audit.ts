@@ -14,6 +14,7 @@ import type { Logger } from '../core/logger.ts';
 import { plainValue, type Value } from '../core/point.ts';
 import type { GatewayEvent } from '../core/ports.ts';
 import { Quota } from '../core/quota.ts';
+import { faultsCounted } from './faults-counted.ts';
 
 const REPORTED = 60;
 const MINUTE = 60_000;
@@ -88,7 +89,9 @@ export class Audit {
       return;
     }
     const message = `${nameOf(command)} was not done${byWhom(by)}: ${clean(toError(thrown).message)}.`;
-    this.#report({ event: 'command' }, by, factsOf(command), outcome, message, code);
+    const counted = faultsCounted(thrown);
+    const bare = counted && `${nameOf(command)} was not done${byWhom(by)}: ${counted}.`;
+    this.#report({ event: 'command', bare }, by, factsOf(command), outcome, message, code);
   }
 
   /** Something that is no command was refused for the role. */

@@ -18,7 +18,18 @@ export function shortened({ file, faults, kept }: BrokenConfig): BrokenConfig {
 }
 
 /** A sentence for logs and events. */
-export function brokenWords({ file, faults, kept }: BrokenConfig): string {
+export function brokenWords(broken: BrokenConfig): string {
+  return `${keptWords(broken)} The first of ${broken.faults.length} faults: ${broken.faults[0] ?? 'none'}. ${NEXT}`;
+}
+
+/** For whom the names of points are not meant: a fault suggests some. */
+export function bareBrokenWords(broken: BrokenConfig): string {
+  return `${keptWords(broken)} It has ${broken.faults.length === 1 ? 'one fault' : `${broken.faults.length} faults`}. ${NEXT}`;
+}
+
+const NEXT = 'Correct the file, then run "sluice check" and "sluice reload".';
+
+function keptWords({ file, kept }: BrokenConfig): string {
   const when = new Date(kept).toISOString().slice(0, 10);
-  return `The configuration ${file} is broken, so the gateway runs with the last good one, kept on ${when}. The first of ${faults.length} faults: ${faults[0] ?? 'none'}. Correct the file, then run "sluice check" and "sluice reload".`;
+  return `The configuration ${file} is broken, so the gateway runs with the last good one, kept on ${when}.`;
 }

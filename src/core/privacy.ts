@@ -47,6 +47,8 @@ export interface Outward {
   readonly round: Readonly<Partial<Record<PrivacyClass, number>>>;
   /** Classes as the configuration says now. */
   readonly points: PointClasses;
+  /** Types of points that leave coarser, as inventories say them: texts among them do not leave. Absent: nobody knows them. */
+  readonly types?: Readonly<Record<string, string>> | undefined;
 }
 
 /** The part of a point that these rules look at. */
@@ -104,20 +106,69 @@ export function keptFor({ keep, points }: Retention, device: string, point: Clas
   return times.length === 0 ? undefined : Math.min(...times);
 }
 
-/** `device.point`, and the place of a point in a configuration. */
-const POINT_NAME = /devices\.([a-z0-9][a-z0-9_-]*)\.points\.([a-z0-9][a-z0-9_-]*)|([a-z0-9][a-z0-9_-]*)\.([a-z0-9][a-z0-9_-]*)/g;
+/** Letters of names with dots between them. One pass over a text of any length. */
+const DOTTED = /[a-z0-9_.-]+/g;
+
+/** A name at a place of such words: `device.point`, or the place of a point in a configuration. */
+function nameAt(words: readonly string[], at: number): readonly [device: string, point: string, length: number] | undefined {
+  const [first = '', second = '', third, fourth = ''] = words.slice(at, at + 4);
+  const device = first.replace(/^[_-]+/, '');
+  const isPlace = device === 'devices' && third === 'points' && IS_NAME.test(second) && IS_NAME.test(fourth);
+  if (isPlace) return [second, fourth, 4];
+  return device !== '' && IS_NAME.test(second) ? [device, second, 2] : undefined;
+}
+
+const IS_NAME = /^[a-z0-9]/;
 
 /** The points that a text may name. Words with a dot in them are among them, such as the name of a file. */
 export function* namedIn(text: string): Generator<readonly [device: string, point: string]> {
-  for (const [, a, b, device = a, point = b] of text.matchAll(POINT_NAME)) yield [device as string, point as string];
+  for (const [run] of text.matchAll(DOTTED)) {
+    const words = run.split('.');
+    for (let at = 0; at + 1 < words.length; at++) {
+      const name = nameAt(words, at);
+      if (name !== undefined) yield [name[0], name[1]];
+    }
+  }
 }
 
-/** A text for a destination, without the names of points that do not leave there. @param asked `device.point` that the far side named itself */
-export function withoutNames(outward: Outward | undefined, text: string, asked?: string): string {
-  if (outward === undefined) return text;
-  return text.replace(POINT_NAME, (all: string, a?: string, b?: string, device = a, point = b) => {
-    // A word that is no point has no class.
-    if (`${device}.${point}` === asked || classNow(outward.points, device as string, point as string) === undefined) return all;
-    return leaves(outward, device as string, { name: point as string, type: '' }) === undefined ? 'a private point' : all;
+/** The class of what a text may name; a word that is no point has none. A number is a point only where that very point has a class. */
+export function classNamed(classes: PointClasses, device: string, point: string): PrivacyClass | undefined {
+  return isNumber(device, point) ? classes[`${device}.${point}`] : classNow(classes, device, point);
+}
+
+/** Whether a name looks like a number: `101.5`. */
+export function isNumber(device: string, point: string): boolean {
+  return /^\d+$/.test(device) && /^\d+$/.test(point);
+}
+
+const STRING = /"[^"\\]*(?:\\.[^"\\]*)*"/g;
+
+/**
+ * JSON for a destination, without the names of points that do not leave there. Only strings and keys change.
+ * @param asked `device.point` that the far side named itself
+ */
+export function withoutNames(outward: Outward | undefined, json: string, asked?: string): string {
+  if (outward === undefined) return json;
+  return json.replace(STRING, (literal) => {
+    const text = literal.includes('\\') ? (JSON.parse(literal) as string) : literal.slice(1, -1);
+    const shown = text.replace(DOTTED, (run) => shownOf(outward, run, asked));
+    return shown === text ? literal : JSON.stringify(shown);
   });
+}
+
+function shownOf(outward: Outward, run: string, asked: string | undefined): string {
+  const words = run.split('.');
+  for (let at = 0; at + 1 < words.length; at++) {
+    const [device, point, length] = nameAt(words, at) ?? ['', '', 0];
+    if (length > 0 && `${device}.${point}` !== asked && isHidden(outward, device, point))
+      words.splice(at, length, 'a private point');
+  }
+  return words.join('.');
+}
+
+function isHidden(outward: Outward, device: string, point: string): boolean {
+  if (classNamed(outward.points, device, point) === undefined) return false;
+  // A point that nobody wrote down may be a text.
+  const type = outward.types === undefined ? '' : (outward.types[`${device}.${point}`] ?? 'string');
+  return leaves(outward, device, { name: point, type }) === undefined;
 }

@@ -6,7 +6,7 @@
 import type { GatewayConfig, ResolvedRule } from '../config/kinds.ts';
 import type { AlarmState, AlarmTransition } from '../core/alarm.ts';
 import type { GatewayEvent } from '../core/ports.ts';
-import { classNow, isPersonal, leaves, namedIn, type Outward, type PrivacyClass, roundTo } from '../core/privacy.ts';
+import { classNamed, classNow, isPersonal, leaves, namedIn, type Outward, type PrivacyClass, roundTo } from '../core/privacy.ts';
 import { phrase, type Sentence, wordsIn } from '../core/sentence.ts';
 
 type Site = Pick<GatewayConfig, 'privacy' | 'rules'>;
@@ -34,9 +34,9 @@ function withheldIn(site: Pick<GatewayConfig, 'privacy'>, text: string): string[
   if (site.privacy === undefined) return [];
   const { points } = site.privacy;
   const names = new Set<string>();
-  // A word that is no point has no class.
   for (const [device, point] of namedIn(text))
-    if (classNow(points, device, point) !== undefined && isWithheld(site, `${device}.${point}`)) names.add(`${device}.${point}`);
+    if (classNamed(points, device, point) !== undefined && isWithheld(site, `${device}.${point}`))
+      names.add(`${device}.${point}`);
   return [...names];
 }
 
@@ -65,8 +65,11 @@ const SHOWN = new Set([
 /** The one gate for events: whoever made this one, it goes on without the values of such points. */
 export function eventWithoutValue(site: Pick<GatewayConfig, 'privacy'>, event: GatewayEvent): GatewayEvent {
   const { data = {}, message, bare } = event;
-  const names = withheldIn(site, [message, ...Object.values(data)].join(' '));
-  // A point without a class is technical, and no text is searched for its name.
+  // What a fault suggests names points without their device.
+  if (site.privacy !== undefined && bare !== undefined && (event.event === 'config' || data.code === 'config-invalid'))
+    return { ...event, message: bare };
+  const names = withheldIn(site, [message, ...Object.values(data).filter((one) => typeof one === 'string')].join(' '));
+  // A point that is not written down is technical, and no text is searched for its name.
   if (typeof data.point === 'string' && names.length === 0 && isWithheld(site, data.point)) names.push(data.point);
   if (names.length === 0) return event;
   const shown = Object.fromEntries(Object.entries(data).filter(([key]) => SHOWN.has(key)));

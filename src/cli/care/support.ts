@@ -7,9 +7,9 @@ import { filesBeside } from '../../care/files-beside.ts';
 import { statusForSupport } from '../../care/status-for-support.ts';
 import { makeSupport, type Part, versions } from '../../care/support.ts';
 import { formatFault } from '../../config/fault.ts';
-import { isPersonal } from '../../core/privacy.ts';
 import { formatSize } from '../../core/units.ts';
 import { VERSION } from '../../core/version.ts';
+import { isWithheld } from '../../pipeline/withheld.ts';
 import { isFolder, WholeFile } from '../bundle/bundle-file.ts';
 import { type InForce, lookInForce } from '../in-force.ts';
 import { type RunningOptions, socketOf } from '../running.ts';
@@ -31,7 +31,9 @@ export async function supportBundle(to: string | undefined, options: SupportComm
   // Where nobody knows a configuration, nobody knows which points are private.
   const isPrivate =
     found.unknown !== undefined ||
-    known.some((one) => one.config === undefined || Object.values(one.config.privacy?.points ?? {}).some(isPersonal));
+    known.some(
+      ({ config: one }) => one === undefined || Object.keys(one.privacy?.points ?? {}).some((of) => isWithheld(one, of)),
+    );
   const parts = partsOf(options, found, isPrivate);
   if (options.list) {
     const rows = [{ name: 'CONTENTS.txt', about: 'this list' }, ...parts].map(({ name, about }) => ({ name, about }));

@@ -13,6 +13,7 @@ import type { GatewayEvent } from '../../core/ports.ts';
 import { leaves, type Outward, roundTo, withoutNames, withoutWindows } from '../../core/privacy.ts';
 import { reasonName } from '../../core/reasons.ts';
 import type { RemoteCaller, RemoteCommands } from '../../core/remote-commands.ts';
+import { faultsCounted } from '../faults-counted.ts';
 import { inTime, type TimeSide } from './in-time.ts';
 import { ACTS, type Ledger, PER_OWNER } from './ledger.ts';
 import { type Asked, grants, NoCommand, parseMessage } from './message.ts';
@@ -195,7 +196,9 @@ function failed(asked: Asked, thrown: unknown, time: number, outward?: Outward |
   // The words of a failed write may have what the device shows.
   if (asked.command.do === 'write' && !leavesWhole(withoutWindows(outward), asked.command.point, ''))
     return JSON.stringify({ ...headOf(asked), ok: false, time, code, message: `${asked.command.point} was not set: ${code}` });
-  return JSON.stringify({ ...headOf(asked), ok: false, time, code, message });
+  // The sender of a configuration knows the names in it.
+  const counted = outward === undefined || asked.command.do === 'configure' ? undefined : faultsCounted(thrown);
+  return JSON.stringify({ ...headOf(asked), ok: false, time, code, message: counted ?? message });
 }
 
 function unknownOutcome(asked: Asked, time: number): string {

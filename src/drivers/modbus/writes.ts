@@ -253,11 +253,11 @@ export class PointWriter {
 /** @throws SluiceError not-found, write-refused, request-invalid: all that can be refused without a request */
 function taskOf(device: Device, pointName: string, given: Value): Omit<Task, 'safe' | 'signal'> {
   const point = device.points.get(pointName);
-  if (point === undefined)
-    throw new SluiceError(
-      'not-found',
-      `${device.name} has no point ${pointName}; it has: ${[...device.points.keys()].join(', ')}`,
-    );
+  if (point === undefined) {
+    // With their device: so the gate of a forwarder finds names that it may not have.
+    const list = Array.from(device.points.keys(), (one) => `${device.name}.${one}`).join(', ');
+    throw new SluiceError('not-found', `${device.name} has no point ${pointName}; it has: ${list}`);
+  }
   const name = `${device.name}.${pointName}`;
   const { table } = point;
   if (table !== 'holding' && table !== 'coil') throw new SluiceError('write-refused', `${name}: ${table} can only be read`);

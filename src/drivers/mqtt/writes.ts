@@ -130,8 +130,11 @@ function taskOf(device: MqttDevice, point: string, given: Value): Omit<Task, 'sa
   const { plan } = device;
   const name = `${device.name}.${point}`;
   const known = plan.sources.flatMap(({ points }) => [...points.keys()]);
-  if (!known.includes(point))
-    throw new SluiceError('not-found', `${device.name} has no point ${point}; it has: ${known.join(', ')}`);
+  if (!known.includes(point)) {
+    // With their device: so the gate of a forwarder finds names that it may not have.
+    const list = known.map((one) => `${device.name}.${one}`).join(', ');
+    throw new SluiceError('not-found', `${device.name} has no point ${point}; it has: ${list}`);
+  }
   const writable = plan.writable.get(point);
   if (writable === undefined)
     throw new SluiceError(

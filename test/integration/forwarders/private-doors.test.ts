@@ -158,6 +158,10 @@ test('no byte of a private reading, and no name of one, leaves by any door', { t
     for (const [word, keys] of Object.entries(COMMANDS)) await ask(`${who}-json`, `${who}-${word}`, { do: word, ...keys });
   assert.match(await ask('plain-json', 'hidden', { do: 'resend', ...SPAN, points: ['band.heartbeat'] }), /not-found/);
   assert.match(await ask('plain-json', 'locked', { do: 'write', target: 'band.valve', value: 3 }), /locked by the rule racing/);
+  assert.match(
+    await ask('plain-json', 'misspelt', { do: 'write', target: 'band.vavle', value: 3 }),
+    /band has no point vavle; it has: band.load, band.valve, a private point/,
+  );
   await ask('plain-aws-iot', 'aws', { do: 'read', target: 'band' });
   brokers.get('plain-thingsboard')?.send('v1/gateway/rpc', '{"device":"band","data":{"id":1,"method":"read"}}');
   await waitFor('the answer to a remote call', () => had('plain-thingsboard', /^v1\/gateway\/rpc /));

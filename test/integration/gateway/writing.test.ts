@@ -72,7 +72,7 @@ test('sluice write: value, words, exit status, event and log line', async (t) =>
     ['fridge.setpoint', '1.23', 1, /between two steps of 0\.1; write 1\.2 or 1\.3/],
     ['fridge.setpoint', 'cold', 1, /"cold" is not a number/],
     ['fridge.temperature', '3', 1, /it may not be written; a point that may has `write:`/],
-    ['fridge.nothing', '3', 1, /fridge has no point nothing; it has: setpoint, id, temperature/],
+    ['fridge.nothing', '3', 1, /fridge has no point nothing; it has: fridge.setpoint, fridge.id, fridge.temperature/],
     ['ghost.p', '3', 1, /there is no device ghost; the devices are: fridge, dead/],
     ['dead.p', '3', 1, /unit 9 .* does not answer/],
     ['fridge', '3', 2, /fridge is not a point; write device\.point/],

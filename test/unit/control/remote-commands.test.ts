@@ -449,3 +449,18 @@ test('a failed write says what the device shows only where the point may leave a
   await settled();
   assert.match(String(b.answers.at(-1)?.message), /shows 37\.2/);
 });
+
+test('faults of a configuration reach nobody from whom points are kept', async () => {
+  const words = 'the configuration was refused:\ng.yaml:3:1 no point hartbeat; did you mean "heartbeat"?';
+  const b = deskBench(new Store(), () => {
+    throw new SluiceError('config-invalid', words, { data: { faults: 2 } });
+  });
+  b.take({ id: 'all', do: 'reload' });
+  b.one.outward = { closed: ['health'], windowed: [], round: {}, points: { 'band.heartbeat': 'health' } };
+  b.take({ id: 'some', do: 'reload' });
+  await settled();
+  await settled();
+  const said = new Map(b.answers.map(({ topic, message }) => [topic, message]));
+  assert.equal(said.get('all'), words);
+  assert.equal(said.get('some'), 'the configuration was refused, with 2 faults; "sluice check" on the board lists them');
+});

@@ -16,6 +16,23 @@ const VILLAGE = 'Planted-village';
 /** A reading that says something about a person, with ten digits, which no count or time here has: registers 1200 and 1201. */
 const WEIGHT = String(registerOf(1200) * 0x10000 + registerOf(1201));
 
+test('a site with a class that leaves coarser has no values of alarms in its bundle', async (t) => {
+  const file = path.join(scratch(t, 'coarser'), 'gateway.yaml');
+  const listed = async (more: string): Promise<string> => {
+    writeFileSync(
+      file,
+      `gateway: {id: g1}
+buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1}}
+devices: {d1: {bus: plant, points: {n: {table: holding, address: 0, type: uint16}}}}
+${more}`,
+    );
+    const { stdout, stderr } = await sluice(t, 'bundle', '--list', '-c', file);
+    return stdout + stderr;
+  };
+  assert.match(await listed('privacy: {technical: {upstream: {round: 5}}}'), /status of the running gateway, without values/);
+  assert.match(await listed('privacy: {technical: {keep: 9h}}'), /status of the running gateway\n/);
+});
+
 test('a bundle has what helps, and no secret and no place', { timeout: 200_000 }, async (t) => {
   const s = await site(t, {
     device: fakeTcp,

@@ -53,6 +53,28 @@ test('a point has its own class, that of its counter, that of its kind or that o
   });
 });
 
+test('a rule for technical points writes down each point without a class, and texts of what leaves coarser', () => {
+  const { points, types } =
+    load(
+      `${SITE}
+  notes: {bus: flows, accept: {prefix: n-, points: 9}, points: {}}
+  '7': {bus: plant, unit: 7, privacy: household, points: {'101': {table: input, address: 0, type: uint16}}}
+  plate: {bus: plant, unit: 8, points: {label: {table: input, address: 0, type: string, length: 4}}}
+nodeRed: {enabled: true}
+privacy: {technical: {upstream: {round: 1}}}
+`.replace('buses:', 'buses:\n  flows: {protocol: flows}'),
+    ).config.privacy ?? assert.fail();
+  assert.deepEqual(points, {
+    ...{ 'meter.*': 'household', 'meter.pulses': 'health', 'meter.pulses-total': 'health', 'meter.frequency': 'technical' },
+    ...{ 'van.latitude': 'location', 'van.speed': 'technical', 'notes.*': 'technical', 'plate.label': 'technical' },
+    ...{ '7.*': 'household', '7.101': 'household' },
+  });
+  assert.deepEqual(
+    [types?.['plate.label'], types?.['meter.frequency'], types?.['meter.power'], 'van.speed' in (types ?? {})],
+    ['string', 'float32', undefined, true],
+  );
+});
+
 test('a class is no setting of a device: no bus starts again for it', () => {
   const { config } = load(SITE);
   assert.ok([...(config.devices.get('meter')?.points.values() ?? [])].every((settings) => !('privacy' in settings)));

@@ -220,3 +220,17 @@ test('a safe value goes first, from the configuration; a stop refuses all but th
   await commands.run({ do: 'safe', point: 'pump.speed' }, GATEWAY);
   assert.equal(written.length, 2);
 });
+
+test('an event about a refused configuration has words without its faults beside it', async () => {
+  const { commands, events } = bench({
+    reload: async () => {
+      throw new SluiceError('config-invalid', 'did you mean "heartbeat"?', { data: { faults: 1 } });
+    },
+  });
+  assert.equal(await refused(commands, { do: 'reload' }, { ...ann, role: 'administrator' }), 'config-invalid');
+  assert.match(events[0]?.message ?? '', /heartbeat/);
+  assert.match(
+    events[0]?.bare ?? '',
+    /^reload was not done on this board \(ann\): the configuration was refused, with one fault; "sluice check" on the board lists them\.$/,
+  );
+});

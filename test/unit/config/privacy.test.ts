@@ -53,7 +53,7 @@ test('a point has its own class, that of its counter, that of its kind or that o
   });
 });
 
-test('a rule for technical points writes down each point without a class, and texts of what leaves coarser', () => {
+test('a rule for technical points writes down each point without a class', () => {
   const { points, types } =
     load(
       `${SITE}

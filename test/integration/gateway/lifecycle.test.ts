@@ -413,7 +413,7 @@ buffer: {commitEvery: 100ms}
   assert.equal(typeof json.alarms.find((a) => a.rule === 'energy')?.value, 'string');
   for (const [target, words] of [
     ['d2', /no device d2; the devices are: d1/],
-    ['d1.x', /no point x; it has: d1.n, d1.m, d1.e/],
+    ['d1.x', /no point x; it has: n, m, e/],
   ] as const) {
     const wrong = await sluice(t, 'read', target, ...c);
     assert.equal(wrong.code, 1);

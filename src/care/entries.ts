@@ -10,7 +10,7 @@ const MAX_ENTRY_HEAD = 1024;
 export const MOST_ENTRIES = 2000;
 /** Of every other file: flows are the largest. Bytes. */
 export const MOST_SMALL = 16 * 1024 * 1024;
-/** Of the configuration and all files beside it: keys, certificates, profiles. Their disk is often a small one. */
+/** The configuration and all files beside it (keys, certificates, profiles) may take so much. Their disk is often small. Bytes. */
 export const MOST_CONFIGS = 32 * 1024 * 1024;
 /** Of a file of the log: `buffer.maxSize` is a choice of the site. Nothing is allocated by it. */
 const MOST_LARGE = 64 * 1024 ** 3;

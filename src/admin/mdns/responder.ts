@@ -27,8 +27,9 @@ const MOST_ANSWERS = 20;
 export const MOST_HEARD = 1000;
 /** The same of all other networks: the kernel gives a packet to the socket of each link. Each of these costs one look at its address. */
 export const MOST_FOREIGN = 2 * MOST_HEARD;
-/** The names are said again, and another claim or flood is told, not before that. RFC 6762 section 9 has the first; ms. */
+/** Shortest time between two defences of the name (RFC 6762, section 9), ms. */
 const DEFEND_EVERY = 10_000;
+/** Shortest time between two log lines about claims, and between two about floods, ms. */
 const TELL_EVERY = 3_600_000;
 /** How often addresses and listeners are looked at, ms. */
 const LOOK_EVERY = 5000;
@@ -68,7 +69,7 @@ export class MdnsResponder {
   readonly counts = { heard: 0, opened: 0, floods: 0, claims: 0 };
   #flood: { readonly before: number; readonly told: boolean; looks: number } | undefined;
   #toldFlood = Number.NEGATIVE_INFINITY;
-  /** Of all interfaces at the last look. */
+  /** The addresses of all interfaces, as the last look found them. */
   #addresses: readonly string[] = [];
   #defended = Number.NEGATIVE_INFINITY;
   #toldClaim = Number.NEGATIVE_INFINITY;

@@ -60,7 +60,7 @@ interface Entry<J> extends Task<J> {
   unwanted: boolean;
   /** Monotonic ms before which it is not tried again. */
   again: number;
-  /** Of the last try. */
+  /** The outcome of the last try. */
   last: Error | undefined;
 }
 

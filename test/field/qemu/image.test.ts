@@ -44,7 +44,7 @@ test('a card takes a release, gives up one that does not boot, and survives a cu
   const site = await CardSite.start(t);
   if (site === undefined) return;
 
-  /** Of the pack of the root: where the pieces began that the board asked for, and how many bytes it got. */
+  /** Requests for the pack of the root: the byte where each piece began. `given`: the bytes that the board got. */
   let asked: number[] = [];
   let given = 0;
   let silentAfter = Number.POSITIVE_INFINITY;

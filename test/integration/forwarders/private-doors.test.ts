@@ -46,7 +46,7 @@ const ROWS: Readonly<Record<string, Row>> = {
 };
 /** Below `sluice/g1` of a broker upstream. */
 const TOPIC_ROWS = ['status', 'inventory', 'data', 'history', 'summary', 'alarm', 'event', 'result', 'resend', 'action'];
-/** Of this run, not the hours before it. */
+/** The span holds this run, and not the hours before it. Wall clock, ms. */
 const SPAN = { from: Date.now() - 60_000, to: Date.now() + 3_600_000 };
 const COMMANDS: Readonly<Record<(typeof WORDS)[number], object>> = {
   read: { target: 'band' },

@@ -19,7 +19,7 @@ const PARTS = [
   ['value', 'Value', DATA_TYPES.String],
   ['cause', 'Cause', DATA_TYPES.String],
 ] as const;
-/** Of a rule in a group, besides. */
+/** A rule in a group has this metric too. */
 const FIRST_OUT = ['firstOut', 'FirstOut', DATA_TYPES.Boolean] as const;
 
 export class NodeMetrics {

@@ -94,8 +94,10 @@ export class FlowEditor {
     const { page } = this;
     // The button is grey from the click on, not from the answer on.
     const answer = page.waitForResponse((one) => one.request().method() === 'POST' && new URL(one.url()).pathname === '/flows');
-    await page.click('#red-ui-header-button-deploy');
-    await answer;
+    // Together: an answer that does not come while the click still waits is no rejection that nobody handles.
+    await Promise.all([answer, page.click('#red-ui-header-button-deploy')]).catch(async (thrown: unknown) => {
+      throw new Error(`Deploy sent nothing; the editor shows: ${await this.#shown()}`, { cause: thrown });
+    });
     await page.waitForSelector('#red-ui-header-button-deploy.disabled');
     // The page is grey until the flows have started, and says so for some seconds.
     for (const over of ['.red-ui-shade', '.red-ui-notification']) await page.waitForSelector(over, { state: 'detached' });
@@ -107,6 +109,21 @@ export class FlowEditor {
     const text = (await group.locator('.red-ui-flow-node-status-label').textContent()) ?? '';
     const dot = (await group.locator('.red-ui-flow-node-status').getAttribute('class')) ?? '';
     return { text, dot };
+  }
+
+  /** What may stand in the way of a person: the state of the button, open dialogs and notes, what greys the page out. */
+  #shown(): Promise<string> {
+    return this.page
+      .locator(
+        '#red-ui-header-button-deploy, .red-ui-notification, .red-ui-tray, .ui-dialog, .red-ui-shade, #red-ui-header-shade',
+      )
+      .evaluateAll((found) =>
+        found
+          .map((one) => one as unknown as { className: string; id: string; textContent: string; offsetHeight: number })
+          .filter(({ offsetHeight }) => offsetHeight > 0)
+          .map(({ id, className, textContent }) => `${id || className} "${textContent.slice(0, 200)}"`)
+          .join('; '),
+      );
   }
 
   #ids(): Promise<string[]> {

@@ -185,8 +185,12 @@ export class Subscriber {
 
   /** A broker that had its session did not know it when it came back: what was published in between went nowhere. */
   get forgotten(): boolean {
-    const [, ...again] = readFileSync(this.file, 'latin1').matchAll(/^CONNACK\t([01])$/gm);
-    return again.some(([, present]) => present === '0');
+    return this.sessions.slice(1).includes('0');
+  }
+
+  /** For each connection: 1 where the broker knew the session, 0 where it did not. */
+  get sessions(): string[] {
+    return Array.from(readFileSync(this.file, 'latin1').matchAll(/^CONNACK\t([01])$/gm), ([, present]) => present ?? '');
   }
 
   /** It ends at once; the session stays. */

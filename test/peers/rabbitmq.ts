@@ -108,6 +108,13 @@ export class RabbitNode {
     this.ctl('rabbitmqctl', 'eval', 'mnesia:sync_log().');
   }
 
+  /** It has a queue for the session of this client, and topics that lead there. */
+  routes(client: string): boolean {
+    return this.ctl('rabbitmqctl', 'list_bindings', 'source_name', 'destination_name')
+      .split('\n')
+      .some((line) => line.startsWith('amq.topic') && line.includes(`mqtt-subscription-${client}`));
+  }
+
   /** The node ends as by a power cut. */
   async kill(): Promise<void> {
     await this.#child?.stop('SIGKILL');

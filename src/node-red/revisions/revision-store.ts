@@ -37,6 +37,8 @@ const ASIDE = 3;
 const MOST_NAMES = 1000;
 /** Other writers that took the number first. */
 const TRIES = 20;
+/** A number in the mark of what ran well that a store can reach. */
+const MOST_NUMBER = 999_999_999;
 export const UNKNOWN_WHO = 'unknown';
 const NAME = /^(\d{1,12})\.flows$/;
 const ASIDE_NAME = /^(\d{1,12})\.flows\.damaged$/;
@@ -80,7 +82,9 @@ export class RevisionStore {
     this.#all.sort((a, b) => a.number - b.number);
     const well = await readOwn(this.#file(WELL_FILE), 1000);
     const kept = well.kind === 'text' ? record(well.text)?.well : undefined;
-    this.#well = typeof kept === 'number' ? kept : undefined;
+    this.#well = Number.isInteger(kept) && Number(kept) <= MOST_NUMBER ? Number(kept) : undefined;
+    // Where somebody deleted the file of that revision, the next one must not pass for it.
+    this.#highest = Math.max(this.#highest, this.#well ?? 0);
     await this.#prune();
   }
 

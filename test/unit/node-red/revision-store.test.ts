@@ -124,9 +124,9 @@ test('the store keeps what its model keeps, whatever is added, damaged and opene
             store.all.map((one) => one.number),
             before.filter((one) => !hurt.has(one)),
           );
-          // The files are all that the store knows: where somebody deleted the newest, its number comes again.
+          // The files and the mark are all that the store knows: where somebody deleted the newest, its number comes again.
           const numbers = readdirSync(folder).map((name) => Number(/^(\d+)\.flows/.exec(name)?.[1] ?? 0));
-          highest = Math.max(0, ...numbers);
+          highest = Math.max(well ?? 0, ...numbers);
           for (const one of hurt) if (one > highest) hurt.delete(one);
         }
         const bytes = store.all.reduce((sum, { stored }) => sum + stored, 0);
@@ -157,6 +157,16 @@ function damage(file: string, how: 'bytes' | 'cut' | 'empty' | 'link' | 'folder'
     if (how === 'folder') mkdirSync(file);
   }
 }
+
+test('a revision that takes the place of a deleted one does not pass for the one that ran well', async (t) => {
+  const { store, folder } = await storeOf(t);
+  await store.add(by('anna'), SUMMARY, content('tried'));
+  await store.markWell(1);
+  rmSync(fileOfNumber(folder, 1));
+  const again = await opened(folder);
+  assert.equal((await again.add(by('anna'), SUMMARY, content('never tried'))).number, 2);
+  assert.equal((await opened(folder)).well, undefined);
+});
 
 test('a flow that deploys by itself does not push out the revisions of people', async (t) => {
   const { store } = await storeOf(t);

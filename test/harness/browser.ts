@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import type { TestContext } from 'node:test';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { peer } from '../peers/peers.ts';
-import { waitFor } from './wait-for.ts';
+import { DEADLINE_MS, waitFor } from './wait-for.ts';
 
 export type { Page } from 'playwright-core';
 
@@ -41,6 +41,7 @@ export async function openPage(running: Browser, url: string, look: Look = {}): 
     ...{ viewport: { width, height }, colorScheme: theme, locale: language === 'bn' ? 'bn-BD' : 'en-GB' },
     ...{ timezoneId: 'Asia/Dhaka', reducedMotion: 'reduce', ...look.options },
   });
+  context.setDefaultTimeout(DEADLINE_MS);
   const faults: string[] = [];
   const settings = JSON.stringify({ language, bengaliDigits: digits });
   await context.addInitScript(

@@ -105,7 +105,7 @@ export async function nspawnMachine(t: TestContext, files: Readonly<Record<strin
   });
   started.pid = pid;
   const machine = new SystemdMachine(t, pid, COMMAND_WITHIN);
-  await waitFor(words, () => /^(running|degraded)$/.test(machine.run('systemctl', 'is-system-running').out), { timeout: 60_000 });
+  await waitFor(words, () => /^(running|degraded)$/.test(machine.run('systemctl', 'is-system-running').out));
   return { machine, off };
 }
 

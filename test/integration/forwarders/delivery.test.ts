@@ -133,7 +133,7 @@ test('Mosquitto restarted under load: every kept reading once, the outage on his
     await broker.start();
     await subscriber.resume();
     const count = consumed(subscriber).records().length;
-    await waitFor('delivery to go on', () => consumed(subscriber).records().length > count + 50, { timeout: 60_000 });
+    await waitFor('delivery to go on', () => consumed(subscriber).records().length > count + 50);
   }
   const wanted = device.answers().map((a) => `${a.unit}/${a.value}`);
   const consumer = await drained(gateway, subscriber, () => wanted);

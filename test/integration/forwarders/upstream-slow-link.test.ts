@@ -58,9 +58,9 @@ test('on a slow line no alarm stands behind more than the line carries in the st
   relay.rate /= 20;
   const { connections } = relay;
   const isSmall = (): boolean => (forwarder.status().batchLimit ?? 0) <= ((RATE / 20) * CARRY) / 1000;
-  await waitFor('a new connection, or small batches', () => relay.connections > connections || isSmall(), { timeout: 60_000 });
+  await waitFor('a new connection, or small batches', () => relay.connections > connections || isSmall());
   const slow = sizes().length;
-  await waitFor('batches on the slow line', () => sizes().length >= slow + 5, { timeout: 90_000 });
+  await waitFor('batches on the slow line', () => sizes().length >= slow + 5);
   const small = sizes().slice(slow + 2, slow + 5);
   assert.ok(Math.max(...small) <= ((RATE / 20) * CARRY) / 1000, `${small}`);
 
@@ -69,7 +69,7 @@ test('on a slow line no alarm stands behind more than the line carries in the st
   // A machine that stands still for half a second looks like a line that does.
   await waitFor('everything', () => consumer().records().length === site.appended, { timeout: 180_000, every: 200 });
   assert.deepEqual(consumer().judge(), []);
-  await waitFor('its acknowledgements', () => forwarder.status().counters.readings >= site.appended, { timeout: 30_000 });
+  await waitFor('its acknowledgements', () => forwarder.status().counters.readings >= site.appended);
   const { counters } = forwarder.status();
   assert.equal(counters.readings, site.appended);
   assert.equal(counters.refused, 0);

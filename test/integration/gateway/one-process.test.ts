@@ -76,7 +76,7 @@ test('two gateways started over what a kill left: one runs, the other says which
     for (const gateway of both) gateway.start();
     const isRunning = (g: Gateway) => g.logs().filter((line) => line.msg === 'The gateway is running.').length;
     const before = both.map(isRunning);
-    const loser = await waitFor('one of them to be refused', () => both.find((g) => g.over !== undefined), { timeout: 60_000 });
+    const loser = await waitFor('one of them to be refused', () => both.find((g) => g.over !== undefined));
     const winner = both[1 - both.indexOf(loser)] as Gateway;
     assert.equal(loser.over, 1);
     assert.match(loser.stderr.at(-1) ?? '', new RegExp(`already|process ${winner.pid} holds`));

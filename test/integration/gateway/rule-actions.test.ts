@@ -95,7 +95,7 @@ test('a dead device: bounded tries, an event, words of the alarm, and the fallba
   if (b === undefined) return;
   const { device, peek } = b;
   await device.set(5, 2);
-  await waitFor('the fallback', async () => (await device.get('holding', 0))[0] === 7, { timeout: 60_000 });
+  await waitFor('the fallback', async () => (await device.get('holding', 0))[0] === 7);
   const failed = await waitFor('the event', () => events(peek, 'action')[0]);
   assert.equal(failed.severity, 'critical');
   assert.match(failed.message, /The action "write dead\.p" of the rule dry failed: .*Its fallback is next: write plant\.speed\./);

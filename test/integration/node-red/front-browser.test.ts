@@ -41,7 +41,7 @@ async function forEverybody(page: Page, language: string): Promise<void> {
 
 /** The editor has loaded its nodes and its flows. */
 async function editorOpens(page: Page): Promise<void> {
-  await page.waitForSelector('#red-ui-palette-container .red-ui-palette-node', { timeout: 60_000 });
+  await page.waitForSelector('#red-ui-palette-container .red-ui-palette-node');
   await holds(
     page,
     `document.querySelector('#red-ui-loading-progress') === null || getComputedStyle(document.querySelector('#red-ui-loading-progress')).display === 'none'`,
@@ -144,7 +144,7 @@ test('the button of the status page opens the editor without a second password',
   await button.waitFor();
   await picture(page, 'front-button');
   await button.click();
-  await page.waitForURL(`${site.origin('editor')}/`, { timeout: 30_000 });
+  await page.waitForURL(`${site.origin('editor')}/`);
   await editorOpens(page);
   await holds(page, `document.title.includes('g1')`);
   assert.deepEqual(faults, []);

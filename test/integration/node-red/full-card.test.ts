@@ -102,7 +102,7 @@ async function smallDisk(t: TestContext, section = '') {
           said = stderr;
           return missing.length === 0;
         },
-        { every: 500, timeout: 60_000 },
+        { every: 500 },
       );
       const { log } = await gateway.status();
       assert.deepEqual([log.dropped, log.removed, log.thinned], [0, 0, 0]);

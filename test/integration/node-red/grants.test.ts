@@ -160,7 +160,7 @@ test('with every right at once, memory and tasks end where they ended before', L
   assert.match(limits, /^Max open files +1024 /m);
   const hungry = `if (context.get('once', 'file')) return null; context.set('once', 1, 'file'); const all = []; setInterval(() => { try { all.push(Buffer.alloc(4e6, 1)); } catch {} }, 5); return null;`;
   assert.equal(await site.deploy(startsWith(hungry)), 204);
-  await waitFor('its end', async () => (await site.flows()).restarts > 0, { timeout: 90_000 });
+  await waitFor('its end', async () => (await site.flows()).restarts > 0);
   await waitFor('a deploy without it', async () => (await site.flows()).state === 'running' && (await site.deploy([])) === 204, {
     timeout: 90_000,
   });

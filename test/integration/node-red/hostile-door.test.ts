@@ -56,7 +56,7 @@ return null;`;
   const client = await site.client();
   client.say({ type: 'subscribe', id: 'good', points: ['d1.n'], mode: 'every', credit: 1000 });
   const good = (): number => client.lines.filter(({ type, id }) => type === 'readings' && id === 'good').length;
-  await waitFor('readings of a client that behaves', () => good() >= 15, { timeout: 60_000 });
+  await waitFor('readings of a client that behaves', () => good() >= 15);
   const report = await site.flows();
   t.diagnostic(`${JSON.stringify(report.door)}; memory ${before.toFixed(0)} MB before, ${resident().toFixed(0)} MB now`);
   const { puts = 0, refusedPuts = 0, leftOutPuts = 0, connections = 0 } = report.door ?? {};
@@ -70,6 +70,6 @@ return null;`;
   // Five names are accepted; the others are no points.
   const named = client.lines.filter(({ type }) => type === 'inventory').at(-1)?.devices as Record<string, { points: object }>;
   assert.ok(Object.keys(named.rooms?.points ?? {}).length <= 5);
-  await waitFor('a deploy without it', async () => (await site.deploy([])) === 204, { timeout: 60_000 });
+  await waitFor('a deploy without it', async () => (await site.deploy([])) === 204);
   assert.equal(await gateway.stop(), 0);
 });

@@ -34,7 +34,7 @@ test('a flow that publishes 100,000 messages a second to the broker delays no po
   await gateway.waitForLog(/^logged in$/);
   const counters = async () =>
     (await gateway.status()).buses.flatMap((bus) => bus.devices).find(({ name }) => name === 'mad')?.counters;
-  await waitFor('messages left out', async () => ((await counters())?.leftOut ?? 0) > 5000, { timeout: 90_000 });
+  await waitFor('messages left out', async () => ((await counters())?.leftOut ?? 0) > 5000);
   // What its account may ask for is over again and again, also for connections that it makes anew.
   await waitFor(
     'connections that were ended for it',
@@ -67,11 +67,11 @@ test('a flow that opens 10,000 sockets to the broker and to HTTP keeps nobody ou
   assert.equal((await gateway.status()).gateway.id, 'g1');
   await site.nothingLost();
   // It hears the editor late, because it is busy with its sockets.
-  await waitFor('its end', async () => (await site.deploy([])) === 204, { timeout: 90_000 });
+  await waitFor('its end', async () => (await site.deploy([])) === 204);
   assert.equal((await site.flows()).pid, pid);
   // A deploy does not close what a function opened past its nodes.
   assert.deepEqual(await gateway.reload(site.yaml('  memory: 170MB')), ['nodeRed']);
-  await waitFor('its files', () => files() <= before + 20, { timeout: 90_000 });
+  await waitFor('its files', () => files() <= before + 20);
   const [, plain = 0] = ports;
   await waitFor('an answer over HTTP', () => site.run('curl', '-sS', `http://127.0.0.1:${plain}/healthz`).length > 0);
 });

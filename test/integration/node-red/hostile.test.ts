@@ -89,7 +89,7 @@ test('a flow that loops for ever is found by a message that does not come back',
   const { pid } = await site.until('running');
   assert.equal(await site.deploy(startsWith('setTimeout(() => { for (;;); }, 200); return null;')), 204);
   await site.until('unhealthy');
-  await waitFor('its end', () => !site.processes().includes(pid ?? 0), { timeout: 60_000 });
+  await waitFor('its end', () => !site.processes().includes(pid ?? 0));
   await site.gateway.waitForLog(/Node-RED hangs and is ended/);
   await site.nothingLost();
 });

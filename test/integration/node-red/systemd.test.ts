@@ -137,7 +137,7 @@ test('under systemd memory and tasks of flows end at the limits of the unit', as
   }
   const once = "if (context.get('once', 'file')) return null; context.set('once', 1, 'file');";
   await here.deploy(startsWith(`${once} const all = []; setInterval(() => all.push(Buffer.alloc(4e6, 1)), 5); return null;`));
-  await waitFor('its end', async () => (await here.flows()).crashes > 0, { timeout: 90_000 });
+  await waitFor('its end', async () => (await here.flows()).crashes > 0);
   const second = await here.until('running', first.pid);
   await here.deploy([]);
 
@@ -237,7 +237,7 @@ test('a stop file that cannot be removed is tried again with a pause, and withou
       .out.split('\n')
       .filter((line) => /: cannot remove /.test(line))
       .map((line) => Number(/^\[\s*(\d+\.\d+)\]/.exec(line)?.[1]));
-  const seen = await waitFor('three tries', () => (tries().length >= 3 ? tries() : undefined), { timeout: 90_000 });
+  const seen = await waitFor('three tries', () => (tries().length >= 3 ? tries() : undefined));
   // A loaded machine makes a pause longer, and never shorter.
   for (const [i, at] of seen.slice(1).entries())
     assert.ok(at - (seen[i] ?? 0) >= 4, `a try ${at - (seen[i] ?? 0)} s after the one before`);

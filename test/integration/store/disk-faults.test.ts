@@ -258,7 +258,7 @@ test('a disk that takes a minute for a commit delays no poll, no rule and no ala
   assert.equal(grid?.counters.missedPolls, 0);
   await fault.end();
   const { commits } = (await s.gateway.status()).log;
-  await waitFor('commits', async () => (await s.gateway.status()).log.commits > commits + 1, { timeout: 70_000 });
+  await waitFor('commits', async () => (await s.gateway.status()).log.commits > commits + 1);
   assert.deepEqual((await s.gateway.status()).log.faults, []);
   assert.equal(await s.gateway.stop(), 0);
   await complete(s);
@@ -358,7 +358,7 @@ test('unreadable files: all goes on, nothing is taken for damaged, and the fault
   if (s === undefined) return;
   await up(s);
   const history = path.join(s.stateDir, HISTORY_FILE);
-  await waitFor('a history', () => existsSync(history) && statSync(history).size > 100_000, { timeout: 60_000 });
+  await waitFor('a history', () => existsSync(history) && statSync(history).size > 100_000);
   const injected = await inject(t, s.gateway.pid, 'pread64:error=EIO', history, path.join(s.stateDir, LOG_FILE));
   if (injected === undefined) return;
   const faults = async () => (await statusOf(s.gateway)).log.faults;

@@ -150,7 +150,7 @@ async function editor(
   if (running === undefined) return undefined;
   const url = await unixProxy(t, path.join(site.gateway.stateDir, 'node-red.sock'));
   const opened = await openPage(running, url, { width: 1400, height: 900, ...look });
-  await opened.page.waitForSelector('[data-palette-type="sluice reading in"]', { timeout: 60_000 });
+  await opened.page.waitForSelector('[data-palette-type="sluice reading in"]');
   return opened;
 }
 
@@ -179,7 +179,7 @@ test('a reading in is dragged, its point picked from the list, and its dot turns
   assert.equal(await field.inputValue(), 'd1.n');
   await page.locator('#node-dialog-ok').click();
   await page.locator('#red-ui-header-button-deploy').click();
-  await page.waitForSelector('.red-ui-flow-node-status-dot-green', { timeout: 30_000 });
+  await page.waitForSelector('.red-ui-flow-node-status-dot-green');
   assert.equal(await page.locator('.red-ui-flow-node-status-label').first().textContent(), 'connected');
   const flows = JSON.parse((await site.ask('GET', '/flows')).body) as Node[];
   const node = flows.find(({ type }) => type === 'sluice reading in');

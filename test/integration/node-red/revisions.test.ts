@@ -150,7 +150,7 @@ test('an undo ends the safe mode that a bad deploy led to', async (t) => {
   await revision(site, 2);
   assert.equal(await site.deploy(startsWith("Promise.reject(new Error('boom of a test')); return null;")), 204);
   await revision(site, 3);
-  await site.until('safe-mode', 120_000);
+  await site.until('safe-mode');
   await waitFor('the flows of now', async () => (await list(site)).current === 3);
   await assert.rejects(change(site, 'import', { flows: [tab('t', 'T')] }), /Node-RED is in safe mode: .*sluice flows undo/);
   const undone = await change(site, 'undo', {});

@@ -1,13 +1,14 @@
 /** The files that people copy to a card, and the pages that are made of the schema. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { parseDocument } from 'yaml';
 import { parseYamlText } from '../../../src/config/yaml-source.ts';
 import { provisioningJsonSchema, provisioningPage } from '../../../src/provisioning/reference.ts';
 import { PRESETS } from '../../../src/provisioning/schema.ts';
+import { Authority } from '../../harness/certificates.ts';
 import { FakeBoard } from '../../harness/fake-board.ts';
 import { scratch } from '../../harness/scratch.ts';
 
@@ -25,11 +26,22 @@ test('the example is put in force as it stands, and with every line that is a no
   const plain = new FakeBoard(path.join(folder, 'plain'));
   plain.write(read('packaging/card/sluice.yaml'));
   assert.deepEqual([plain.start().outcome, plain.start().faults], ['applied', []]);
+  const authority = Authority.make(t);
+  if (authority === undefined) return;
+  const own = authority.sign('ghat-1', { names: '' });
+  const pems = { 'ca.pem': authority.ca, 'client.pem': own.cert, 'client.key': own.key };
   const whole = new FakeBoard(path.join(folder, 'whole'));
+  for (const [name, file] of Object.entries(pems)) whole.write(readFileSync(file), name);
   whole.write(read('packaging/card/sluice.yaml').replaceAll(/^# (?= *[a-zA-Z]+:)/gm, ''));
   const done = whole.start();
   assert.deepEqual([done.outcome, done.faults, done.id], ['applied', [], 'ghat-1']);
   assert.match(whole.yaml, /username: ghat-1/);
+  for (const [key, file] of [['ca', authority.ca] as const, ['cert', own.cert] as const, ['key', own.key] as const]) {
+    const kept = new RegExp(`^ +${key}: (\\S+)$`, 'm').exec(whole.yaml)?.[1];
+    assert.ok(kept !== undefined, `the example names ${key}`);
+    assert.equal(readFileSync(kept, 'utf8'), readFileSync(file, 'utf8'), key);
+  }
+  assert.ok(!existsSync(path.join(whole.boot, 'client.key')), 'the private key is off the card');
   assert.equal(whole.state('claim'), '7K3M-Q2XV-9TRD\n');
   assert.match(whole.files()['root/etc/systemd/timesyncd.conf.d/sluice.conf'] ?? '', /^NTP=pool\.ntp\.org$/m);
 });

@@ -90,10 +90,12 @@ export class FlowsDevice {
   }
 
   read(timeout: number): Promise<Sample[]> {
-    return this.#next.read(
-      timeout,
-      () => new SluiceError('timeout', `no reading of flows within ${formatDuration(timeout)}: ${this.#symptom()}`),
-    );
+    return this.#next.read(timeout, () => {
+      // The asker may be a platform that must not have the point, and a refusal quotes what a flow gave.
+      const refused = this.#c.isOpen() && this.#refusal !== undefined;
+      const why = refused ? 'the gateway refuses what flows give; sluice status shows why' : this.#symptom();
+      return new SluiceError('timeout', `no reading of flows within ${formatDuration(timeout)}: ${why}`);
+    });
   }
 
   duty(): Duty {

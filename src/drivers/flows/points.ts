@@ -78,11 +78,14 @@ export class PointTable {
   #refusal(name: string): FlowRefusal | undefined {
     const accept = this.#accept;
     if (accept === undefined || !name.startsWith(accept.prefix)) {
-      const names = Array.from(this.#points.keys()).slice(0, NAMED).join(', ');
+      // With their device: so a gate finds names that a destination may not have.
+      const names = Array.from(this.#points.keys(), (one) => `${this.#device}.${one}`)
+        .slice(0, NAMED)
+        .join(', ');
       const by = accept === undefined ? '' : `, and takes further ones that begin with ${accept.prefix}`;
       return {
         code: 'not-found',
-        message: `the device ${this.#device} has no point ${name.slice(0, LONGEST_POINT)}; it has: ${names || 'none yet'}${by}`,
+        message: `${this.#device} has no point ${name.slice(0, LONGEST_POINT)}; it has: ${names || 'none yet'}${by}`,
       };
     }
     if (name.length > LONGEST_POINT || !NAME.test(name))

@@ -68,7 +68,7 @@ test('flows: what does not fit is refused with words, changes nothing and is no 
   assert.match(wordsOf(put('calc.open', 'maybe')), /calc\.open is a bool/);
   assert.match(wordsOf(put('calc.count', 1.5)), /calc\.count is a whole number/);
   assert.match(wordsOf(put('calc.word', 'x', { unit: 'Cel' })), /calc\.word has no unit/);
-  assert.match(wordsOf(put('calc.nothing', 1)), /no point nothing; it has: mean, count, open, word/);
+  assert.match(wordsOf(put('calc.nothing', 1)), /no point nothing; it has: calc\.mean, calc\.count, calc\.open, calc\.word/);
   assert.match(wordsOf(put('fridge.temperature', 1)), /fridge is none; there are: calc/);
   assert.equal(codeOf(put('calc.__proto__', 1)), 'not-found');
   assert.equal(codeOf(put('__proto__.mean', 1)), 'not-found');
@@ -76,6 +76,23 @@ test('flows: what does not fit is refused with words, changes nothing and is no 
   assert.match(device().fault ?? '', /no point __proto__/);
   put('calc.mean', 4);
   assert.deepEqual([device().fault, device().state], [undefined, 'answering']);
+});
+
+test('flows: a read that ends without a reading quotes nothing that a flow gave', async () => {
+  const { put, device, bus, clock } = flowsBench(CALC);
+  for (const [point, value] of [['calc.mean', 'Anna'] as const, ['calc.anna', 1] as const]) {
+    put(point, value);
+    assert.match(device().fault ?? '', /anna/i, 'the status on the board has the words');
+    const read = assert.rejects(bus.read('calc'), (thrown: Error) => {
+      assert.match(
+        thrown.message,
+        /no reading of flows within .*: the gateway refuses what flows give; sluice status shows why$/,
+      );
+      return true;
+    });
+    await clock.advance(60_000);
+    await read;
+  }
 });
 
 test('flows: a device without readings is silent, says so once, and comes back', async () => {

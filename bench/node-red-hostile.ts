@@ -70,7 +70,7 @@ function fence(pid: number): () => void {
   };
 }
 
-/** Of the main thread, ms since its start: ready without a core (proc_pid_schedstat), and in the kernel (proc_pid_stat(5)). */
+/** The time of the main thread since its start, ms: ready without a core (proc_pid_schedstat), and in the kernel (proc_pid_stat(5)). */
 function mainThread(pid: number): { readonly waits: number; readonly system: number } {
   const task = `/proc/${pid}/task/${pid}`;
   const stat = readFileSync(`${task}/stat`, 'latin1');

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { BlockWrite } from './block-trace.ts';
 import type { Card } from './card.ts';
 
-/** Of every place that is no file: inodes, bitmaps, folders, the superblock. */
+/** Every place that is no file: inodes, bitmaps, folders, the superblock. */
 const TABLES = 'ext4 tables';
 const JOURNAL = 'ext4 journal';
 const JOURNAL_INODE = 8;

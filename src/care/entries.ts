@@ -8,11 +8,11 @@ import { jsonOf } from './json-of.ts';
 
 const MAX_ENTRY_HEAD = 1024;
 export const MOST_ENTRIES = 2000;
-/** Of every other file: flows are the largest. Bytes. */
+/** The most of every other file, bytes: flows are the largest. */
 export const MOST_SMALL = 16 * 1024 * 1024;
 /** The configuration and all files beside it (keys, certificates, profiles) may take so much. Their disk is often small. Bytes. */
 export const MOST_CONFIGS = 32 * 1024 * 1024;
-/** Of a file of the log: `buffer.maxSize` is a choice of the site. Nothing is allocated by it. */
+/** The most of a file of the log, bytes: `buffer.maxSize` is a choice of the site. Nothing is allocated by it. */
 const MOST_LARGE = 64 * 1024 ** 3;
 
 export const CARD_RECORD = 'provision/applied.json';

@@ -26,7 +26,7 @@ const RESERVE = 4 * 1024 * 1024;
 
 export interface Inspected {
   readonly entries: readonly Entry[];
-  /** Of gateway.yaml. */
+  /** The text of gateway.yaml. */
   readonly text: string;
   /** Bytes of the files of the state. */
   readonly state: number;

@@ -28,7 +28,7 @@ const MOST_TARGET = 64 * 1024;
 export interface Target {
   /** The configuration file that belongs to this state. */
   readonly configFile: string;
-  /** Of this restore; the decision names it. */
+  /** The name of this restore; the decision names it. */
   readonly id: string;
 }
 

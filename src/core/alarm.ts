@@ -22,7 +22,7 @@ export interface AlarmTransition {
   readonly message: string;
   /** The same as data, for readers in other languages. */
   readonly said?: Sentence | undefined;
-  /** Of a rule that is only observed: no alarm, and no reason for an action. */
+  /** The rule is only observed: this is no alarm, and no reason for an action. */
   readonly observed?: true | undefined;
   readonly cause: AlarmCause;
   /** It was the first of its group that began while all others were normal. */

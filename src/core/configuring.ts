@@ -41,7 +41,7 @@ export interface LastConfigure {
 
 export interface ConfigReport {
   readonly origin: Origin;
-  /** Of a configuration from upstream. */
+  /** The version of a configuration from upstream. */
   readonly version?: number | undefined;
   readonly sender?: ConfigSender | undefined;
   readonly trial?: TrialReport | undefined;

@@ -78,9 +78,9 @@ export interface Plan {
   readonly newId: boolean;
   /** Where the id stands that the card had on another board, to be written anew. */
   readonly formerId: readonly [from: number, to: number] | undefined;
-  /** Of everything but secrets and the id. @param salt of this gateway */
+  /** The digest of everything but secrets and the id. @param salt of this gateway */
   redactedDigest(salt: string): string;
-  /** Of everything but the id. */
+  /** The digest of everything but the id. */
   fullDigest(salt: string): string;
 }
 

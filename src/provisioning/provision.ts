@@ -249,7 +249,7 @@ function makeKey(disk: Disk, stateDir: string, owner: Owner | undefined): void {
     disk.put(file, gatewaySecretText(makeGatewaySecret()), { mode: 0o600, owner });
 }
 
-/** Of the key that signs the bundles of this gateway, in groups; undefined: there is none, or this user may not read it. */
+/** The fingerprint of the key that signs the bundles of this gateway, in groups; undefined: there is none, or this user may not read it. */
 export function fingerprintOf(stateDir: string): string | undefined {
   const key = readGatewaySecret(readSmall(path.join(stateDir, GATEWAY_KEY_FILE), MAX_KEY_FILE)?.toString('utf8') ?? '');
   return key === undefined ? undefined : grouped(key.fingerprint);

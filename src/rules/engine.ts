@@ -82,7 +82,7 @@ export class RuleEngine {
   /** Not later than the earliest `wake` of all machines. */
   #wake = Number.POSITIVE_INFINITY;
   readonly #figures: AlarmFigures;
-  /** Of the sentences about rules that are gone. */
+  /** The language of the sentences about rules that are gone. */
   #language: Language = 'en';
   readonly #emit = (transition: AlarmTransition): void => {
     const before = this.#parked.said(transition.rule);

@@ -6,7 +6,7 @@ import type { Watch } from './watch.ts';
 import type { Seen } from './words.ts';
 
 export class LastReadings {
-  /** Of the point of the rule. */
+  /** The value of the point of the rule. */
   value: Value | undefined;
   /** No bad reading and no restart came after the value. */
   fresh = false;

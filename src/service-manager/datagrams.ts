@@ -5,7 +5,7 @@
  */
 import { closeSync, writeSync } from 'node:fs';
 
-/** Of bits/socket.h; x86-64 and arm64 have the same numbers. */
+/** Numbers of bits/socket.h; x86-64 and arm64 have the same numbers. */
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;

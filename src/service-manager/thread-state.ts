@@ -11,7 +11,7 @@ const WAITS: Readonly<Record<string, readonly string[]>> = {
   arm64: ['22', '441', '98'],
 };
 
-/** Of all threads with this name together. */
+/** The state of all threads with this name together. */
 export function threadState(name: string): ThreadState {
   const states = threads().flatMap((id) => stateOf(id, name) ?? []);
   const all = (what: ThreadState['does']) => states.length > 0 && states.every(({ does }) => does === what);

@@ -62,7 +62,7 @@ test('model: an account beyond its share or the total loses its own, before one 
             for (const name of ACCOUNTS) {
               const others = measure === 'count' ? of(name).length : sum(name);
               if (why === 'total') assert.ok(others <= use[measure], `${name} has more than ${from}`);
-              // Of equals the one that asks gives way.
+              // The one that asks gives way to its equals.
               if (why === 'total' && name === by && from !== by) assert.ok(others < use[measure]);
             }
             const gone = of(from).shift();

@@ -21,7 +21,7 @@ export class Mqtt5Peer {
   readonly messages: Message[] = [];
   /** Most that were not answered at once on one connection. */
   most = 0;
-  /** Of the CONNACK. */
+  /** The reason code of the CONNACK. */
   reasonCode = 0;
   properties: Properties = {};
   /** @returns the reason code of the PUBACK and its properties; undefined: none comes; `disconnect`: the connection ends with this code */

@@ -127,7 +127,7 @@ async function switchOff(name: string, { nspawn, pid }: { nspawn?: Child; pid?: 
   return left;
 }
 
-/** Of the first and second generation. */
+/** Children of the first and second generation. */
 function childrenOf(pid: number): number[] {
   const own = (one: number): number[] =>
     readFileSync(`/proc/${one}/task/${one}/children`, 'latin1').split(' ').filter(Boolean).map(Number);

@@ -12,7 +12,7 @@ export interface Resolved {
   readonly own: Readonly<Record<string, unknown>>;
 }
 const KNOWN = new Set(['bn', 'bt', 'bu', 'bv', 'bs', 'bver', 'n', 'u', 'v', 'vs', 'vb', 'vd', 's', 't', 'ut']);
-/** Of the registry of primary units: what the tests use. */
+/** The versions that the tests use. */
 const VERSIONS = [10, 26];
 
 /** @throws Error what is not SenML */

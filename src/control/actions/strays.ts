@@ -13,7 +13,7 @@ import { constants } from 'node:os';
 export const MARK = 'SLUICE_HOOK';
 
 const ROUNDS = 30;
-/** Of one process. The mark is among the first that the gateway gives. */
+/** Bytes that are read of one process. The mark is among the first that the gateway gives. */
 const ENVIRONMENT = 65_536;
 
 /** Ends them. @returns how many were still there at the last look */

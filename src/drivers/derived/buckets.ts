@@ -13,7 +13,7 @@ import type { Stretch } from './stretches.ts';
 export interface Bucket {
   /** Monotonic ms. */
   start: number;
-  /** Of value × ms. */
+  /** The sum of value × ms. */
   sum: number;
   /** Milliseconds that have readings. */
   time: number;
@@ -44,7 +44,7 @@ export class Buckets {
     });
   }
 
-  /** Of everything that it has. */
+  /** The sum of everything that it has. */
   get total(): { readonly sum: number; readonly time: number } {
     let [sum, time] = [0, 0];
     for (const bucket of this.#all) {

@@ -19,7 +19,7 @@ export interface PlannedPoint {
   readonly name: string;
   readonly formula: Formula;
   readonly inputs: readonly PlannedInput[];
-  /** Of the point; undefined: it has none. */
+  /** The unit of the point; undefined: it has none. */
   readonly unit: string | undefined;
   /** What the formula computes in. */
   readonly own: string;

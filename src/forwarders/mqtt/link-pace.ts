@@ -31,7 +31,7 @@ const SMALLEST = 256;
 /** So many times the largest acknowledged batch is a size that was not proven. */
 const UNPROVEN = 1.5;
 const MOST = 16 * 1024 * 1024;
-/** Of CARRY: each of the two lanes may have a batch under way. */
+/** The part of CARRY that is aimed at: each of the two lanes may have a batch under way. */
 const AIM = 1 / 2;
 const HYSTERESIS = 1.25;
 const HALF = 1 / 2;
@@ -40,7 +40,7 @@ const SLACK = 1.1;
 const GROWTH = { proven: 2, doubtful: 1.1, evidence: 4 };
 /** As long as no two sizes were compared: a part of what a batch took is its own, however long the round trip was measured. */
 const OWN = 1 / 8;
-/** Of the limit. */
+/** The part of the limit that a probe has. */
 const PROBE = 1 / 8;
 /** Full batches between two probes: where the wait is a good part of the time, and where it is not. */
 const PROBE_AFTER = { waiting: 8, carrying: REMEMBERED - 2 };
@@ -54,7 +54,7 @@ const LEAST_LEFT = 1 / 4;
 /** What of a batch matters here. */
 export interface Parcel {
   readonly lane: Lane;
-  /** Of its payloads. */
+  /** The bytes of its payloads. */
   readonly bytes: number;
   readonly readings: number;
 }

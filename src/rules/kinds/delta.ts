@@ -31,7 +31,7 @@ export const delta = ruleKind({
   create: (setting, deadband) => ({ type: 'memory', start: (from) => new DeltaMemory(setting, deadband, from) }),
 });
 
-/** Of each kind that watches a counter. */
+/** The keys of each kind that watches a counter. */
 export function counterKeys() {
   const rollover = z
     .number()

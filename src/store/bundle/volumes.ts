@@ -7,7 +7,7 @@ import { type Content, type ContentPiece, NEXT_VOLUME } from './content.ts';
 
 export interface VolumeOptions {
   readonly content: Content;
-  /** Of this content. */
+  /** The pieces of this content. */
   readonly pieces: AsyncIterable<ContentPiece>;
   /** A new one for each bundle. */
   readonly writer: () => BundleWriter;

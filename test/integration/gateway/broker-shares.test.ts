@@ -175,7 +175,7 @@ test('several hostile accounts and addresses push out nothing of others', { time
     for (const [i, name] of HOSTILE.entries()) {
       let accepted = 0;
       for (let n = 0; n <= limits.MAX_PER_ACCOUNT; n++) {
-        // Of two addresses in turns, so that the address is not what ends it.
+        // Two addresses in turns, so that the address is not what ends it.
         const { code } = await open(`${name}-${n}`, accounts[name], addressOf(2 + 2 * i + (n % 2)), true);
         if (code === 0) {
           accepted++;

@@ -50,7 +50,7 @@ test('each class and function that docs/architecture.md names is defined', () =>
   );
 });
 
-/** Of every row whose question has these words: its files, and those that its last cell names. */
+/** The files of every row whose question has these words, and those that its last cell names. */
 function filesFor(question: RegExp): string[] {
   const rows = [...PAGE.matchAll(/^\| ([^|]+) \| `(src\/[^`|]+\.ts)` \| ([^|]+) \|$/gm)].filter(([, asked = '']) =>
     question.test(asked),

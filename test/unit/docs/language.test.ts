@@ -1,5 +1,7 @@
 /** Pages, comments of configurations and messages are plain technical English: scripts/check-language.ts has the rules. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import {
   COMMENTS,
@@ -38,6 +40,22 @@ test('the comments of examples, units and the starter configuration keep the rul
 test('the messages of the code keep the rules of language', () => {
   assert.deepEqual(check(MESSAGES), []);
   assert.ok(MESSAGES.length > 200, `${MESSAGES.length} files`);
+});
+
+test('the comments of the code open with their subject', () => {
+  const root = path.join(import.meta.dirname, '../../..');
+  const files = ['src', 'test', 'bench', 'scripts'].flatMap((folder) =>
+    readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => /\.tsx?$/.test(name))
+      .map((name) => path.join(folder, name)),
+  );
+  assert.ok(files.length > 1000, `${files.length} files`);
+  const found = files.flatMap((file) =>
+    readFileSync(path.join(root, file), 'utf8')
+      .split('\n')
+      .flatMap((line, i) => (/(?:\/\*\*|\/\/) Of /.test(line) ? [`${file}:${i + 1}: ${line.trim()}`] : [])),
+  );
+  assert.deepEqual(found, [], 'write the subject first');
 });
 
 test('each exception is needed, and says why', () => {

@@ -29,7 +29,7 @@ class Play {
   readonly #lines: string[] = [];
   readonly #memory = new MemoryBench();
   #bench: DerivedBench | undefined;
-  /** Of this run: ms after the beginning. */
+  /** The start of this run, ms after the beginning. */
   #origin = 0;
   #step = 0;
 

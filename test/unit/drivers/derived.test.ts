@@ -25,7 +25,7 @@ test('derived: one sample gives one record, in its turn, after all inputs of a p
   await assert.rejects(bus.read('nobody'), { code: 'not-found' });
   await clock.advance(1000);
   give('hall', { temperature: 22, humidity: 50 });
-  // Of the new temperature only: no value of an old and a new input of one sample.
+  // Values of the new temperature only: none of an old and a new input of one sample.
   assert.deepEqual(told(), ['air.dew=11.09 air.mean=16 air.above=13.545']);
 });
 

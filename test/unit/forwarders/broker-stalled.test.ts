@@ -114,7 +114,7 @@ test('pieces that are stuck for a moment cost no look at the kernel', async () =
 class Roomy {
   readonly clock = new ManualClock();
   given = 0;
-  /** Of those given; all of them when it is more. */
+  /** Bytes of those given; all of them when it is more. */
   acknowledged = 0;
   looks = 0;
   stalled: number | undefined;

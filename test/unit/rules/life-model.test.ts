@@ -50,7 +50,7 @@ const fresh = (version: number): Facts => ({
   ...{ shelvedUntil: NEVER, outOfService: false, delay: undefined, shown: 'normal' },
 });
 
-/** Of two that are due at one moment, the suppressing one comes first. */
+/** The suppressing one of two that are due at one moment comes first. */
 const rankOf = (name: Name): number => (RULES[name].suppressedBy === undefined ? 0 : 1);
 
 class Oracle {

@@ -27,7 +27,7 @@ function feed(engine: RuleEngine, from: number, to: number, read: (at: number) =
   return transitions;
 }
 const stateOf = (engine: RuleEngine, at: number) => engine.state(moment(at)).find(({ rule }) => rule === 'odd') as RuleState;
-/** Of the memory, what the range of the reading is. */
+/** The part of the memory that depends on the range of the reading. */
 const learned = (engine: RuleEngine, at: number) =>
   (stateOf(engine, at).memory as { detector: { learned: number; ranges: { value: unknown } } }).detector;
 

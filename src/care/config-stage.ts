@@ -1,12 +1,15 @@
 /**
- * The configuration of a restore, put together beside its place: `.gateway.yaml.sluice-restore/`. Invariants:
- * - The mark `ready` in it is the moment from which a restore holds.
+ * The configuration of a restore, put together beside its place: `.gateway.yaml.ID.sluice-restore/`. Invariants:
+ * - Each restore has a folder of its own. A later restore takes it away as a whole, and the earlier one gives way.
+ * - The name `.gateway.yaml.sluice-restore/` is the moment from which a restore holds. One restore at a time has it, with its mark `ready`.
  * - Each file gets its place by a rename, with its owner and mode, gateway.yaml last. What is not in the stage any more has its place.
  * - Only a folder and a mark of this user or of root count. The user of the gateway cannot make root place a file.
  * - The gateway may look into it, as into the configuration, and knows by that whether every file has its place.
  */
+import { randomBytes } from 'node:crypto';
 import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { SluiceError } from '../core/errors.ts';
 import { type Owner, syncFolder, writeNew } from '../disk/durable.ts';
 import { GATEWAY_YAML } from './entries.ts';
 import { jsonOf } from './json-of.ts';
@@ -22,41 +25,76 @@ export interface Decision {
   readonly stateDir: string;
 }
 
-const stageOf = (configFile: string): string =>
-  path.join(path.dirname(configFile), `.${path.basename(configFile)}.sluice-restore`);
+const END = '.sluice-restore';
+const ID = /^[0-9a-f]{32}$/;
+/** The name of a restore, and of its folder. */
+export const newId = (): string => randomBytes(16).toString('hex');
+
+const isThere = (file: string): boolean => lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+/** @param id of a restore that does not hold yet */
+const stageOf = (configFile: string, id?: string): string =>
+  path.join(path.dirname(configFile), `.${path.basename(configFile)}${id === undefined ? '' : `.${id}`}${END}`);
 
 /** Files beside the configuration belong to root, and the gateway reads them. */
 export const rootOf = (owner: Owner | undefined): Owner | undefined => owner && { uid: 0, gid: owner.gid };
 
+/** The restores that do not hold. Each restore removes them first: there is one, and those that were killed since. */
+function undecidedIds(configFile: string): string[] {
+  const folder = path.dirname(configFile);
+  const head = `.${path.basename(configFile)}.`;
+  return (isFolder(folder) ? readdirSync(folder) : [])
+    .filter((name) => name.startsWith(head) && name.endsWith(END))
+    .map((name) => name.slice(head.length, -END.length))
+    .filter((id) => ID.test(id));
+}
+
 export const hasConfigStage = (configFile: string): boolean =>
-  lstatSync(stageOf(configFile), { throwIfNoEntry: false }) !== undefined;
+  isThere(stageOf(configFile)) || undecidedIds(configFile).length > 0;
+export const isStaged = (configFile: string, id: string): boolean => isThere(stageOf(configFile, id));
 
 /** @param owner of the state; undefined: this user's own */
-export function makeConfigStage(configFile: string, owner: Owner | undefined): void {
-  const stage = stageOf(configFile);
+export function makeConfigStage(configFile: string, id: string, owner: Owner | undefined): void {
+  const stage = stageOf(configFile, id);
   makeOne(stage, 0o750, rootOf(owner));
   makeOne(path.join(stage, FILES), 0o750, rootOf(owner));
 }
 
 /** The file keeps the mode and the owner of the one that it replaces. */
-export function stageConfig(configFile: string, name: string, pieces: Iterable<Uint8Array>, owner: Owner | undefined): void {
+export function stageConfig(
+  { configFile, id }: { readonly configFile: string; readonly id: string },
+  name: string,
+  pieces: Iterable<Uint8Array>,
+  owner: Owner | undefined,
+): void {
   const before = lstatSync(placeOf(configFile, name), { throwIfNoEntry: false });
   const like = before?.isFile() === true ? before : undefined;
-  const files = path.join(stageOf(configFile), FILES);
+  const files = path.join(stageOf(configFile, id), FILES);
   makeInside(files, path.dirname(name), rootOf(owner));
   const keeper = owner && { uid: like?.uid ?? 0, gid: like?.gid ?? owner.gid };
   writeNew(path.join(files, name), pieces, { mode: like === undefined ? 0o640 : like.mode & 0o777, owner: keeper });
   syncFolder(path.dirname(path.join(files, name)));
 }
 
-/** Everything of the restore is on the disk. From now on it holds. */
-export function decide(configFile: string, decision: Decision, owner: Owner | undefined): void {
-  const stage = stageOf(configFile);
+/**
+ * Everything of the restore is on the disk. From now on it holds.
+ * @param named called when it has the name: from here on nobody knows whether the disk has it
+ * @throws SluiceError usage: another restore holds; Error of the file system
+ */
+export function decide(configFile: string, decision: Decision, owner: Owner | undefined, named: () => void): void {
+  const stage = stageOf(configFile, decision.id);
   syncFolder(path.join(stage, FILES));
-  writeSynced(path.join(stage, `${READY}.new`), JSON.stringify({ v: 1, ...decision }), 0o640, rootOf(owner));
-  syncFolder(path.dirname(configFile));
-  renameSync(path.join(stage, `${READY}.new`), path.join(stage, READY));
+  writeSynced(path.join(stage, READY), JSON.stringify({ v: 1, ...decision }), 0o640, rootOf(owner));
   syncFolder(stage);
+  syncFolder(path.dirname(configFile));
+  try {
+    // The kernel replaces no folder with something in it: of two restores one gets the name.
+    renameSync(stage, stageOf(configFile));
+  } catch (thrown) {
+    if (!isThere(stage) || !isThere(stageOf(configFile))) throw thrown;
+    throw new SluiceError('usage', `another restore of ${configFile} is not finished: wait for its end, then run this one again`);
+  }
+  named();
+  syncFolder(path.dirname(configFile));
 }
 
 export function readDecision(configFile: string): Decision | undefined {
@@ -87,13 +125,35 @@ export function placeConfig(configFile: string, owner: Owner | undefined, afterS
   }
 }
 
-/** @throws Error of the file system */
-export function dropConfigStage(configFile: string): void {
+/** This restore is finished. Another one that has the name by now keeps it. @throws Error of the file system */
+export function dropConfigStage(configFile: string, id: string): void {
+  if (readDecision(configFile)?.id === id) dropNamed(configFile);
+}
+
+/** What a restore left that never held, or that is under way and gives way. @param id of one; otherwise all. @throws Error of the file system */
+export function dropUndecided(configFile: string, id?: string): void {
+  for (const each of id === undefined ? undecidedIds(configFile) : [id])
+    if (ID.test(each) && isStaged(configFile, each)) drop(configFile, stageOf(configFile, each));
+  // Its being there is asked first: one that gets the name now has decided.
+  if (id === undefined && isThere(stageOf(configFile)) && readDecision(configFile) === undefined) dropNamed(configFile);
+}
+
+function dropNamed(configFile: string): void {
   const stage = stageOf(configFile);
-  if (!hasConfigStage(configFile)) return;
   // The files first: without the mark what is left of them means nothing, and with it they have their places.
   if (isFolder(stage)) rmSync(path.join(stage, FILES), { recursive: true, force: true });
-  rmSync(stage, { recursive: true, force: true });
+  drop(configFile, stage);
+}
+
+function drop(configFile: string, stage: string): void {
+  // Whoever still writes into it finds nothing under its name, and never a part of the files.
+  const gone = stageOf(configFile, newId());
+  try {
+    renameSync(stage, gone);
+  } catch (thrown) {
+    if (isThere(stage)) throw thrown;
+  }
+  rmSync(gone, { recursive: true, force: true });
   syncFolder(path.dirname(configFile));
 }
 

@@ -6,14 +6,13 @@
  * - The log that comes back counts as a copy, and a gateway without one makes a new one: no number is given twice.
  */
 
-import { randomBytes } from 'node:crypto';
 import { lstatSync, rmSync, statfsSync } from 'node:fs';
 import path from 'node:path';
 import { SluiceError, toError } from '../core/errors.ts';
 import { syncFolder, writeNew } from '../disk/durable.ts';
 import { LOCK_FILE, StateDirLock } from '../store/state-dir.ts';
 import { type Archive, refused } from './archive.ts';
-import { decide, dropConfigStage, makeConfigStage, placeConfig, stageConfig } from './config-stage.ts';
+import { decide, dropUndecided, isStaged, makeConfigStage, newId, placeConfig, stageConfig } from './config-stage.ts';
 import { type Entry, GATEWAY_YAML, LARGE_FILES, MOST_CONFIGS, readEntries } from './entries.ts';
 import { give, makeInside, makeOne, ownerOf } from './own-files.ts';
 import { continueRestore, STAGE, settleState, writeTarget } from './settle.ts';
@@ -77,21 +76,23 @@ export function restore(
   assertStateFolder(stateDir, configFile);
   const lock = StateDirLock.take(stateDir);
   const stage = path.join(stateDir, STAGE);
+  const id = newId();
+  let begun = false;
   let holds = false;
   try {
     const owner = ownerOf(stateDir);
     give(path.join(stateDir, LOCK_FILE), owner);
     settleState(stateDir);
-    dropConfigStage(configFile);
+    dropUndecided(configFile);
     for (const { where, name } of entries) if (where === 'config') noLinks(path.dirname(configFile), name);
     assertSpace(stateDir, state);
-    const id = randomBytes(16).toString('hex');
     makeOne(stage, 0o700, owner);
     makeOne(path.join(stage, 'state'), 0o750, owner);
-    makeConfigStage(configFile, owner);
+    makeConfigStage(configFile, id, owner);
+    begun = true;
     for (const { entry, bytes } of readEntries(archive.pieces())) {
       if (entry.where === 'config') {
-        stageConfig(configFile, entry.name, bytes(), owner);
+        stageConfig({ configFile, id }, entry.name, bytes(), owner);
         continue;
       }
       const file = path.join(stage, 'state', entry.name);
@@ -102,15 +103,22 @@ export function restore(
     writeTarget(stateDir, { configFile, id }, owner);
     for (const folder of [path.join(stage, 'state'), stage, stateDir]) syncFolder(folder);
     afterStep('staged');
-    // From its name on, nobody knows whether the disk has it: then it is finished.
-    holds = true;
-    decide(configFile, { id, stateDir }, owner);
+    decide(configFile, { id, stateDir }, owner, () => {
+      holds = true;
+    });
     afterStep('decided');
     placeConfig(configFile, owner, afterStep);
     afterStep('configuration');
     settleState(stateDir);
   } catch (cause) {
-    if (!holds) drop(stage, configFile);
+    const gaveWay = begun && !holds && !isStaged(configFile, id);
+    if (!holds) drop(stage, configFile, id);
+    if (gaveWay)
+      throw new SluiceError(
+        'usage',
+        `another restore of ${configFile} began, so this one gave way and changed nothing. Run one at a time`,
+        { cause },
+      );
     if (cause instanceof SluiceError) throw cause;
     const now = holds
       ? 'A restart of the board or the same command again finishes it'
@@ -122,8 +130,8 @@ export function restore(
 }
 
 /** Best effort: what stays is dropped by the next start. */
-function drop(stage: string, configFile: string): void {
-  for (const step of [() => rmSync(stage, { recursive: true, force: true }), () => dropConfigStage(configFile)])
+function drop(stage: string, configFile: string, id: string): void {
+  for (const step of [() => rmSync(stage, { recursive: true, force: true }), () => dropUndecided(configFile, id)])
     try {
       step();
     } catch {

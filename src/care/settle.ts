@@ -12,7 +12,7 @@ import path from 'node:path';
 import { SluiceError, toError } from '../core/errors.ts';
 import { type Owner, readSmall, syncFolder } from '../disk/durable.ts';
 import { LOCK_FILE, StateDirLock } from '../store/state-dir.ts';
-import { dropConfigStage, hasConfigStage, isUnplaced, placeConfig, readDecision } from './config-stage.ts';
+import { dropConfigStage, dropUndecided, hasConfigStage, isUnplaced, placeConfig, readDecision } from './config-stage.ts';
 import { CARD_RECORD } from './entries.ts';
 import { jsonOf } from './json-of.ts';
 import { give, isFolder, ownerOf, writeSynced } from './own-files.ts';
@@ -51,12 +51,12 @@ export function settleState(stateDir: string): Settled {
         { cause },
       );
     }
-    dropped(target.configFile);
+    dropped(() => dropConfigStage(target.configFile, target.id));
     return 'restored';
   }
   // It was cut before the decision: the old gateway stays.
   rmSync(stage, { recursive: true, force: true });
-  if (target !== undefined) dropped(target.configFile);
+  if (target !== undefined) dropped(() => dropUndecided(target.configFile, target.id));
   return 'restore-dropped';
 }
 
@@ -70,7 +70,7 @@ export function continueRestore(configFile: string): boolean {
   const { id, stateDir } = decision;
   const begun = readTarget(path.join(stateDir, STAGE))?.id === id;
   if (!begun && !isUnplaced(configFile)) {
-    dropped(configFile);
+    dropped(() => dropConfigStage(configFile, id));
     return false;
   }
   const lock = StateDirLock.take(stateDir);
@@ -80,7 +80,7 @@ export function continueRestore(configFile: string): boolean {
     settleState(stateDir);
     // Without a state that belongs to it there is only the configuration to finish.
     if (!begun) placeConfig(configFile, owner);
-    dropped(configFile);
+    dropped(() => dropConfigStage(configFile, id));
     return true;
   } finally {
     lock.release();
@@ -95,16 +95,16 @@ export function settleAtBoot(configFile: string, stateDir: string): void {
   try {
     give(path.join(stateDir, LOCK_FILE), ownerOf(stateDir));
     settleState(stateDir);
-    dropConfigStage(configFile);
+    dropUndecided(configFile);
   } finally {
     lock.release();
   }
 }
 
 /** Only root may remove it from a folder of root; it holds no secret any more, or nobody else can read it. */
-function dropped(configFile: string): void {
+function dropped(drop: () => void): void {
   try {
-    dropConfigStage(configFile);
+    drop();
   } catch {
     // The next boot or the next restore removes it.
   }

@@ -17,6 +17,8 @@ import { scratch } from '../../harness/scratch.ts';
 import { MAIN, sluice } from '../../harness/start-gateway.ts';
 import { asRoot } from '../../peers/peers.ts';
 
+const SRC = path.resolve(import.meta.dirname, '../../../src');
+
 type Part = readonly [where: Entry['where'], name: string, body: string | Uint8Array];
 
 function archive(parts: readonly Part[]): Buffer {
@@ -131,15 +133,21 @@ test('of two restores one is refused; one that is killed goes through again', as
     if (code !== 0) assert.match(children[i]?.stderr.join(' ') ?? '', /running with this state directory/);
   assert.ok(isNew(both.board));
 
-  for (const sign of ['state/.restore', '.gateway.yaml.sluice-restore', '.gateway.yaml.sluice-restore/ready']) {
-    const { board, start } = run(path.join(folder, path.basename(sign)));
+  const inStage = (board: string) => readdirSync(board).some((name) => name.endsWith('.sluice-restore'));
+  const signs: Record<string, (board: string) => boolean> = {
+    state: (board) => existsSync(path.join(board, 'state/.restore')),
+    stage: inStage,
+    held: (board) => existsSync(path.join(board, '.gateway.yaml.sluice-restore')),
+  };
+  for (const [sign, isSeen] of Object.entries(signs)) {
+    const { board, start } = run(path.join(folder, sign));
     const child = start();
     let ended = false;
     void child.ended.finally(() => {
       ended = true;
     });
     // It may be through before it is seen: then nothing was cut, which is as good.
-    while (!ended && !existsSync(path.join(board, sign))) await new Promise((resolve) => setTimeout(resolve, 1));
+    while (!ended && !isSeen(board)) await new Promise((resolve) => setTimeout(resolve, 1));
     await child.stop('SIGKILL');
     const again = start();
     assert.equal(await again.ended, 0, again.stderr.join('\n'));
@@ -150,4 +158,87 @@ test('of two restores one is refused; one that is killed goes through again', as
       [],
     );
   }
+});
+
+/** A restore in a process of its own, which waits at a step until a file is there. */
+function slowRestore(t: TestContext, backup: string, target: { configFile: string; stateDir: string }, step: string) {
+  const go = path.join(scratch(t, 'go'), 'go');
+  const script = `
+    import { existsSync, readFileSync } from 'node:fs';
+    import { Archive } from '${SRC}/care/archive.ts';
+    import { inspect, restore } from '${SRC}/care/restore.ts';
+    import { VERSION } from '${SRC}/core/version.ts';
+    const bytes = readFileSync(${JSON.stringify(backup)});
+    const archive = () => new Archive({ size: bytes.length, read: (at, n) => bytes.subarray(at, at + n) });
+    try {
+      restore(archive(), inspect(archive(), VERSION), ${JSON.stringify(target)}, (at) => {
+        if (at !== '${step}') return;
+        process.stdout.write('waits\\n');
+        while (!existsSync('${go}')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+      });
+      process.stdout.write('restored\\n');
+    } catch (thrown) {
+      process.stdout.write('refused: ' + thrown.message + '\\n');
+    }`;
+  const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', script];
+  const child = startChild(t, process.execPath, args);
+  return {
+    waits: () => child.line(/^waits$/),
+    goOn: async () => {
+      writeFileSync(go, '');
+      await child.ended;
+      return child.stdout.at(-1) ?? child.stderr.join('\n');
+    },
+  };
+}
+
+test('two restores of one configuration with different state folders never mix', async (t) => {
+  const { folder, old, file } = boards(t);
+  const board = path.join(folder, 'board');
+  cpSync(old, board, { recursive: true });
+  const configFile = path.join(board, 'gateway.yaml');
+  const one = (stateDir: string) => {
+    const named = yamlOf(stateDir).replace('new', stateDir);
+    const parts: Part[] = [
+      ['config', 'gateway.yaml', named],
+      ['config', 'keys/key.txt', stateDir],
+      ['state', 'access.json', stateDir],
+    ];
+    return { backup: file(archive(parts)), target: { configFile, stateDir: path.join(board, stateDir) } };
+  };
+  const [first, second] = [one('first'), one('second')];
+  const before = contentOf(board);
+  // The later one takes the stage of the earlier one away.
+  const early = slowRestore(t, first.backup, first.target, 'staged');
+  await early.waits();
+  const late = slowRestore(t, second.backup, second.target, 'staged');
+  await late.waits();
+  assert.match(
+    await early.goOn(),
+    /^refused: another restore of .*gateway\.yaml began, so this one gave way and changed nothing/,
+  );
+  assert.deepEqual(
+    contentOf(board).filter(([name]) => !name.includes('restore')),
+    before,
+    'the gateway is as it was',
+  );
+  assert.equal(await late.goOn(), 'restored');
+  const isWhole = (id: string) => {
+    assert.match(readFileSync(configFile, 'utf8'), new RegExp(`id: ${id}, stateDir: "${id}"`));
+    assert.equal(readFileSync(path.join(board, 'keys/key.txt'), 'utf8'), id);
+    assert.equal(readFileSync(path.join(board, id, 'access.json'), 'utf8'), id);
+    assert.deepEqual(
+      readdirSync(board, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes('restore')),
+      [],
+    );
+  };
+  isWhole('second');
+
+  // One that holds is finished before the other one begins.
+  const holds = slowRestore(t, first.backup, first.target, 'decided');
+  await holds.waits();
+  const other = slowRestore(t, second.backup, second.target, 'staged');
+  assert.match(await other.goOn(), /^refused: a gateway is running with this state directory/);
+  assert.equal(await holds.goOn(), 'restored');
+  isWhole('first');
 });

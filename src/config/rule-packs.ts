@@ -3,7 +3,8 @@
  * parameters; `{{name}}` stands for one. A pack writes nothing by itself: it becomes YAML that a person adds to a configuration.
  *
  * - A text that is one `{{name}}` alone becomes the value with its type. Inside a longer text it becomes a part of the text.
- * - An entry that needs a parameter which was not given, and has no default, is left out.
+ * - An entry that needs a parameter which was not given, and has no default, is left out, and so is one that needs a device which the
+ *   pack left out.
  * - Everything that a pack becomes goes through `sluice check` like words of a person.
  */
 import { readdirSync } from 'node:fs';
@@ -117,23 +118,33 @@ export function applyPack(pack: RulePack, given: ReadonlyMap<string, string>): P
     else if (parameter.optional !== true) missing.push(`  --set ${name}=…  ${parameter.about.en}`);
   }
   if (missing.length > 0) throw new SluiceError('usage', `the pack ${pack.name} also needs:\n${missing.join('\n')}`);
+  const isWhole = (entry: [string, unknown]) => marksOf({ [entry[0]]: entry[1] }).every((name) => values.has(name));
   const section = (of: Readonly<Record<string, unknown>> = {}) =>
     Object.fromEntries(
       Object.entries(of)
-        .filter((entry) => marksOf({ [entry[0]]: entry[1] }).every((name) => values.has(name)))
+        .filter(isWhole)
         .slice(0, MOST_ENTRIES)
         .map(([key, value]) => [String(filled(key, values)), filled(value, values)]),
     );
   const devices = section(pack.devices);
   const used = Object.values(devices).map((device) => (isSection(device) ? device.bus : undefined));
   const buses = Object.entries(section(pack.buses)).filter(([bus]) => used.includes(bus));
-  const rules = section(pack.rules);
+  const absent = Object.keys(pack.devices ?? {})
+    .map((device) => String(filled(device, values)))
+    .filter((device) => !Object.hasOwn(devices, device));
+  const rules = Object.fromEntries(Object.entries(section(pack.rules)).filter(([, rule]) => !pointsAt(rule, absent)));
   if (Object.keys(rules).length === 0) {
     const points = Object.entries(pack.parameters).filter(([, { kind }]) => kind === 'point');
     const lines = points.map(([name, { about }]) => `  --set ${name}=…  ${about.en}`);
     throw new SluiceError('usage', `the pack ${pack.name} has no rule without a point; give some of:\n${lines.join('\n')}`);
   }
   return { buses: Object.fromEntries(buses), devices, rules };
+}
+
+/** @returns whether a text in the value is a point of one of the devices */
+function pointsAt(value: unknown, devices: readonly string[]): boolean {
+  if (typeof value === 'string') return POINT.test(value) && devices.includes(value.slice(0, value.indexOf('.')));
+  return typeof value === 'object' && value !== null && Object.values(value).some((part) => pointsAt(part, devices));
 }
 
 function read(name: string, { kind, unit }: PackParameter, written: string): string | number {

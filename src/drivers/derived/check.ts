@@ -7,6 +7,7 @@ import { ucumFault } from '../../core/ucum.ts';
 import { unitWords } from '../../core/unit-words.ts';
 import { ALIKE, AS_READ, type FormulaKey } from './formula.ts';
 import { formulaOf } from './formulas.ts';
+import { conversionFor } from './gases.ts';
 import { MOST_NAMED, MOST_OF_DEVICE, MOST_POINTS, MOST_REMEMBERING } from './limits.ts';
 import { loops } from './order.ts';
 import { inputsOf, type PlannedInput, type PlannedPoint, planned } from './plan.ts';
@@ -180,7 +181,8 @@ function* inputFaults(point: PlannedPoint, find: (device: string, point: string)
           path: input.path,
           message: `${input.point} is in ${shown(unit)} and ${other.input.point} in ${shown(other.unit)}; ${formula.name} compares like with like`,
         };
-    } else if (conversion(unit, wanted) === undefined) yield { path: input.path, message: mismatch(point, input, unit) };
+    } else if (conversionFor(input.role, unit, wanted) === undefined)
+      yield { path: input.path, message: mismatch(point, input, unit) };
   }
 }
 
@@ -191,7 +193,7 @@ function mismatch({ formula, unit, own }: PlannedPoint, { point, role }: Planned
   if (wanted === own && formula.unit === undefined)
     return `${point} is in ${shown(has)}, and the result in ${shown(unit ?? '1')}; ${formula.name} takes inputs of one kind`;
   if (formula.unit !== undefined)
-    return `${formula.name} needs ${role.name} in a unit such as ${shown(wanted)}, and ${point} is in ${shown(has)}`;
+    return `${formula.name} needs ${role.name} in a unit such as ${shown(wanted)}${role.molarMass === undefined ? '' : ' or ug/m3'}, and ${point} is in ${shown(has)}`;
   return `the ${formula.name} of ${shown(has)} is not in ${shown(unit ?? '1')}${unitHint(formula.name, has)}`;
 }
 

@@ -44,6 +44,10 @@ export interface Role {
   readonly name: string;
   /** Its unit, where the point has this one: a UCUM code. */
   unit(own: string): string;
+  /** It may be left out. Such roles stand behind the others. */
+  readonly optional?: true;
+  /** Of a gas, g/mol: masses in a volume of air are converted as well (gases.ts). */
+  readonly molarMass?: number | undefined;
 }
 
 export interface CalculationSettings {

@@ -16,7 +16,8 @@ import { conversion, toBase } from '../../core/dimensions.ts';
 import type { PointInfo, Sample, Shape, Value } from '../../core/point.ts';
 import { hasValue, reasonAt } from '../../core/point.ts';
 import { ABSENT, GOOD, qualityOf, reasonCode } from '../../core/reasons.ts';
-import { ALIKE, AS_READ, type Calculation, type Input, type Result } from './formula.ts';
+import { ALIKE, AS_READ, type Calculation, type Input, type Result, type Role } from './formula.ts';
+import { conversionFor } from './gases.ts';
 import { Heap } from './heap.ts';
 import { inOrder } from './order.ts';
 import type { PlannedPoint } from './plan.ts';
@@ -282,7 +283,7 @@ export class Graph {
     if (typeof raw !== 'number' && typeof raw !== 'bigint')
       return node.point.formula.inputs === undefined ? undefined : { value: 0, raw, scale: 1 };
     if (node.conversions[i] === undefined || node.units[i] !== unit) {
-      node.conversions[i] = convertible(unit, node.point.inputs[i]?.role.unit(node.point.own) ?? AS_READ, node.point.unit);
+      node.conversions[i] = convertible(unit, node.point, node.point.inputs[i]?.role);
       node.units[i] = unit;
     }
     const by = node.conversions[i];
@@ -306,8 +307,9 @@ function dueOf({ bad, inputs, point }: Node): number {
   return due;
 }
 
-function convertible(unit: string | undefined, wanted: string, own: string | undefined) {
-  if (wanted === AS_READ || (unit === undefined && own === undefined)) return { scale: 1, offset: 0 };
+function convertible(unit: string | undefined, { own, unit: written }: PlannedPoint, role: Role | undefined) {
+  const wanted = role?.unit(own) ?? AS_READ;
+  if (wanted === AS_READ || (unit === undefined && written === undefined)) return { scale: 1, offset: 0 };
   if (unit === undefined) return undefined;
-  return wanted === ALIKE ? toBase(unit) : conversion(unit, wanted);
+  return wanted === ALIKE ? toBase(unit) : conversionFor(role ?? {}, unit, wanted);
 }

@@ -58,17 +58,18 @@ export function inputsOf({ name, roles }: Formula, from: NonNullable<DerivedPoin
       path: name === EXPRESSION ? [EXPRESSION] : typeof from === 'string' ? ['from'] : ['from', i],
     }));
   }
-  const [only, second] = roles;
-  if (typeof from === 'string' && only !== undefined && second === undefined)
-    return [{ point: from, role: only, path: ['from'] }];
-  const words = `${name} has the inputs ${roles.map((role) => role.name).join(', ')}; write from: {${roles.map((role) => `${role.name}: device.point`).join(', ')}}`;
+  const needed = roles.filter(({ optional }) => optional !== true);
+  const [only] = needed;
+  if (typeof from === 'string' && only !== undefined && needed.length === 1) return [{ point: from, role: only, path: ['from'] }];
+  const names = roles.map((role) => `${role.name}${role.optional ? ' (may be left out)' : ''}`);
+  const words = `${name} has the inputs ${names.join(', ')}; write from: {${roles.map((role) => `${role.name}: device.point`).join(', ')}}`;
   if (typeof from === 'string' || Array.isArray(from)) return words;
-  if (Object.keys(from).length !== roles.length) return words;
+  if (Object.keys(from).some((key) => roles.every((role) => role.name !== key))) return words;
   const inputs: PlannedInput[] = [];
   for (const role of roles) {
     const point = Object.hasOwn(from, role.name) ? from[role.name] : undefined;
-    if (point === undefined) return words;
-    inputs.push({ point, role, path: ['from', role.name] });
+    if (point !== undefined) inputs.push({ point, role, path: ['from', role.name] });
+    else if (role.optional !== true) return words;
   }
   return inputs;
 }

@@ -46,7 +46,7 @@ const PLAYS: Readonly<Record<string, Play>> = {
     ...{ fault: 'gauge.level 7', rule: 'siren-sounds', back: 'gauge.level 4' },
   },
   'roadside-air-and-traffic': {
-    well: ['particles.pm2_5 20', 'particles.pm10 40', 'particles.humidity 50', 'road.vehicles 100'],
+    well: ['particles.pm2_5 20', 'particles.pm10 40', 'particles.humidity 50', 'gases.no2 30', 'road.vehicles 100'],
     ...{ fault: 'particles.pm2_5 400', rule: 'smoke', back: 'particles.pm2_5 20' },
   },
   'forest-station': {

@@ -79,6 +79,20 @@ for (const name of names) {
   });
 }
 
+test('air-quality: each measured pollutant brings its own index and rules, and no other', () => {
+  const pack = loadPack(PACKS, 'air-quality');
+  const bare = load(pack, () => false).made;
+  for (const gas of ['ozone', 'co', 'so2', 'no2']) {
+    const { made, faults } = load(pack, (name) => name === gas);
+    assert.deepEqual(faults.map(formatFault), []);
+    const added = (section: 'devices' | 'rules') => Object.keys(made[section]).filter((key) => !(key in bare[section]));
+    assert.deepEqual(
+      [added('devices'), added('rules')],
+      [[`air-${gas}-index`], [`air-${gas}-sensitive`, `air-${gas}-unhealthy`]],
+    );
+  }
+});
+
 test('what is wrong with the parameters is said in words', () => {
   const pack = loadPack(PACKS, 'vaccine-fridge');
   const fault = (...given: [string, string][]) => {

@@ -12,6 +12,7 @@ import { volumeAt } from '../../../src/drivers/derived/formulas/tank-volume.ts';
 import { unbalance } from '../../../src/drivers/derived/formulas/three-phase.ts';
 import { saturation } from '../../../src/drivers/derived/formulas/vpd.ts';
 import { FORMULAS, formulaOf } from '../../../src/drivers/derived/formulas.ts';
+import { conversionFor } from '../../../src/drivers/derived/gases.ts';
 import { inOrder, loops } from '../../../src/drivers/derived/order.ts';
 
 test('aqi: the ends of each range of EPA-454/B-24-002, table 6', () => {
@@ -35,6 +36,8 @@ test('aqi: the ends of each range of EPA-454/B-24-002, table 6', () => {
   assert.deepEqual([aqi(-3), aqi(1e9)], [0, { value: 500, reason: 128 }]);
 });
 
+const pollutant = (name: string) => POLLUTANTS.find(({ formula }) => formula === name) as (typeof POLLUTANTS)[number];
+
 test('aqi: the ranges of the other pollutants, and the examples of the guide of the EPA', () => {
   const ends: Readonly<Record<string, readonly number[]>> = {
     'aqi-pm10': [54, 55, 154, 155, 254, 255, 354, 355, 424, 425, 604],
@@ -44,20 +47,22 @@ test('aqi: the ranges of the other pollutants, and the examples of the guide of 
     'aqi-no2': [53, 54, 100, 101, 360, 361, 649, 650, 1249, 1250, 2049],
   };
   const indexes = [50, 51, 100, 101, 150, 151, 200, 201, 300, 301, 500];
-  const of = (name: string) => POLLUTANTS.find(({ formula }) => formula === name) as (typeof POLLUTANTS)[number];
   for (const [name, concentrations] of Object.entries(ends)) {
-    assert.equal(aqi(0, of(name)), 0);
+    assert.equal(aqi(0, pollutant(name)), 0);
     for (const [i, concentration] of concentrations.entries())
-      assert.equal(aqi(concentration, of(name)), indexes[i], `${name} ${concentration}`);
+      assert.equal(aqi(concentration, pollutant(name)), indexes[i], `${name} ${concentration}`);
   }
   // "Using the table and the equation": ozone is cut to 0.078 ppm, PM2.5 to 35.9 ug/m3, carbon monoxide to 8.4 ppm.
-  assert.equal(aqi(0.07853333, of('aqi-ozone')), 126);
+  assert.equal(aqi(0.07853333, pollutant('aqi-ozone')), 126);
   assert.equal(aqi(35.92431999), 102);
-  assert.equal(aqi(8.47532711, of('aqi-co')), 90);
+  assert.equal(aqi(8.47532711, pollutant('aqi-co')), 90);
   // By hand, 50 / 53 × 40 and 151 + 49 / 288 × 139.
-  assert.deepEqual([aqi(40, of('aqi-no2')), aqi(500, of('aqi-no2')), aqi(53.7, of('aqi-no2'))], [38, 175, 50]);
   assert.deepEqual(
-    [aqi(0.25, of('aqi-ozone')), aqi(305, of('aqi-so2')), aqi(605, of('aqi-pm10'))],
+    [aqi(40, pollutant('aqi-no2')), aqi(500, pollutant('aqi-no2')), aqi(53.7, pollutant('aqi-no2'))],
+    [38, 175, 50],
+  );
+  assert.deepEqual(
+    [aqi(0.25, pollutant('aqi-ozone')), aqi(305, pollutant('aqi-so2')), aqi(605, pollutant('aqi-pm10'))],
     [
       { value: 300, reason: 128 },
       { value: 200, reason: 128 },
@@ -66,18 +71,102 @@ test('aqi: the ranges of the other pollutants, and the examples of the guide of 
   );
 });
 
-test('aqi: it never falls while the concentration rises', () => {
+test('aqi: ozone of one hour, sulphur dioxide of 24 hours, and what the larger index is', () => {
+  const index = (name: string, first: number, second: number) => aqi(first, pollutant(name), second);
+  const uncertain = (value: number) => ({ value, reason: 128 });
+  // A mean of 8 hours of 0.05 ppm alone has 46.
+  const hours: [number, ReturnType<typeof index>][] = [
+    [0, 46],
+    [0.1249, 46],
+    [0.125, 101],
+    [0.164, 150],
+    [0.165, 151],
+    [0.204, 200],
+    [0.205, 201],
+    [0.404, 300],
+    [0.405, 301],
+    [0.6049, 500],
+    [0.605, uncertain(500)],
+  ];
+  for (const [hour, expected] of hours) assert.deepEqual(index('aqi-ozone', 0.05, hour), expected, `${hour} ppm`);
+  assert.deepEqual(
+    [index('aqi-ozone', 0.2, 0.15), index('aqi-ozone', 0.201, 0.404), index('aqi-ozone', 0.201, 0.405)],
+    [300, uncertain(300), 301],
+  );
+  const days: [number, ReturnType<typeof index>][] = [
+    [304.9, 43],
+    [305, 201],
+    [604, 300],
+    [605, 301],
+    [1004, 500],
+    [1005, uncertain(500)],
+  ];
+  for (const [day, expected] of days) assert.deepEqual(index('aqi-so2', 30, day), expected, `${day} ppb`);
+  // The guide holds an hour above 304 ppb at 200 while the day has no index.
+  assert.deepEqual([index('aqi-so2', 304, 100), index('aqi-so2', 400, 100), index('aqi-so2', 400, 400)], [200, 200, 232]);
+});
+
+const valueIn = (index: Result | number): number => (typeof index === 'number' ? index : index.value);
+
+test('aqi: it never falls while a concentration rises', () => {
   const most = 3000;
   const concentration = fc.double({ min: 0, max: most, noNaN: true });
+  const other = fc.option(concentration, { nil: undefined });
   fc.assert(
-    fc.property(concentration, concentration, fc.constantFrom(...POLLUTANTS), (a, b, pollutant) => {
-      const of = (value: number): number => {
-        const index = aqi(value / 10 ** pollutant.digits, pollutant);
-        return typeof index === 'number' ? index : index.value;
-      };
-      assert.ok(of(Math.min(a, b)) <= of(Math.max(a, b)));
+    fc.property(concentration, concentration, other, other, fc.constantFrom(...POLLUTANTS), (a, b, c, d, of) => {
+      const [low, high] = [Math.min(a, b), Math.max(a, b)];
+      // An input that is left out stays left out.
+      const [less, more] = c === undefined || d === undefined ? [undefined, undefined] : [Math.min(c, d), Math.max(c, d)];
+      const by = 10 ** of.digits;
+      const at = (first: number, second: number | undefined) => valueIn(aqi(first / by, of, second && second / by));
+      assert.ok(at(low, less) <= at(high, less));
+      assert.ok(at(low, less) <= at(low, more));
     }),
   );
+});
+
+test('aqi: each cut concentration has an index, and its neighbour has one nearby', () => {
+  for (const of of POLLUTANTS)
+    for (const table of [of, of.second]) {
+      if (table === undefined) continue;
+      const { rows } = table;
+      const by = 10 ** of.digits;
+      const index = (cut: number) => (table === of ? aqi(cut / by, of) : aqi(0, of, cut / by));
+      // The steepest range of the table, and one half for each of two roundings.
+      const step = Math.max(1, ...rows.map(([low, high, from, to]) => (to - from) / (high - low))) + 1;
+      const [first, last] = [rows[0]?.[0] ?? 0, rows.at(-1)?.[1] ?? 0];
+      for (let cut = first; cut <= last; cut++) {
+        const [here, next] = [index(cut), index(cut + 1)];
+        assert.equal(typeof here, 'number', `${of.formula} ${cut}`);
+        const rise = valueIn(next) - valueIn(here);
+        assert.ok(rise >= 0 && rise <= step, `${of.formula} ${cut}: ${rise}`);
+        // What is cut off changes nothing.
+        if (table === of) assert.equal(aqi((cut + 0.999) / by, of), here, `${of.formula} ${cut}.999`);
+      }
+      rows.forEach(([low, , from], i) => {
+        const before = rows[i - 1];
+        if (before !== undefined) assert.deepEqual([low, from], [before[1] + 1, before[3] + 1], of.formula);
+      });
+    }
+});
+
+test('gases: masses in air become shares of it at 25 °C and 1 atm, as published tables say', () => {
+  const rows: [formula: string, unit: string, value: number, wanted: string, expected: number][] = [
+    ['aqi-ozone', 'ug/m3', 100, '[ppm]', 0.05094],
+    ['aqi-no2', 'ug/m3', 10, '[ppb]', 5.31],
+    ['aqi-so2', 'ug/m3', 2.62, '[ppb]', 1],
+    ['aqi-co', 'mg/m3', 1.145, '[ppm]', 1],
+    ['aqi-co', '[ppb]', 1000, '[ppm]', 1],
+  ];
+  for (const [formula, unit, value, wanted, expected] of rows) {
+    const by = conversionFor(pollutant(formula), unit, wanted);
+    assert.ok(by, `${formula} takes ${unit}`);
+    const got = value * by.scale + by.offset;
+    assert.ok(Math.abs(got - expected) < 0.002 * expected, `${formula}: ${value} ${unit} is ${got} ${wanted}`);
+  }
+  assert.equal(conversionFor(pollutant('aqi-pm10'), '[ppb]', 'ug/m3'), undefined);
+  assert.equal(conversionFor(pollutant('aqi-ozone'), 'ug/m2', '[ppm]'), undefined);
+  assert.equal(conversionFor(pollutant('aqi-ozone'), 'Cel', '[ppm]'), undefined);
 });
 
 test('nowcast: the worked example of 12 hours, and two of the last three hours', () => {

@@ -46,7 +46,7 @@ export interface Role {
   unit(own: string): string;
   /** It may be left out. Such roles stand behind the others. */
   readonly optional?: true;
-  /** Of a gas, g/mol: masses in a volume of air are converted as well (gases.ts). */
+  /** g/mol of a gas: masses in a volume of air are converted as well (gases.ts). */
   readonly molarMass?: number | undefined;
 }
 

@@ -21,7 +21,7 @@ export interface Pollutant extends Table {
   readonly formula: string;
   readonly name: string;
   readonly unit: string;
-  /** Of a gas, g/mol. */
+  /** g/mol of a gas. */
   readonly molarMass?: number;
   /** Digits behind the point that the tables have. */
   readonly digits: number;

@@ -100,7 +100,7 @@ export class Access {
     if (left !== undefined) this.#parts.logIns.restore(left);
   }
 
-  /** Events can be told from now on. */
+  /** Events can be published from now on. */
   begin(): void {
     if (this.#parts.book.state === 'unclaimed')
       this.#o.logger.info({}, 'The gateway has no administrator yet: "sluice claim" shows the code that makes the first one.');

@@ -5,7 +5,7 @@
  * - A configuration is on trial until the gateway ran as well with it as before (health.ts). Every other end of the trial puts the one
  *   before in force: time over, a fault, a stop, a power cut. At a start a trial that is in the record is over.
  * - The file on the board is never written. A person who changes it and reloads is the last word.
- * - Bounds: one trial at a time, one outcome that waits to be told.
+ * - Bounds: one trial at a time, one outcome that waits to be reported.
  */
 import { unwrittenWords } from '../access/state-file.ts';
 import type { GatewayConfig } from '../config/kinds.ts';

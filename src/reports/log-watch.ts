@@ -50,7 +50,7 @@ export class LogWatch {
   /** The findings of the opening; the rest is reported as it comes. */
   readonly #repairs: LogWatchOptions['log']['opened']['repairs'];
 
-  /** What came before `tellStart`, when nobody can take an event yet. undefined: the start was told. */
+  /** Events before `tellStart`, when nobody can take one yet. undefined: the start was reported. */
   #early: GatewayEvent[] | undefined = [];
 
   constructor(given: LogWatchOptions) {

@@ -10,7 +10,7 @@ export class LastReadings {
   value: Value | undefined;
   /** No bad reading and no restart came after the value. */
   fresh = false;
-  /** Unit and type of the point, once a shape told them. */
+  /** Unit and type of the point, once a shape named them. */
   unit: string | undefined;
   type: PointType | undefined;
   readonly #bad: BadInputs;

@@ -79,7 +79,7 @@ export interface ConditionMemory {
   readonly resave?: number | undefined;
   /** The wall clock became known or stepped. @param off as in MemoryStart, where this run learns it only now */
   clockChanged?(at: number, off: number | undefined): void;
-  /** The unit of an input, once a shape told it. */
+  /** The unit of an input, once a shape named it. */
   know?(input: number, unit: string | undefined): void;
   /** What its points say, of a rule without a point of its own: `tank.level is 0.3 m and pump.running is true`. */
   readonly sentence?: Sentence | undefined;

@@ -67,7 +67,7 @@ export class MdnsResponder {
   #answers = 0;
   /** Packets, sockets that were opened, and times that a flood closed them, since the start. */
   readonly counts = { heard: 0, opened: 0, floods: 0, claims: 0 };
-  #flood: { readonly before: number; readonly told: boolean; looks: number } | undefined;
+  #flood: { readonly before: number; readonly logged: boolean; looks: number } | undefined;
   #toldFlood = Number.NEGATIVE_INFINITY;
   /** The addresses of all interfaces, as the last look found them. */
   #addresses: readonly string[] = [];
@@ -95,7 +95,7 @@ export class MdnsResponder {
     // One look opens the sockets again, and the next one sees what came of it.
     if (this.#flood !== undefined && ++this.#flood.looks > 1) {
       const times = this.counts.floods - this.#flood.before;
-      if (this.#flood.told)
+      if (this.#flood.logged)
         this.#o.logger.info({ times }, 'The flood of multicast DNS is over. The gateway can be found by name again.');
       this.#flood = undefined;
     }
@@ -215,15 +215,15 @@ export class MdnsResponder {
   #flooded(key: string, link: Link): void {
     this.#drop(key, link);
     const now = this.#o.clock.monotonic();
-    const told = this.#flood?.told ?? now - this.#toldFlood >= TELL_EVERY;
-    if (this.#flood === undefined && told) {
+    const logged = this.#flood?.logged ?? now - this.#toldFlood >= TELL_EVERY;
+    if (this.#flood === undefined && logged) {
       this.#toldFlood = now;
       this.#o.logger.warn(
         { packets: MOST_HEARD },
         'More packets of multicast DNS come in a second than a network has. The gateway cannot be found by name until that ends.',
       );
     }
-    this.#flood = { before: this.#flood?.before ?? this.counts.floods, told, looks: 0 };
+    this.#flood = { before: this.#flood?.before ?? this.counts.floods, logged, looks: 0 };
     this.counts.floods++;
   }
 

@@ -117,7 +117,7 @@ export class Actions {
     }
   }
 
-  /** Transitions that are about to be told: what they ask for is kept. After `stop` it is kept for the next start. */
+  /** Transitions that are about to be published: the actions that they ask for are kept. After `stop` it is kept for the next start. */
   planned(transitions: readonly AlarmTransition[]): void {
     const moment = this.#s.moment();
     for (const t of transitions) {

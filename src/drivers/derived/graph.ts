@@ -158,7 +158,7 @@ export class Graph {
     return wake === Number.POSITIVE_INFINITY ? undefined : wake;
   }
 
-  /** Records have no earlier time: what came due while the gateway was off is told at its start. */
+  /** Records have no earlier time: the start reports those that came due while the gateway was off. */
   begin(at: number): void {
     this.#begin = at;
   }

@@ -2,7 +2,7 @@
  * How large a batch may be on the link as it was measured, so that an alarm does not wait behind a batch for longer than CARRY.
  *
  * - The time of a batch is that from its first byte to its acknowledgement, without the wait that does not depend on its size: the
- *   round trip of the link, or more where batches of two sizes show it (link-wait.ts). It includes what of the other lane stood before it.
+ *   round trip of the link, or more where batches of two sizes show it (link-wait.ts). It includes the bytes of the other lane that stood before it.
  * - Where that time keeps the limit from growing, now and then one batch of each lane is a probe of an eighth. Without a second size a
  *   broker that acknowledges late looks like a slow line, and smaller batches make it worse.
  * - A batch that took longer than CARRY lowers the limit at once, to what the link carried in half of CARRY.
@@ -11,8 +11,8 @@
  * - A connection begins with a small batch: another link may be behind it.
  * - A connection that breaks at a batch that is much larger than any acknowledged one halves the limit, and from there on it grows by a
  *   tenth: the limit may be the broker's, and each try beyond it costs a connection. A larger batch that is acknowledged ends that.
- *   Once, a batch of a proven size says nothing.
- * - A batch without an acknowledgement for long was more than the link carries.
+ *   A single break at a batch of a proven size says nothing.
+ * - A batch that stays without an acknowledgement for long is more than the link carries.
  * - A record is never cut: one that is larger than the limit leaves alone.
  *
  * Pure: the caller has the clock.
@@ -28,14 +28,14 @@ export const START = { connection: 4096, visit: 16_384 };
 const LEAST = 512;
 /** Any broker takes a message of so many bytes. */
 const SMALLEST = 256;
-/** So many times the largest acknowledged batch is a size that was not proven. */
+/** A batch of more than this many times the largest acknowledged one is not proven. */
 const UNPROVEN = 1.5;
 const MOST = 16 * 1024 * 1024;
 /** The part of CARRY that is aimed at: each of the two lanes may have a batch under way. */
 const AIM = 1 / 2;
 const HYSTERESIS = 1.25;
 const HALF = 1 / 2;
-/** So much may a batch be larger than the limit before it is cut again. */
+/** A batch may be larger than the limit by this factor before it is cut again. */
 const SLACK = 1.1;
 const GROWTH = { proven: 2, doubtful: 1.1, evidence: 4 };
 /** As long as no two sizes were compared: a part of what a batch took is its own, however long the round trip was measured. */
@@ -46,12 +46,12 @@ const PROBE = 1 / 8;
 const PROBE_AFTER = { waiting: 8, carrying: REMEMBERED - 2 };
 /** Batches that one probe takes at most: the first may stand behind a full one of the other lane. */
 const PROBES = 3;
-/** So many full batches in a row that took so much of CARRY lower the limit. */
+/** This many full batches in a row lower the limit, where each took more than this part of CARRY. */
 const LONG = { times: 8, part: 0.7 };
 /** A batch that is much smaller than the limit says little about it, however long it takes. */
 const LEAST_LEFT = 1 / 4;
 
-/** What of a batch matters here. */
+/** The properties of a batch that matter here. */
 export interface Parcel {
   readonly lane: Lane;
   /** The bytes of its payloads. */

@@ -34,7 +34,7 @@ export interface SubscriptionSide {
 export class ReadingSubscription {
   readonly kind = 'readings';
   readonly credit: Credit;
-  /** Since the last line, and those that the client was not told of. */
+  /** Readings that were dropped since the last line, and those that no line to the client has reported yet. */
   dropped = 0;
   unreported = 0;
   readonly #wanted: ReadingsWanted;

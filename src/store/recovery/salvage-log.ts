@@ -2,9 +2,9 @@
  * Makes log.db anew out of what is left of it: rows that prove themselves, and what others know (the runtime
  * directory, history.db, the running process).
  *
- * - A number keeps its content, boot and lane, or it is not told under its old log at all (contract, rule 1): records
+ * - A number keeps its content, boot and lane, or it is not delivered under its old log at all (contract, rule 1): records
  *   whose lane cannot be proven go into a log of their own, under their old numbers.
- * - Whatever is not found again is told: blocks by their numbers and readings where their heads are left, else as gaps.
+ * - Everything that is not found again is reported: blocks by their numbers and readings where their heads are left, else as gaps.
  */
 import type Database from 'better-sqlite3';
 import { isSealed } from '../../codecs/sealed.ts';

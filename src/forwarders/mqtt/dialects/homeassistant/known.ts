@@ -33,12 +33,12 @@ export class KnownDevices {
     return this.#devices.keys();
   }
 
-  /** Components that were told of this device and are not those. */
+  /** Components of this device that Home Assistant knows and that are not in `now`. */
   gone(device: string, now: Components): Components {
     return new Map([...(this.#devices.get(device) ?? [])].filter(([key, platform]) => now.get(key) !== platform));
   }
 
-  /** They are told from now on; those told before are not forgotten. */
+  /** Home Assistant knows these as well from now on. */
   add(device: string, components: Components): void {
     const before = this.#devices.get(device) ?? new Map<string, Platform>();
     // One that becomes another one is to be removed first, so the old one is kept.

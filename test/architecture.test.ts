@@ -219,6 +219,17 @@ test('a test has a name of under 90 characters that stands once in its file', ()
   }
 });
 
+test('each room has a folder in test/unit, with a suite that imports from the room', () => {
+  const unit = path.join(import.meta.dirname, 'unit');
+  const without = LAYERS.flat().filter(
+    (room) =>
+      !globSync(`${room}/**/*.test.ts`, { cwd: unit }).some((file) =>
+        readFileSync(path.join(unit, file), 'utf8').includes(`/src/${room}/`),
+      ),
+  );
+  assert.deepEqual(without, []);
+});
+
 test('site is the name of one helper that all suites share', () => {
   const OWN = /\bfunction\*? site\b|\bconst site = (?:async )?\([^)]*\) =>/;
   const found = globSync('**/*.ts', { cwd: import.meta.dirname }).filter(

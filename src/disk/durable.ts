@@ -1,6 +1,6 @@
 /**
  * Files that are on the disk when the call returns, for everybody who writes whole files. Invariants:
- * - A file is made new: what has its name already, be it a link, is never written to. Mode and owner are set before it has content to hide.
+ * - A file is made new: what has its name already, be it a link, is never written to. Nobody but its writer can open it before it is whole and has its owner.
  * - A file that is replaced is written beside itself, synced, renamed, and the folder synced. A power cut leaves the old or the new one.
  * - No link is followed in the last part of a path.
  */

@@ -1,6 +1,6 @@
 /**
  * Reporter of `npm test`: reads the TAP of the runner on standard input. It prints one line per file while the tests run; then
- * each failure with what a person needs and each skip with its install line. The sums go to the file that SLUICE_TEST_SUMS
+ * each failure with what a person needs and each skip with its install line. A test with a name of 90 characters or more fails. The sums go to the file that SLUICE_TEST_SUMS
  * names, as `PASSED FAILED SKIPPED`: scripts/test.sh adds its own checks and prints the last line. The failures are added to the
  * file that SLUICE_TEST_FAILURES names: scripts/test.sh shows them again at its end, where a log that was cut still has them.
  */
@@ -25,6 +25,8 @@ interface Count {
   skipped: number;
 }
 const STACK_LINES = 60;
+/** Characters. Templates are filled in here, so this bound sees the whole name, which test/architecture.test.ts cannot. */
+const LONGEST_NAME = 89;
 
 const failures: string[] = [];
 const skips = new Map<string, number>();
@@ -40,12 +42,16 @@ function watchFile(file: string, parser: Parser): Count {
         count.skipped++;
         const words = typeof result.skip === 'string' ? result.skip : result.name;
         skips.set(words, (skips.get(words) ?? 0) + 1);
-      } else if (result.ok) {
+      } else if (result.ok && result.name.length <= LONGEST_NAME) {
         count.passed++;
       } else {
         count.failed++;
+        if (result.name.length > LONGEST_NAME)
+          failures.push(
+            `✖ ${[file, ...names, result.name].join(' › ')}\n    this name has ${result.name.length} characters: shorten it to under ${LONGEST_NAME + 1}, to what it asserts`,
+          );
         // A parent fails because a child did: the child is the one to show.
-        if (details.failureType !== 'subtestsFailed')
+        if (!result.ok && details.failureType !== 'subtestsFailed')
           failures.push(`✖ ${[file, ...names, result.name].join(' › ')}\n${describe(details)}`);
       }
     });
@@ -73,7 +79,7 @@ root.on('assert', (result: Result) => {
   total.failed += count.failed;
   total.skipped += count.skipped;
   process.stdout.write(
-    `${result.ok ? '✔' : '✖'} ${result.name}: ${parts.join(', ')} (${((result.time ?? 0) / 1000).toFixed(1)} s)\n`,
+    `${result.ok && count.failed === 0 ? '✔' : '✖'} ${result.name}: ${parts.join(', ')} (${((result.time ?? 0) / 1000).toFixed(1)} s)\n`,
   );
 });
 root.on('bailout', (reason: string) => {

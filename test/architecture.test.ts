@@ -205,7 +205,7 @@ test('the core has no packages and no input or output', () => {
 test('a test has a name of under 90 characters that stands once in its file', () => {
   const CALL = /(?<![.\w])(?:t\.)?(?:test|it|describe)(?:\.\w+)?\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1/g;
   const names = globSync('**/*.ts', { cwd: import.meta.dirname }).flatMap((file) =>
-    // Variables count nothing: only the run knows how long they are.
+    // Variables count nothing: scripts/tap-reporter.ts counts the whole name when the test runs.
     [...readFileSync(path.join(import.meta.dirname, file), 'utf8').matchAll(CALL)].map(
       ([, quote, name = '']) => `${file}: ${quote === '`' ? name.replace(/\$\{[^}]*\}/g, '') : name}`,
     ),

@@ -55,7 +55,7 @@ export function driverContract(driver: string, peer: () => DriverPeer): void {
     await stop(p);
   });
 
-  test(`${driver}: readings have a shape of the bus, a value for each point, and the time of their arrival`, async () => {
+  test(`${driver}: readings have a shape of the bus, all values, the time of arrival`, async () => {
     const p = await running();
     assert.ok(p.bus.shapes.length > 0);
     for (const shape of p.bus.shapes) {
@@ -77,7 +77,7 @@ export function driverContract(driver: string, peer: () => DriverPeer): void {
     await stop(p);
   });
 
-  test(`${driver}: a device that gives nothing is silent, with a bad reading of each point, and comes back`, async () => {
+  test(`${driver}: a silent device has a bad reading of each point, and comes back`, async () => {
     const p = await running();
     const before = p.samples.length;
     p.falls();

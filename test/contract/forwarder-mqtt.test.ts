@@ -54,7 +54,7 @@ async function mosquitto(t: TestContext, settings: object): Promise<ForwarderPee
 }
 
 forwarderContract(mqtt, 'Mosquitto', (t) => mosquitto(t, {}));
-forwarderContract(mqtt, 'Mosquitto and MQTT 5', (t) =>
+forwarderContract(mqtt, 'MQTT 5', (t) =>
   mosquitto(t, { protocol: 5, messageExpiry: '1h', userProperties: { site: 'north' } }),
 );
 

@@ -79,7 +79,7 @@ for (const [name, start] of Object.entries(BROKERS)) {
       [2, PUBACK, 'PUBACK for QoS 2'],
       [2, PUBCOMP, 'PUBCOMP for QoS 2 without a PUBREC'],
     ] as const)
-      test(`${what} ends the connection, and the message stays: clean ${flags / CLEAN}, ${name}`, async (t) => {
+      test(`${what} ends it, loses nothing: clean ${flags / CLEAN}, ${name}`, async (t) => {
         const port = await start(t);
         if (port === undefined) return;
         const { raw, id } = await withMessage(t, port, flags, qos);
@@ -106,7 +106,7 @@ for (const [name, start] of Object.entries(BROKERS)) {
     assert.equal(await lives(two.raw), true);
   });
 
-  test(`messages of QoS 2 in one write with their PUBRELs arrive once and in order: ${name}`, async (t) => {
+  test(`QoS 2 in one write with its PUBRELs arrives once and in order: ${name}`, async (t) => {
     const port = await start(t);
     if (port === undefined) return;
     const reader = await Raw.open(t, port);

@@ -187,7 +187,7 @@ for (const [what, packet] of [
   ['the retain flag', [0x31, 4, 0, 1, 0x61, 0x62]],
   ['a topic that begins with $', [0x30, 5, 0, 2, 0x24, 0x61, 0x62]],
 ] as const)
-  test(`a client that publishes with ${what} is disconnected without an acknowledgement`, async (t) => {
+  test(`a publisher with ${what} is disconnected, without an acknowledgement`, async (t) => {
     const { bench, open } = await opened(t);
     const listener = await open();
     assert.equal(await listener.connect('listener'), 0);
@@ -284,7 +284,7 @@ for (const order of [
   ],
 ] as const)
   for (const flags of [CLEAN, 0])
-    test(`overlapping filters, one message, highest QoS: ${JSON.stringify(order)}, flags ${flags}`, async (t) => {
+    test(`overlapping filters, highest QoS: ${order.join(' ')}, flags ${flags}`, async (t) => {
       const { bench, open } = await opened(t);
       const raw = await open();
       assert.equal(await raw.connect('overlap', flags), 0);

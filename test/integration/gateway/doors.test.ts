@@ -8,9 +8,9 @@ import { makeGateway } from '../../harness/start-gateway.ts';
 
 for (const [what, tls] of [
   ['a plain address', ''],
-  ['an address with a certificate that is made at this start', ', tls: true'],
+  ['a certificate that is made at this start', ', tls: true'],
 ] as const)
-  test(`the broker listens when the gateway says that it runs: ${what}`, async (t) => {
+  test(`the broker listens when the gateway runs: ${what}`, async (t) => {
     const port = await freePort();
     const gateway = makeGateway(t, (g) => `${g.section}\nbroker: {listen: {host: 127.0.0.1, port: ${port}${tls}}}\n`);
     gateway.start();

@@ -84,7 +84,7 @@ const damages: Record<string, (file: string) => void> = {
   },
 };
 for (const [what, damage] of Object.entries(damages))
-  test(`in the place of broker.db there is ${what}: it is set aside, reported, and the broker works`, async (t) => {
+  test(`${what} in place of broker.db: set aside, reported; it works`, async (t) => {
     const folders = await filled(t);
     damage(folders.file);
     const bytes = readFileSync(folders.file);

@@ -98,7 +98,7 @@ async function counting(t: TestContext) {
 }
 
 for (const [name, attack] of Object.entries(attacks))
-  test(`after a kill ${name}: it polls, judges and delivers at once`, { timeout: 180_000 }, async (t) => {
+  test(`${name}: it polls, judges and delivers at once`, { timeout: 180_000 }, async (t) => {
     const s = await site(t, {
       device: counting,
       upstream: { topics: ['sluice/g1/#'] },

@@ -197,7 +197,7 @@ for (const [what, make] of [
   ['a link', (file) => symlinkSync('/etc/passwd', file)],
   ['a folder', (file) => mkdirSync(file)],
 ] as readonly [string, (file: string) => void][])
-  test(`${what} in place of the file: reported, the gateway starts and log-ins go on`, async (t) => {
+  test(`${what} in place of the file: reported, and log-ins go on`, async (t) => {
     const one = await claimedAccess(t);
     await one.access.stop();
     make(fileOf(one));

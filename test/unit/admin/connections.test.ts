@@ -15,7 +15,7 @@ class FakeSocket extends EventEmitter {
 }
 
 for (const url of ['tail', 'live', 'capture?bus=a', 'export', 'resend', 'bundle', 'bundle?max=1048576'])
-  test(`a connection more does not end an answer of ${url} while another one is being answered`, () => {
+  test(`a connection more does not end an answer of ${url} while another is given`, () => {
     const connections = new Connections({ most: 2 });
     const [long, short, next] = [new FakeSocket(), new FakeSocket(), new FakeSocket()];
     const of = (fake: FakeSocket) => fake as unknown as Socket;

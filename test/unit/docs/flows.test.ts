@@ -100,7 +100,7 @@ for (const file of files) {
 
   // The others have a test of their own with the real Node-RED: test/integration/node-red/shipped-flows.test.ts.
   if (!file.includes('water-point')) continue;
-  test(`${file}: it listens to topics that the gateway has, on its broker, and publishes nothing`, () => {
+  test(`${file}: listens to topics of the gateway, publishes nothing`, () => {
     const { id, broker, devices, rules } = documentedSite();
     const topics = [
       ...Array.from(devices.values(), (d) => [...d.points.keys()].map((p) => `sluice/${id}/value/${d.name}/${p}`)).flat(),

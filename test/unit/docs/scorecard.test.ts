@@ -38,7 +38,7 @@ function faultOf(cell: string): string | undefined {
 }
 
 for (const [list, least] of Object.entries(LISTS))
-  test(`each row of ${list} is shown by tests that exist, or is a gap with its reason`, () => {
+  test(`${list}: tests that exist show each row, or it is a gap`, () => {
     const rows = rowsOf(list);
     assert.ok(rows.length >= least, `${rows.length} rows`);
     assert.deepEqual(

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { REQUESTS_AT_ONCE } from '../../../src/forwarders/broker/limits.ts';
 import { Raw, Sub } from '../../harness/embedded-broker.ts';
 import { site } from '../../harness/site.ts';
 import type { Gateway } from '../../harness/start-gateway.ts';
@@ -16,6 +17,11 @@ import { SettableDevice } from '../../peers/settable-device.ts';
 const CONNECTIONS = Number(process.env.SLUICE_STORM ?? 2_000);
 /** Megabytes that a storm may cost: 4 of packets that are not whole, what sockets and connections hold, and garbage. */
 const MORE_MEMORY = 90;
+/** SUBSCRIBE to `#` with QoS 0, 40,000 times: six seconds of it filled the heap once. */
+const SUBSCRIBES = Buffer.alloc(40_000 * 8, Buffer.from([0x82, 6, 0, 1, 0, 1, 0x23, 0]));
+/** SUBACK of one of them. */
+const SUBACK = Buffer.from([0x90, 3, 0, 1, 0]);
+const HOSTILE = 5;
 
 function storm(t: TestContext, kind: string, port: number, count: number): ChildProcess {
   const child = fork(path.join(import.meta.dirname, '..', '..', 'harness', 'storm.ts'), [kind, `${port}`, `${count}`], {
@@ -55,6 +61,31 @@ test('polls and healthy clients go on in storms of broken and endless packets', 
   await works();
   const before = resident(gateway);
   let most = 0;
+
+  await t.test('clients that subscribe 40,000 times without reading are cut off', async (tt) => {
+    for (let i = 1; i <= HOSTILE; i++) {
+      const hostile = await Raw.open(tt, port);
+      assert.equal(await hostile.connect(`unread${i}`), 0);
+      hostile.socket.pause();
+      hostile.send(SUBSCRIBES);
+      let refused = 0;
+      for (let rounds = 0; refused < i; rounds++) {
+        await works();
+        most = Math.max(most, resident(gateway));
+        refused = (await gateway.status()).broker?.refused.requests ?? 0;
+        assert.ok(rounds < 1000, 'it is cut off');
+      }
+      assert.equal(refused, i);
+      hostile.socket.resume();
+      await waitFor('its end', () => hostile.closed);
+      const answered = hostile.bytes.toString('latin1').split(SUBACK.toString('latin1')).length - 1;
+      // A packet and its filter are two requests.
+      assert.ok(answered <= REQUESTS_AT_ONCE / 2, `${answered} SUBACKs`);
+    }
+    await waitFor('them to be gone', async () => (await gateway.status()).broker?.clients === 1);
+    assert.ok(most - before < MORE_MEMORY, `${before} MB before, at most ${most} MB`);
+    assert.equal(gateway.over, undefined, 'the daemon lives');
+  });
 
   const partial = storm(t, 'partial', port, 60);
   await once(partial, 'message');

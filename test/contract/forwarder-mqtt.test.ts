@@ -54,9 +54,7 @@ async function mosquitto(t: TestContext, settings: object): Promise<ForwarderPee
 }
 
 forwarderContract(mqtt, 'Mosquitto', (t) => mosquitto(t, {}));
-forwarderContract(mqtt, 'MQTT 5', (t) =>
-  mosquitto(t, { protocol: 5, messageExpiry: '1h', userProperties: { site: 'north' } }),
-);
+forwarderContract(mqtt, 'MQTT 5', (t) => mosquitto(t, { protocol: 5, messageExpiry: '1h', userProperties: { site: 'north' } }));
 
 forwarderContract(mqtt, 'lost PUBACKs', async () => {
   const far = new MqttPeer();

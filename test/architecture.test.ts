@@ -186,8 +186,22 @@ test('no file imports itself by a detour', () => {
 test('names with two meanings do not come back', () => {
   // `room` is a folder of src, and a run is the life of a daemon (docs/architecture.md).
   const OLD = /\bmakeRoom\b|\bclass Run\b|#room\b/;
+  // `unit` is the UCUM unit of a point. In the store it is the table of history.db besides, in SQL; code and comments say hour.
+  const UNIT = /\bUNITS?_|\bUnits?\b|\bunit[A-Z]|\w+Units?\b|#unit|\b(?:a|an|each|every|of|the) units?\b(?! of a point)/;
   assert.deepEqual(
-    files.filter((file) => OLD.test(readFileSync(path.join(src, file), 'utf8'))),
+    files.filter((file) => {
+      const text = readFileSync(path.join(src, file), 'utf8');
+      return OLD.test(text) || (roomOf(file) === 'store' && UNIT.test(text));
+    }),
+    [],
+  );
+  // The same holds for the pages of those who read the code: a unit of history is an hour, and bytes that are free are space.
+  const PROSE =
+    /\bunits?\b of (?:the )?history|(?:of|in) `?history\.db`? ?units|\b(?:[Aa]|oldest|compacted|decoded|several) units?\b|room is short/;
+  const pages = globSync(['architecture.md', 'decisions/*.md'], { cwd: path.join(src, '..', 'docs') });
+  assert.ok(pages.length > 20, `${pages.length} pages found`);
+  assert.deepEqual(
+    pages.filter((page) => PROSE.test(readFileSync(path.join(src, '..', 'docs', page), 'utf8'))),
     [],
   );
 });

@@ -35,7 +35,7 @@ export interface LogEvents {
   fault: [string | undefined];
   /** The database file takes nothing, while commits go on in the write-ahead file; `undefined` when it does again. */
   checkpoint: [fault: string | undefined];
-  /** Units were made, or records taken away for space or age. */
+  /** Hours of history were made, or records taken away for space or age. */
   tidied: [TidyResult];
   /** The first failure of a row to tidy; `undefined` when it went through again. */
   tidyFault: [string | undefined];

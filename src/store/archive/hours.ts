@@ -90,7 +90,7 @@ export class Hours {
   }
 
   /**
-   * A part that SQLite does not find (check-units.ts) must not pass for one that is not there: whoever reads would go on behind it.
+   * A part that SQLite does not find (check-hours.ts) must not pass for one that is not there: whoever reads would go on behind it.
    * @throws where the hour has other parts than it says; as SQLite does where pages contradict each other
    */
   #count({ id, state }: HourRow): void {

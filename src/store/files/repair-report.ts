@@ -77,7 +77,7 @@ export interface DamagedBlock {
   readonly readings: number;
 }
 
-/** A log of which history.db has units, the last number in them included. */
+/** A log of which history.db has hours of history, the last number in them included. */
 export interface KeptLog {
   readonly ordinal: number;
   readonly name: string;

@@ -19,7 +19,7 @@ export const SEALED = {
 } as const;
 export type SealedTable = keyof typeof SEALED;
 export const SEALED_TABLES = Object.keys(SEALED) as SealedTable[];
-/** The columns of a unit in history.db that never change. */
+/** The columns of an hour of history that never change. */
 export const SEALED_HOUR = ['id', 'last', 'boot', 'inventory', 'at_first', 'at_last', 'first_part', 'parts'] as const;
 
 type Plain = number | string;

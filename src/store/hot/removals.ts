@@ -1,6 +1,6 @@
 /**
  * Counts of the readings that the log took away for space or age. The transaction that takes them away writes the counts: in
- * log.db those of commit blocks, in history.db those of units. A row a shape, so that a site of thousands of points costs some
+ * log.db those of commit blocks, in history.db those of hours. A row a shape, so that a site of thousands of points costs some
  * pages.
  */
 import type Database from 'better-sqlite3';

@@ -147,7 +147,7 @@ export class Merger {
       let mine = known.get(name);
       if (mine === undefined) {
         const used = new Set(known.values());
-        // history.db may have units of it under its own ordinal.
+        // history.db may have hours of it under its own ordinal.
         if (ordinal <= this.#upTo - HOMES && !used.has(ordinal)) mine = ordinal;
         for (let free = this.#upTo - HOMES; free > 0 && mine === undefined; free--) if (!used.has(free)) mine = free;
         if (mine === undefined) continue;

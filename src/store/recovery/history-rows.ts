@@ -4,27 +4,27 @@ import type { Cell, FoundRow } from '../files/found-row.ts';
 import type { HourRow } from '../files/history-layout.ts';
 import { rowSum, SEALED_HOUR } from '../files/sealed-rows.ts';
 
-export const UNIT_COLUMNS = [
+export const HOUR_COLUMNS = [
   ...(['id', 'last', 'boot', 'inventory', 'at_first', 'at_last'] as const),
   ...(['records', 'readings', 'state', 'first_part', 'parts', 'bytes', 'sum'] as const),
 ];
-export type Unit = HourRow & { readonly sum: number };
+export type SealedHour = HourRow & { readonly sum: number };
 
-export function unitOf({ rowid, columns }: FoundRow): { table: 'unit' | 'twin'; unit: Unit } | undefined {
-  if (rowid === undefined || columns.length !== UNIT_COLUMNS.length) return undefined;
+export function hourOf({ rowid, columns }: FoundRow): { table: 'unit' | 'twin'; hour: SealedHour } | undefined {
+  if (rowid === undefined || columns.length !== HOUR_COLUMNS.length) return undefined;
   const row: Record<string, Cell> = {};
-  UNIT_COLUMNS.forEach((name, i) => {
+  HOUR_COLUMNS.forEach((name, i) => {
     row[name] = i === 0 ? rowid : (columns[i] as Cell);
   });
-  const unit = Object.fromEntries(UNIT_COLUMNS.map((name) => [name, Number(row[name])])) as {
-    [K in (typeof UNIT_COLUMNS)[number]]: number;
+  const hour = Object.fromEntries(HOUR_COLUMNS.map((name) => [name, Number(row[name])])) as {
+    [K in (typeof HOUR_COLUMNS)[number]]: number;
   };
-  for (const table of ['unit', 'twin'] as const) if (unit.sum === sealOf(table, unit)) return { table, unit };
+  for (const table of ['unit', 'twin'] as const) if (hour.sum === sealOf(table, hour)) return { table, hour };
   return undefined;
 }
 
-export function sealOf(table: 'unit' | 'twin', unit: Unit): number {
-  return rowSum(table, ...SEALED_HOUR.map((column) => unit[column]));
+export function sealOf(table: 'unit' | 'twin', hour: SealedHour): number {
+  return rowSum(table, ...SEALED_HOUR.map((column) => hour[column]));
 }
 
 interface FoundPart {

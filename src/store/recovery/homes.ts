@@ -1,6 +1,6 @@
 /**
- * Where units of a damaged history.db belong. A unit stays in its log where log.db settles its lanes. Where log.db was lost as
- * well, nobody knows which of its records went out, and on which topic: such units go into a log of their own (its name begins
+ * Where hours of a damaged history.db belong. An hour stays in its log where log.db settles its lanes. Where log.db was lost as
+ * well, nobody knows which of its records went out, and on which topic: such hours go into a log of their own (its name begins
  * with `s`), keep their numbers, and may come twice, like blocks whose lanes cannot be proven (rebuild-log.ts).
  *
  * - Ordinals of such logs lie below that of the current log, which is the last one. Each loss leaves some free.
@@ -33,7 +33,7 @@ export class Homes {
   readonly #logOfBoot: ReadonlyMap<number, number>;
   /** The highest one first. */
   readonly #free: number[] = [];
-  /** By the ordinal that the units had. */
+  /** By the ordinal that the hours had. */
   readonly #homes = new Map<number, Home>();
 
   constructor(log: Database.Database) {
@@ -50,10 +50,10 @@ export class Homes {
     return [...this.#homes.values()];
   }
 
-  /** @returns ordinal of the log that the unit goes on in; undefined: there is none left */
-  of(unit: Placed): number | undefined {
-    const ordinal = Math.floor(unit.id / keyOf(1, 0));
-    if (this.#isProven(unit, ordinal)) return ordinal;
+  /** @returns ordinal of the log that the hour goes on in; undefined: there is none left */
+  of(hour: Placed): number | undefined {
+    const ordinal = Math.floor(hour.id / keyOf(1, 0));
+    if (this.#isProven(hour, ordinal)) return ordinal;
     let home = this.#homes.get(ordinal);
     if (home === undefined) {
       const free = this.#free.shift();
@@ -77,7 +77,7 @@ export class Homes {
   }
 }
 
-/** Logs of which history.db has units now, with their last numbers. @param db history.db */
+/** Logs of which history.db has hours now, with their last numbers. @param db history.db */
 export function keptLogs(db: Database.Database, marks: readonly (readonly [log: number, seq: number])[]): KeptLog[] {
   const name = db.prepare<[number], string>('select name from log where ordinal = ?').pluck();
   return marks.map(([ordinal, last]) => ({ ordinal, name: name.get(ordinal) ?? '', last }));

@@ -13,8 +13,8 @@ import { moveStray, statSize } from '../files/whole-file.ts';
 import type { LogReader } from '../read/reading.ts';
 import { confirmed } from './check-file.ts';
 import { headFault, readHead } from './check-head.ts';
+import { hourFault, partFault } from './check-hours.ts';
 import { isMaking, journalFault } from './check-journal.ts';
-import { partFault, unitFault } from './check-units.ts';
 import { keptLogs } from './homes.ts';
 import { salvageHistory } from './salvage-history.ts';
 
@@ -116,7 +116,7 @@ export class HistoryMender {
         this.#file,
         () =>
           checkFault(history.db.pragma('quick_check(1)', { simple: true }) as string) ??
-          unitFault(history.db) ??
+          hourFault(history.db) ??
           partFault(history.db),
       );
     } catch {
@@ -126,15 +126,15 @@ export class HistoryMender {
   }
 
   /**
-   * Counts the parts of every unit, then reads every part and every roll-up, in steps. Records of a part that is damaged are reported; the others are whole.
+   * Counts the parts of every hour, then reads every part and every roll-up, in steps. Records of a part that is damaged are reported; the others are whole.
    * @returns bytes that were read @throws SqliteError where a page makes no sense
    */
   *check(damaged: (blocks: DamagedBlock[]) => void): Generator<undefined, number> {
     let bytes = 0;
     for (let after = 0, more = true; more; ) {
-      const units = this.#reader.history?.hours;
-      const some = units?.some(after, Number.MAX_SAFE_INTEGER, CHECK_ROWS) ?? [];
-      for (const unit of some) units?.check(unit);
+      const hours = this.#reader.history?.hours;
+      const some = hours?.some(after, Number.MAX_SAFE_INTEGER, CHECK_ROWS) ?? [];
+      for (const hour of some) hours?.check(hour);
       after = some.at(-1)?.id ?? after;
       more = some.length === CHECK_ROWS;
       yield;
@@ -180,7 +180,7 @@ export class HistoryMender {
   }
 }
 
-/** The part of a unit that lies in one part. */
+/** The part of an hour that lies in one part. */
 function recordsOf(db: Database.Database, part: number): DamagedBlock[] {
   return db
     .prepare<[number, number], { id: number; last: number; readings: number }>(
@@ -220,10 +220,10 @@ function rowFault(db: Database.Database, log: Database.Database): string | undef
   const names = new Map(log.prepare<[], [number, string]>('select ordinal, name from log').raw().all());
   for (const [ordinal, name] of db.prepare<[], [number, string]>('select ordinal, name from log').raw().iterate())
     if (names.get(ordinal) !== name) return 'a log is not the one that log.db has under its number';
-  const fault = unitFault(db);
+  const fault = hourFault(db);
   if (fault !== undefined) return fault;
   const settled = new Map(log.prepare<[], [number, number]>('select log, settled from lanes').raw().all());
   for (const [id, last] of db.prepare<[], [number, number]>('select id, last from unit').raw().iterate())
-    if (last > (settled.get(Math.floor(id / keyOf(1, 0))) ?? 0)) return 'log.db does not know the lanes of a unit';
+    if (last > (settled.get(Math.floor(id / keyOf(1, 0))) ?? 0)) return 'log.db does not know the lanes of an hour of history';
   return undefined;
 }

@@ -22,7 +22,7 @@ export class MendPace {
     const until = performance.now() + this.#within;
     return { until: () => performance.now() > until, progress: (done, of) => this.#progress('find', done, of) };
   }
-  /** Units whose parts were looked through. */
+  /** Hours whose parts were looked through. */
   settled(done: number, of: number): void {
     this.#progress('bring back', done, of);
   }

@@ -203,7 +203,7 @@ function isFull(thrown: unknown): boolean {
 function sourcesOf(known: Known | undefined, tail: readonly TailPart[]): Sources {
   const newest = known?.logs.at(-1);
   const boots = [...(known?.boots ?? [])];
-  // A number of a boot that wrote no unit yet is not given again either.
+  // A number of a boot that wrote no hour of history yet is not given again either.
   if (known !== undefined && newest !== undefined && !boots.some((b) => b.boot === known.boot))
     boots.push({ boot: known.boot, log: newest.ordinal });
   return {

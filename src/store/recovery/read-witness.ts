@@ -7,18 +7,18 @@ import { keyOf } from '../files/layout.ts';
 import { shapeSeal, shapeSealName } from '../files/sealed-rows.ts';
 import { statSize } from '../files/whole-file.ts';
 import { headFault, readHead } from './check-head.ts';
+import { hourFault } from './check-hours.ts';
 import { journalFault } from './check-journal.ts';
-import { unitFault } from './check-units.ts';
 import { DamagedFile } from './salvage.ts';
 
 /** Pages at the front of a damaged file that are looked at for it: its table was made first, and every start waits for this. */
 const WITHIN = 4096;
 
-/** The witness, and what the units of history.db refer to by number. */
+/** The witness, and what the hours of history.db refer to by number. */
 export interface Known extends Witness {
   readonly shapes: readonly { readonly id: number; readonly body: string }[];
   readonly boots: readonly { readonly boot: number; readonly log: number }[];
-  /** For each log, the last number that is in a unit. */
+  /** For each log, the last number that is in an hour. */
   readonly compacted: readonly (readonly [log: number, seq: number])[];
   /** The file is whole: there is no log, boot or shape in it that is not named here. */
   readonly isWhole: boolean;
@@ -37,11 +37,11 @@ export function readWitness(file: string): Known | undefined {
       return fromPages(file);
     db = new Database(file, { fileMustExist: true });
     const value = db.prepare<[string], string>('select value from meta where name = ?').pluck().get(WITNESS_ROW);
-    const units = readUnits(db);
+    const hours = readHours(db);
     const shapes = wholeShapes(db);
-    if (units === undefined || shapes === undefined) return fromPages(file);
+    if (hours === undefined || shapes === undefined) return fromPages(file);
     const witness = parseWitness(value) ?? { boot: 0, logs: [], lanes: [] };
-    return { ...{ ...witness, ...units, shapes }, isWhole: parseWitness(value) !== undefined };
+    return { ...{ ...witness, ...hours, shapes }, isWhole: parseWitness(value) !== undefined };
   } catch {
     return fromPages(file);
   } finally {
@@ -50,12 +50,12 @@ export function readWitness(file: string): Known | undefined {
 }
 
 /**
- * Reads from the units their boots and, for each log, the last number. The tables `boot` and `log` carry no seal, and a wrong
+ * Reads from the hours their boots and, for each log, the last number. The tables `boot` and `log` carry no seal, and a wrong
  * boot that is higher than all others would make a tail look like one that was taken already.
  * @returns undefined where the table is not as it was written
  */
-function readUnits(db: Database.Database): Pick<Known, 'boots' | 'compacted'> | undefined {
-  if (unitFault(db) !== undefined) return undefined;
+function readHours(db: Database.Database): Pick<Known, 'boots' | 'compacted'> | undefined {
+  if (hourFault(db) !== undefined) return undefined;
   const last = new Map<number, number>();
   const boots = new Map<number, number>();
   for (const [id, upTo, boot] of db

@@ -1,8 +1,8 @@
 /**
  * Makes history.db anew out of what is left of it. Names, boots, mappings and shapes come from log.db, which has them
- * all; units prove themselves by their seal, parts and roll-ups by their checksums and by what they decode to.
+ * all; hours prove themselves by their seal, parts and roll-ups by their checksums and by what they decode to.
  *
- * - A unit keeps the parts that are whole; parts and roll-ups that no unit claims are left behind.
+ * - An hour keeps the parts that are whole; parts and roll-ups that no hour claims are left behind.
  * - Lanes and cursors lie in log.db: nothing that was delivered is sent again, except where log.db lost them (homes.ts).
  */
 import Database from 'better-sqlite3';
@@ -17,16 +17,16 @@ import { shapeSeal, shapeSealName } from '../files/sealed-rows.ts';
 import { codeOf } from '../files/sqlite-errors.ts';
 import { asidePath, beginSwap, statSize, swap, twice } from '../files/whole-file.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
-import { partOf, sealOf, UNIT_COLUMNS, type Unit, unitOf } from './history-rows.ts';
+import { HOUR_COLUMNS, hourOf, partOf, type SealedHour, sealOf } from './history-rows.ts';
 import { type Home, Homes } from './homes.ts';
 import { MendPace } from './mend-pace.ts';
 import { DamagedFile } from './salvage.ts';
 
 /** Gaps and losses that are listed one by one. */
 const MAX_RANGES = 32;
-/** Units without a log that are counted. */
+/** Hours without a log that are counted. */
 const MAX_LEFT = 10_000;
-/** Units in memory at once: ten years have some hundred thousand. */
+/** Hours in memory at once: ten years have some hundred thousand. */
 const SOME = 500;
 const COPIED = ['log', 'boot', 'clock', 'shape'] as const;
 /**
@@ -96,8 +96,8 @@ class Rebuild {
   readonly #compacted: readonly [log: number, seq: number][];
   readonly #homes: Homes;
   readonly #pace: MendPace;
-  /** Units that no log is left for. */
-  readonly #left = new Map<number, Unit>();
+  /** Hours that no log is left for. */
+  readonly #left = new Map<number, SealedHour>();
   #unread: Unread | undefined;
 
   constructor(db: Database.Database, log: Database.Database, pace: MendPace) {
@@ -114,7 +114,7 @@ class Rebuild {
   }
 
   run(file: string): NonNullable<Repair['salvaged']> {
-    const isOurs = (row: FoundRow): boolean => unitOf(row) !== undefined || partOf(row) !== undefined;
+    const isOurs = (row: FoundRow): boolean => hourOf(row) !== undefined || partOf(row) !== undefined;
     const pages = new DamagedFile(file, HISTORY_PAGE_SIZE, isOurs, this.#pace.reading());
     try {
       for (const row of pages.rows()) this.#take(row);
@@ -127,19 +127,19 @@ class Rebuild {
 
   /** The first copy stays: it is the newest. */
   #take(row: FoundRow): void {
-    const found = unitOf(row);
+    const found = hourOf(row);
     if (found !== undefined) {
       const { table } = found;
-      const log = this.#homes.of(found.unit);
+      const log = this.#homes.of(found.hour);
       if (log === undefined) {
-        if (this.#left.size < MAX_LEFT) this.#left.set(found.unit.id, found.unit);
+        if (this.#left.size < MAX_LEFT) this.#left.set(found.hour.id, found.hour);
         return;
       }
-      const moved = { ...found.unit, id: keyOf(log, seqOf(found.unit.id)) };
-      const unit = { ...moved, sum: sealOf(table, moved) };
+      const moved = { ...found.hour, id: keyOf(log, seqOf(found.hour.id)) };
+      const hour = { ...moved, sum: sealOf(table, moved) };
       this.#db
-        .prepare(`insert or ignore into ${table} (${UNIT_COLUMNS.join(', ')}) values (${UNIT_COLUMNS.map(() => '?').join(', ')})`)
-        .run(...UNIT_COLUMNS.map((column) => unit[column]));
+        .prepare(`insert or ignore into ${table} (${HOUR_COLUMNS.join(', ')}) values (${HOUR_COLUMNS.map(() => '?').join(', ')})`)
+        .run(...HOUR_COLUMNS.map((column) => hour[column]));
       return;
     }
     const part = partOf(row);
@@ -158,24 +158,24 @@ class Rebuild {
       this.#db.prepare('insert or ignore into removed (shape, body) values (?, ?)').run(...removal);
   }
 
-  /** Gives each unit both of its rows again. */
+  /** Gives each hour both of its rows again. */
   #pair(): void {
     for (const [table, other] of [
       ['unit', 'twin'],
       ['twin', 'unit'],
     ] as const) {
       const put = this.#db.prepare(
-        `insert into ${table} (${UNIT_COLUMNS.join(', ')}) values (${UNIT_COLUMNS.map(() => '?').join(', ')})`,
+        `insert into ${table} (${HOUR_COLUMNS.join(', ')}) values (${HOUR_COLUMNS.map(() => '?').join(', ')})`,
       );
-      const missing = this.#db.prepare<[number], Unit>(
+      const missing = this.#db.prepare<[number], SealedHour>(
         `select * from ${other} where id > ? and id not in (select id from ${table}) order by id limit ${SOME}`,
       );
-      for (const unit of inChunks(missing))
-        put.run(...UNIT_COLUMNS.map((column) => (column === 'sum' ? sealOf(table, unit) : unit[column])));
+      for (const hour of inChunks(missing))
+        put.run(...HOUR_COLUMNS.map((column) => (column === 'sum' ? sealOf(table, hour) : hour[column])));
     }
   }
 
-  /** Every unit with the parts that are its own; what nobody claims goes. */
+  /** Every hour with the parts that are its own; what nobody claims goes. */
   #settle(): NonNullable<Repair['salvaged']> {
     this.#pair();
     for (const { ordinal, name } of this.#homes.made)
@@ -190,26 +190,28 @@ class Rebuild {
     }
     const sums = { blocks: 0, records: 0, readings: 0 };
     const gaps: Range[] = [];
-    let before: Unit | undefined;
+    let before: SealedHour | undefined;
     const count = this.#db.prepare<[], number>('select count(*) from unit').pluck().get() ?? 0;
-    for (const unit of inChunks(this.#db.prepare<[number], Unit>(`select * from unit where id > ? order by id limit ${SOME}`))) {
-      const now = this.#settleUnit(unit);
+    for (const hour of inChunks(
+      this.#db.prepare<[number], SealedHour>(`select * from unit where id > ? order by id limit ${SOME}`),
+    )) {
+      const now = this.#settleHour(hour);
       sums.blocks++;
       this.#pace.settled(sums.blocks, count);
       sums.records += now.records;
       sums.readings += now.readings;
-      const log = Math.floor(unit.id / keyOf(1, 0));
+      const log = Math.floor(hour.id / keyOf(1, 0));
       const name = this.#nameOf(log);
-      if (now.records < unit.records) {
+      if (now.records < hour.records) {
         lost.blocks++;
-        lost.records += unit.records - now.records;
-        lost.readings += unit.readings - now.readings;
-        if (lost.ranges.length < MAX_RANGES) lost.ranges.push({ log: name, first: seqOf(unit.id), last: unit.last });
+        lost.records += hour.records - now.records;
+        lost.readings += hour.readings - now.readings;
+        if (lost.ranges.length < MAX_RANGES) lost.ranges.push({ log: name, first: seqOf(hour.id), last: hour.last });
       }
-      // Alarms and events have numbers between units too: such a gap is one of which nothing is in this file.
-      if (before !== undefined && before.boot === unit.boot && unit.id > keyOf(log, before.last) + 1)
-        gaps.push({ log: name, first: before.last + 1, last: seqOf(unit.id) - 1 });
-      before = unit;
+      // Alarms and events have numbers between hours too: such a gap is one of which nothing is in this file.
+      if (before !== undefined && before.boot === hour.boot && hour.id > keyOf(log, before.last) + 1)
+        gaps.push({ log: name, first: before.last + 1, last: seqOf(hour.id) - 1 });
+      before = hour;
     }
     this.#dropUnclaimed();
     // log.db knows how far it was compacted.
@@ -231,7 +233,7 @@ class Rebuild {
     };
   }
 
-  /** The part of the report about the moved units; nothing where no record is left. */
+  /** The part of the report about the moved hours; nothing where no record is left. */
   #movedInto({ ordinal, name, oldLog }: Home): NonNullable<Repair['salvaged']>['again'] {
     const [first, last, records] = this.#db
       .prepare<[number, number], [number, number, number]>(
@@ -242,7 +244,7 @@ class Rebuild {
     return records === 0 ? [] : [{ oldLog, newLog: name, first: seqOf(first), last, records, notices: 0 }];
   }
 
-  /** Parts and roll-ups of no unit: what lies between those of two. */
+  /** Parts and roll-ups of no hour: what lies between those of two. */
   #dropUnclaimed(): void {
     const next = this.#db
       .prepare<[number], [number, number]>(
@@ -260,18 +262,18 @@ class Rebuild {
     this.#db.exec('drop index by_part');
   }
 
-  #settleUnit(unit: Unit): { records: number; readings: number } {
+  #settleHour(hour: SealedHour): { records: number; readings: number } {
     let records = 0;
     let readings = 0;
     let bytes = 0;
-    const range = [unit.first_part, unit.first_part + unit.parts] as const;
+    const range = [hour.first_part, hour.first_part + hour.parts] as const;
     for (const part of this.#db
       .prepare<[number, number], { id: number; shape: number; body: Buffer }>(
         'select id, shape, body from part where id >= ? and id < ?',
       )
       .all(...range)) {
       const found = this.#partRecords(part);
-      const own = found?.every((r) => r.seq >= seqOf(unit.id) && r.seq <= unit.last);
+      const own = found?.every((r) => r.seq >= seqOf(hour.id) && r.seq <= hour.last);
       if (found === undefined || own !== true) {
         this.#db.prepare('delete from part where id = ?').run(part.id);
         continue;
@@ -292,11 +294,11 @@ class Rebuild {
         this.#db.prepare('delete from rollup where id = ?').run(rollup.id);
       else bytes += rollup.body.length;
     }
-    // A twin does not know what became of its unit.
-    const state = records === 0 ? HOUR_STATE.summary : unit.state === HOUR_STATE.summary ? HOUR_STATE.thinned : unit.state;
+    // A twin does not know what became of its hour.
+    const state = records === 0 ? HOUR_STATE.summary : hour.state === HOUR_STATE.summary ? HOUR_STATE.thinned : hour.state;
     this.#db
       .prepare('update unit set records = ?, readings = ?, bytes = ?, state = ? where id = ?')
-      .run(records, readings, bytes, state, unit.id);
+      .run(records, readings, bytes, state, hour.id);
     return { records, readings };
   }
 
@@ -315,9 +317,9 @@ class Rebuild {
 }
 
 /** Rows behind the last one, some at a time: nothing else can be done with the file while a statement is under way. */
-function* inChunks(some: Database.Statement<[number], Unit>): Generator<Unit> {
-  for (let after = 0, units = some.all(0); units.length > 0; units = some.all(after)) {
-    yield* units;
-    after = units.at(-1)?.id ?? after;
+function* inChunks(some: Database.Statement<[number], SealedHour>): Generator<SealedHour> {
+  for (let after = 0, hours = some.all(0); hours.length > 0; hours = some.all(after)) {
+    yield* hours;
+    after = hours.at(-1)?.id ?? after;
   }
 }

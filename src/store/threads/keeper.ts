@@ -1,5 +1,5 @@
 /**
- * The keeper thread: reads the log for everybody, and makes the units of history.db. Started at the first request; one
+ * The keeper thread: reads the log for everybody, and packs the hours of history.db. Started at the first request; one
  * bounded answer at a time; tidying, queries and exports go in steps, and between two of them it answers others.
  */
 import { setImmediate } from 'node:timers/promises';

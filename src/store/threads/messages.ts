@@ -60,7 +60,7 @@ export type WriterMessage =
   | { readonly kind: 'look' }
   /** The salvage found the rest of a damaged file, which is to come back. undefined: nothing is to. */
   | { readonly kind: 'come-back'; readonly task: SalvageTask | undefined }
-  /** history.db was made anew, and has units of these. */
+  /** history.db was made anew, and has hours of these. */
   | { readonly kind: 'keep'; readonly logs: readonly KeptLog[] }
   | { readonly kind: 'close'; readonly next: number }
   | { readonly kind: 'leave' };

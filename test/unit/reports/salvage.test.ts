@@ -97,14 +97,17 @@ test('log.db: a salvage that a disk stops is an event that says what comes next'
 test('history.db: status says how far its salvage is, beside that of log.db', () => {
   const { events, lines, report, status } = made();
   report.began('a page is noise');
-  report.progressed({ file: 'history.db', why: 'units are missing', phase: 'find', done: 1, of: 10 });
-  report.progressed({ file: 'history.db', why: 'units are missing', phase: 'find', done: 4, of: 10 });
+  report.progressed({ file: 'history.db', why: 'hours of history are missing', phase: 'find', done: 1, of: 10 });
+  report.progressed({ file: 'history.db', why: 'hours of history are missing', phase: 'find', done: 4, of: 10 });
   assert.deepEqual(status().slice(2), [
-    'salvage  history.db: units are missing',
+    'salvage  history.db: hours of history are missing',
     '         the rest of it is being restored: 40 % of the old file read',
   ]);
-  assert.equal(lines[1], 'history.db was damaged: units are missing. The gateway runs on, and the rest of it is being restored.');
-  report.repaired(repair('history.db', { why: 'units are missing' }));
+  assert.equal(
+    lines[1],
+    'history.db was damaged: hours of history are missing. The gateway runs on, and the rest of it is being restored.',
+  );
+  report.repaired(repair('history.db', { why: 'hours of history are missing' }));
   assert.equal(status().filter((line) => line.startsWith('salvage  history.db:')).length, 0);
   assert.equal(status().filter((line) => line.startsWith('salvage  history.db at ')).length, 1);
   assert.equal(events.filter((e) => e.data?.file === 'history.db').length, 1);

@@ -5,7 +5,7 @@ import type { MqttAccess } from '../../core/access-ports.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
 import { Turnstile } from '../../core/turns.ts';
-import { endedByAedes, tellTwiceApart } from '../patches/aedes.ts';
+import { dropWill, endedByAedes, tellTwiceApart } from '../patches/aedes.ts';
 import { AccountRates } from './account-rates.ts';
 import type { Audience } from './audience.ts';
 import { counters, REFUSED, type Refused } from './broker-counts.ts';
@@ -237,7 +237,7 @@ export class Clients {
     for (const client of [...this.#current.values()])
       if (this.credentials.of(client).owner === owner) {
         // Its rights are others now, or gone.
-        Object.assign(client, { will: undefined });
+        dropWill(client);
         guardOf(client).refuse('clients', 'its account was removed or changed');
       }
     if (this.#o.access?.has(owner) === false) this.#o.sessions.endOf((one) => one === owner);

@@ -10,6 +10,7 @@ import { TLSSocket } from 'node:tls';
 import type { AuthenticateError, Client, ConnectPacket } from 'aedes';
 import type { MqttAccess, MqttCredential } from '../../core/access-ports.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
+import { dropWill } from '../patches/aedes.ts';
 import { ANONYMOUS } from './topic-rules.ts';
 import type { TurnedAwayFor } from './turned-away.ts';
 
@@ -82,8 +83,7 @@ export class Credentials {
     const will = packet?.will;
     if (packet === undefined || will === undefined || allowed(this.of(client), will.topic)) return;
     delete packet.will;
-    // aedes has copied it already.
-    Object.assign(client, { _will: undefined });
+    dropWill(client);
   }
 }
 

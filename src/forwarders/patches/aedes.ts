@@ -51,6 +51,14 @@ export function asWritten(filter: string): string {
  */
 export const SESSION_IS_PRESENT = { topic: '\0', qos: 0 } as const;
 
+/**
+ * Takes the will away from a client, as if it had none. aedes has no call for it: it copies the will of the CONNECT to `_will`
+ * before the log-in, and to `will` when it accepts the client, and publishes that one at the end.
+ */
+export function dropWill(client: Client): void {
+  Object.assign(client, { _will: undefined, will: undefined });
+}
+
 export type EndedByAedes = 'late' | 'silent' | 'incoming';
 
 /** Why aedes ended a connection by itself, from the words of its errors: they have no code. */

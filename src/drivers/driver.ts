@@ -1,6 +1,6 @@
 /** A driver: a kind for the configuration, and the maker of its buses. One line in the registry brings it in. */
 import type { CounterMemory } from '../codecs/counter.ts';
-import type { DriverKind, ResolvedBus, ResolvedDevice } from '../config/kinds.ts';
+import type { DriverKind, MeasuredTimes, ResolvedBus, ResolvedDevice } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import type { DerivedMemory, SampleFeed } from '../core/derived-points.ts';
 import type { DeviceTopics } from '../core/device-topics.ts';
@@ -8,7 +8,11 @@ import type { AcceptedMemory, FlowPoints } from '../core/flow-points.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Shape } from '../core/point.ts';
 import type { Bus, GatewayEvent, SampleSink } from '../core/ports.ts';
-import type { TimeMemory } from './modbus/answer-time.ts';
+
+/** Measured answer times, kept over reloads and restarts. */
+export interface TimeMemory extends MeasuredTimes {
+  set(key: string, ms: number): void;
+}
 
 export interface DriverContext {
   readonly clock: Clock;
@@ -38,7 +42,10 @@ export interface DriverContext {
   readonly onTime?: (device: string, utc: number, at: number) => void;
 }
 
-/** The type of a bus shows its capabilities beside being read (`exchange`, `capture`, `write`, …): nobody asks which driver made it. */
+/**
+ * The type of a bus shows its capabilities beside being read (`exchange`, `capture`, `write`, …). Who acts on a bus asks for them
+ * and not for its driver.
+ */
 export interface Driver extends DriverKind {
   create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: DriverContext): Bus;
 }

@@ -5,18 +5,13 @@
  * Measured is a low percentile of the newest replies (../latency.ts), so that a busy board or a lost turn does not show. What
  * the board and the adapter add to each reply is in it, as it costs as much wire time as the device itself.
  */
-import type { MeasuredTimes, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
+import type { ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import { DEFAULT_RESPONSE_TIME, type WireProtocol } from './wire-cost.ts';
 
 export interface AnswerTime {
   /** Milliseconds. */
   readonly ms: number;
   readonly from: 'configured' | 'measured' | 'assumed';
-}
-
-/** Measured answer times, kept over reloads and restarts. */
-export interface TimeMemory extends MeasuredTimes {
-  set(key: string, ms: number): void;
 }
 
 /** By so much, relative and in ms, a time has to change before it is another one. */

@@ -15,7 +15,7 @@ import type { MeasuredTimes } from '../../config/kinds.ts';
 import type { Clock } from '../../core/clock.ts';
 import { toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
-import type { TimeMemory } from './answer-time.ts';
+import type { TimeMemory } from '../driver.ts';
 
 const NAME = 'modbus-times.json';
 const MOST = 4096;

@@ -210,6 +210,8 @@ export class SessionQueues {
 
   #remove(session: Session, entry: Entry): void {
     session.queue.remove(entry);
+    // It was pushed out after the replay handed it out: nobody will find it in the queue and call the replay on.
+    if (session.awaited?.entry === entry) session.awaited.resume();
     this.#held.add(session.owner, -1, -entry.payload.length);
     if (entry.stored !== undefined) this.#options.journal?.left(session.key, entry.stored);
     // The place of a queue whose client is away stays where it was: the next start takes the newest from there, as now.

@@ -162,3 +162,29 @@ test('what was sent and not acknowledged is sent again, marked as a repeat, befo
     [4, false],
   ]);
 });
+
+test('a message that is pushed out while it is handed over does not stop the others behind it', async () => {
+  const sessions = new Sessions({
+    clock: { monotonic: () => 0, wall: () => 0, after: () => () => {}, exactly: () => () => {} },
+    ...{ alarms: 'alarm/', again: 'resend/', roomy: async () => {}, onOverflow: () => {}, onLost: () => {} },
+  });
+  sessions.resume('a');
+  sessions.away('a');
+  for (let n = 1; n <= limits.MAX_SESSION_MESSAGES; n++) sessions.queues.enqueue('a', packet(n, 'data', 10));
+  sessions.resume('a');
+  const replay = sessions.queues.replay('a');
+  const first = await replay.next();
+  // The queue is full, and the oldest message goes: the one that is on its way to the client.
+  sessions.queues.enqueue('a', packet(limits.MAX_SESSION_MESSAGES + 1, 'data', 10));
+  sessions.queues.written('a', { ...first.value, messageId: undefined });
+  const seen = [first.value?.brokerCounter];
+  for await (const p of replay) {
+    sessions.queues.written('a', p as QueuedPacket);
+    seen.push(p.brokerCounter);
+  }
+  assert.deepEqual(
+    seen,
+    Array.from({ length: limits.MAX_SESSION_MESSAGES + 1 }, (_, i) => i + 1),
+  );
+  assert.equal(sessions.queues.replaying('a'), false);
+});

@@ -192,18 +192,18 @@ export class Merger {
   }
 
   #blocks(): boolean {
-    const rows = this.#found
-      .prepare<[number, number], BlockRow>('select * from block where id > ? order by id limit ?')
-      .all(this.#after, STEP_BLOCKS);
+    // One row at a time: a step that read its most rows would hold many times its most bytes.
+    const next = this.#found.prepare<[number], BlockRow>('select * from block where id > ? order by id limit 1');
     let bytes = 0;
-    for (const row of rows) {
-      if (bytes > STEP_BYTES) return false;
+    for (let taken = 0; taken < STEP_BLOCKS && bytes <= STEP_BYTES; taken++) {
+      const row = next.get(this.#after);
+      if (row === undefined) return true;
       this.#block(row);
       bytes += row.body.length;
       this.#after = row.id;
       this.done++;
     }
-    return rows.length < STEP_BLOCKS;
+    return false;
   }
 
   #block(row: BlockRow): void {

@@ -9,8 +9,9 @@ import type { Shape } from '../core/point.ts';
 import type { Counters } from '../pipeline/counters.ts';
 import type { DerivedStates } from '../pipeline/derived-states.ts';
 import { FIGURES_KEY } from '../rules/alarm-figures.ts';
-import { RuleEngine, type SavedRules } from '../rules/engine.ts';
+import { RuleEngine } from '../rules/engine.ts';
 import { type Moment, parseRuleState } from '../rules/rule-state.ts';
+import type { SavedRules } from '../rules/rules-in-force.ts';
 import { type SavedStates, savedState } from '../store/hot/saved-states.ts';
 import { Log } from '../store/log.ts';
 

@@ -1,5 +1,6 @@
 /**
- * The rule engine. Its invariants:
+ * The rule engine: readings and times go through it to the rules in force (rules-in-force.ts), and people act on their alarms through it.
+ * Invariants:
  *
  * - Pure: it reads no clock and keeps no timer. Times come in with samples, ticks and moments, all monotonic milliseconds.
  * - The outcome depends on the readings only, not on when `tick` is called: a late tick reports what it finds at the time
@@ -19,26 +20,23 @@ import type { ResolvedRule } from '../config/kinds.ts';
 import type { AlarmTransition } from '../core/alarm.ts';
 import type { Calendar } from '../core/calendar.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { Language } from '../core/languages.ts';
 import type { Sample, Shape } from '../core/point.ts';
 import { hasValue, reasonAt } from '../core/point.ts';
 import { ABSENT, GOOD } from '../core/reasons.ts';
-import { type Sentence, wordsIn } from '../core/sentence.ts';
+import type { Sentence } from '../core/sentence.ts';
 import { AlarmFigures, type AlarmFiguresView } from './alarm-figures.ts';
 import type { AlarmView } from './alarm-view.ts';
 import { RULE_KINDS } from './kinds.ts';
 import type { Observation } from './observed-tally.ts';
 import { type Act, acknowledge, putInService, reset, shelve, takeOutOfService } from './operator-acts.ts';
-import { ParkedStates } from './parked-states.ts';
 import { Relations } from './relations.ts';
 import type { RuleKind } from './rule-kind.ts';
-import { RuleMachine } from './rule-machine.ts';
+import type { RuleMachine } from './rule-machine.ts';
 import type { Moment, RuleState } from './rule-state.ts';
-import { fingerprint } from './rule-state.ts';
+import { RulesInForce, type SavedRules } from './rules-in-force.ts';
 import { CLEAN, type DirtyRules, UnsavedRules } from './unsaved-rules.ts';
 import { WallClock } from './wall-clock.ts';
 import { moreOf, type Watched, WatchedPoints } from './watched-points.ts';
-import { changedMessage, pointOf, removedMessage } from './words.ts';
 
 export interface RuleEngineOptions {
   readonly rules: Iterable<ResolvedRule>;
@@ -56,12 +54,6 @@ export interface RuleEngineOptions {
   readonly calendar?: Calendar | undefined;
 }
 
-/** States by the names of rules. Each is made when it is asked for. */
-export interface SavedRules {
-  readonly names: () => Iterable<string>;
-  readonly get: (rule: string) => RuleState | undefined;
-}
-
 /** The action of an operator on an alarm. */
 export interface AlarmChange {
   readonly transitions: readonly AlarmTransition[];
@@ -71,26 +63,15 @@ export interface AlarmChange {
 
 const NOTHING: readonly AlarmTransition[] = Object.freeze([]);
 export class RuleEngine {
-  readonly #kinds: ReadonlyMap<string, RuleKind>;
   readonly #clock: WallClock;
-  #machines = new Map<string, RuleMachine>();
-  #relations = new Relations(this.#machines, () => {});
+  readonly #inForce: RulesInForce;
+  #relations = new Relations(new Map(), () => {});
   #points = new WatchedPoints([], []);
   readonly #unsaved = new UnsavedRules();
-  readonly #parked = new ParkedStates();
   #out: AlarmTransition[] = [];
   /** Not later than the earliest `wake` of all machines. */
   #wake = Number.POSITIVE_INFINITY;
   readonly #figures: AlarmFigures;
-  /** The language of the sentences about rules that are gone. */
-  #language: Language = 'en';
-  readonly #emit = (transition: AlarmTransition): void => {
-    const before = this.#parked.said(transition.rule);
-    if (before !== undefined) this.#end(before.state, transition.at, before.end);
-    this.#out.push(transition);
-    // What is said again after a trial was annunciated before.
-    if (transition.cause !== 'reload') this.#figures.take(transition);
-  };
 
   /**
    * Transitions that the start itself makes (a saved alarm whose rule is gone or was changed) come with the first call
@@ -101,26 +82,14 @@ export class RuleEngine {
     const { start } = options;
     this.#figures = new AlarmFigures(start, options.figures);
     this.#clock = new WallClock(start, options.calendar);
-    this.#kinds = new Map((options.kinds ?? RULE_KINDS).map((kind) => [kind.key, kind]));
-    const saved = savedRules(options.saved ?? []);
-    const left = new Set(saved.names());
-    for (const rule of options.rules) {
-      this.#language = rule.language ?? 'en';
-      const before = saved.get(rule.name);
-      left.delete(rule.name);
-      const same = before?.fingerprint === fingerprint(rule);
-      const machine = this.#make(rule, start, same ? before : undefined, before);
-      this.#machines.set(rule.name, machine);
-      if (before === undefined || same) continue;
-      machine.inherit(before, start);
-      machine.touch();
-      if (before.state !== 'normal' && !machine.standing) this.#end(before, start.at, changedMessage(rule.name, before.point));
-    }
-    for (const name of left) {
-      this.#unsaved.remove(name);
-      const gone = saved.get(name);
-      if (gone !== undefined && gone.state !== 'normal') this.#end(gone, start.at, removedMessage(gone.rule, gone.point));
-    }
+    this.#inForce = new RulesInForce({
+      kinds: options.kinds ?? RULE_KINDS,
+      clock: this.#clock,
+      unsaved: this.#unsaved,
+      suspects: (rule) => this.#points.suspects(rule),
+      emit: (transition) => this.#emit(transition),
+    });
+    this.#inForce.start(options.rules, options.saved ?? [], start);
     this.#index(options.shapes ?? [], start.at);
   }
 
@@ -187,79 +156,30 @@ export class RuleEngine {
    * @throws SluiceError internal: a rule of an unknown kind; nothing has changed then.
    */
   reload(rules: Iterable<ResolvedRule>, moment: Moment, shapes: Iterable<Shape> = [], trial = false): readonly AlarmTransition[] {
-    const next = new Map<string, RuleMachine>();
-    const renamed: [RuleMachine, ResolvedRule][] = [];
-    const back = new Set<RuleMachine>();
-    for (const rule of rules) {
-      const old = this.#machines.get(rule.name);
-      const kept = trial || old?.fingerprint === fingerprint(rule) ? undefined : this.#parked.back(rule.name, fingerprint(rule));
-      if (kept !== undefined) {
-        const machine = this.#make(rule, moment, kept, kept);
-        machine.touch();
-        back.add(machine);
-        next.set(rule.name, machine);
-      } else if (old?.fingerprint !== fingerprint(rule))
-        next.set(rule.name, this.#make(rule, moment, undefined, old?.save(moment)));
-      else {
-        next.set(rule.name, old);
-        renamed.push([old, rule]);
-      }
-    }
+    const next = this.#inForce.prepare(rules, moment, trial);
     this.#advance(moment.at);
-    for (const { rule } of next.values()) this.#language = rule.language ?? 'en';
-    for (const [machine, rule] of renamed) machine.rename(rule);
-    if (!trial) this.#finish(moment, next, back);
-    for (const old of this.#machines.values()) {
-      const machine = next.get(old.name);
-      if (machine === old) continue;
-      const words = machine === undefined ? removedMessage : changedMessage;
-      const before = old.save(moment);
-      const isBack = machine !== undefined && back.has(machine);
-      if (isBack) machine.life.occurrence = Math.max(machine.life.occurrence, before.occurrence);
-      else machine?.inherit(before, moment);
-      machine?.touch();
-      const end = old.standing && machine?.standing !== true ? words(old.name, old.point) : undefined;
-      if (trial) {
-        this.#parked.put(before, end);
-        this.#unsaved.keep(before);
-        continue;
-      }
-      if (end !== undefined) this.#end(before, moment.at, end);
-      if (machine === undefined) this.#unsaved.remove(old.name);
-    }
-    for (const machine of next.values()) this.#unsaved.comesBack(machine);
-    this.#machines = next;
-    this.#figures.keep({ has: (name) => next.has(name) || this.#parked.has(name) });
+    this.#inForce.replace(next, moment);
+    this.#figures.keep(this.#inForce);
     this.#unsaved.askAll();
     this.#index(shapes, moment.at);
     // Lists that left the alarm out during the trial have it again.
-    for (const machine of back) if (machine.standing) machine.operate(moment.at, () => machine.life.message, 'reload');
-    if (back.size > 0) this.#findWake();
+    for (const machine of next.back) if (machine.standing) machine.operate(moment.at, () => machine.life.message, 'reload');
+    if (next.back.size > 0) this.#findWake();
     return this.#out.length === 0 ? NOTHING : this.#take();
   }
 
   /** States of rules that were changed or removed are kept. */
   get onTrial(): boolean {
-    return this.#parked.any;
+    return this.#inForce.onTrial;
   }
 
   /** The rules of the trial are kept: those that they replaced are forgotten. */
   confirm(moment: Moment): readonly AlarmTransition[] {
-    this.#finish(moment, this.#machines, new Set());
-    this.#figures.keep(this.#machines);
+    this.#inForce.confirm(moment);
+    this.#figures.keep(this.#inForce);
     this.#unsaved.askAll();
     this.#findWake();
     return this.#out.length === 0 ? NOTHING : this.#take();
-  }
-
-  /** The trial is over. @param back rules that go on as before it */
-  #finish({ at }: Moment, next: ReadonlyMap<string, RuleMachine>, back: ReadonlySet<RuleMachine>): void {
-    for (const [name, { state, end }] of this.#parked.take()) {
-      const machine = next.get(name);
-      if (machine !== undefined && back.has(machine)) continue;
-      if (end !== undefined) this.#end(state, at, end);
-      if (machine === undefined) this.#unsaved.remove(name);
-    }
   }
 
   /** The state of every rule, whole. */
@@ -276,7 +196,7 @@ export class RuleEngine {
    */
   takeDirty(moment: Moment, last = false): DirtyRules {
     if (this.#unsaved.quiet(moment.at, last)) return CLEAN;
-    const dirty = this.#unsaved.take(this.#machines.values(), moment, last, (rule) => this.#parked.holds(rule));
+    const dirty = this.#unsaved.take(this.#machines.values(), moment, last, (rule) => this.#inForce.keepsStored(rule));
     const figures = this.#figures.takeDirty(moment, last);
     return figures === undefined ? dirty : { ...dirty, figures };
   }
@@ -389,28 +309,21 @@ export class RuleEngine {
     return machine;
   }
 
-  /** @param before of a rule of this name that may have been another one */
-  #make(rule: ResolvedRule, start: Moment, saved?: RuleState, before?: RuleState): RuleMachine {
-    const kind = this.#kinds.get(rule.kind);
-    if (kind === undefined) throw new SluiceError('internal', `the rule ${rule.name} is of the unknown kind ${rule.kind}`);
-    // Another sensitivity must not cost a month of learning. The kind takes up no memory but its own.
-    const learned = before?.point === pointOf(rule) ? before.memory : undefined;
-    const advice = kind.advisory === true ? { suspect: () => this.#points.suspects(rule), learned } : undefined;
-    return new RuleMachine(rule, kind.create(rule.setting, rule.deadband), start, this.#emit, saved, this.#clock, advice);
-  }
-
-  #end(state: RuleState, at: number, said: Sentence): void {
-    const { rule, occurrence, severity, point, observed } = state;
-    const message = wordsIn(said, this.#language);
-    const only = observed === undefined ? {} : { observed: true as const };
-    this.#emit({ rule, occurrence, state: 'normal', severity, point, at, message, said, cause: 'reload', ...only });
-  }
-
   #index(shapes: Iterable<Shape>, at: number): void {
     this.#relations = new Relations(this.#machines, (machine) => this.#unsaved.touch(machine));
     this.#relations.check(at);
     this.#points = new WatchedPoints(this.#machines.values(), shapes);
     this.#findWake();
+  }
+
+  get #machines(): ReadonlyMap<string, RuleMachine> {
+    return this.#inForce.machines;
+  }
+
+  #emit(transition: AlarmTransition): void {
+    this.#out.push(transition);
+    // What is said again after a trial was annunciated before.
+    if (transition.cause !== 'reload') this.#figures.take(transition);
   }
 
   #take(): AlarmTransition[] {
@@ -424,10 +337,4 @@ export class RuleEngine {
     for (const machine of this.#machines.values()) if (machine.wake < wake) wake = machine.wake;
     this.#wake = wake;
   }
-}
-
-function savedRules(saved: Iterable<RuleState> | SavedRules): SavedRules {
-  if (!(Symbol.iterator in saved)) return saved;
-  const states = new Map([...saved].map((state) => [state.rule, state]));
-  return { names: () => states.keys(), get: (rule) => states.get(rule) };
 }

@@ -1,6 +1,6 @@
 /**
  * The life of one alarm: where it stands in the table of states, how often it began, what people owe it, and until when it is shelved.
- * Conditions and delays are not its business: it learns that the condition holds or is over (rule-machine.ts), and what operators do.
+ * Conditions and delays are not its business: it learns that the condition holds or is over (alarm-condition.ts), and what operators do.
  */
 
 import type { AlarmState } from '../core/alarm.ts';

@@ -23,7 +23,7 @@ export interface Act {
  */
 export function acknowledge({ machine, at, by, moved }: Act, occurrence: number | undefined): void {
   isNewest(machine, occurrence);
-  machine.advanceTo(at);
+  machine.advance(at);
   const { life, name } = machine;
   if (life.state === 'active-unacknowledged' || life.state === 'returned-unacknowledged') {
     machine.operate(at, () => {
@@ -41,7 +41,7 @@ export function acknowledge({ machine, at, by, moved }: Act, occurrence: number 
 /** @throws SluiceError not-found */
 export function reset({ machine, at, by, moved }: Act, occurrence: number | undefined): void {
   isNewest(machine, occurrence);
-  machine.advanceTo(at);
+  machine.advance(at);
   const { life, name } = machine;
   if (life.state === 'latched')
     machine.operate(at, () => {
@@ -68,7 +68,7 @@ export function reset({ machine, at, by, moved }: Act, occurrence: number | unde
 export function shelve({ machine, at, by, moved }: Act, length: number | null, reason: string | undefined): void {
   const { life, name, rule } = machine;
   if (length === null) {
-    machine.advanceTo(at);
+    machine.advance(at);
     if (life.state === 'shelved') machine.unshelve(at, 'unshelve', by);
     else if (!moved()) throw new SluiceError('not-found', `the alarm ${name} is not shelved`);
     return;
@@ -77,7 +77,7 @@ export function shelve({ machine, at, by, moved }: Act, length: number | null, r
     throw new SluiceError('usage', 'an alarm is shelved for 1s to 7d; write for example 8h');
   if (machine.advisory && (reason ?? '').trim() === '')
     throw new SluiceError('usage', `the rule ${name} only advises, so its mute needs a reason: say why nobody needs its advice`);
-  machine.advanceTo(at);
+  machine.advance(at);
   if (life.state === 'out-of-service') throw new SluiceError('not-found', hiddenWords(machine));
   machine.operate(at, (now) => {
     const message = shelvedMessage(rule, at + length - now, by, reason?.slice(0, REASON_LENGTH));
@@ -109,7 +109,7 @@ export function takeOutOfService({ machine, at, by }: Act, reason: string, lengt
 
 /** @throws SluiceError not-found */
 export function putInService({ machine, at, by, moved }: Act): void {
-  machine.advanceTo(at);
+  machine.advance(at);
   const { life, name } = machine;
   if (life.state === 'out-of-service')
     machine.operate(at, () => {

@@ -50,7 +50,7 @@ export class WatchedPoints {
   #bind(shape: Shape): readonly Watched[] {
     const found = shape.points.flatMap((info, index) =>
       (this.#byPoint.get(`${shape.device}.${info.name}`) ?? []).map(({ machine, input }) => {
-        machine.know(info, input);
+        machine.condition.know(info, input);
         return { index, machine, input, follows: 0 };
       }),
     );

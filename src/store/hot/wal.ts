@@ -33,6 +33,9 @@ const REFUSE = 8;
 const PATIENCE = 250;
 /** As better-sqlite3 sets it: another program may write, for a while. */
 const BUSY = 5000;
+/** Milliseconds between two questions to SQLite while another program writes. */
+const LOOK = 5;
+const nobody = new Int32Array(new SharedArrayBuffer(4));
 
 /** Length that the write-ahead file of a log of `maxSize` bytes is let grow to, bytes. */
 export function walLength(maxSize: number): number {
@@ -67,6 +70,8 @@ export class WriteAhead {
   #pressed = 0;
   /** The bytes that the kernel took and did not confirm, with their place. Bounded by one commit. */
   #unsure: { readonly bytes: Buffer; readonly at: number } | undefined;
+  /** A `sync` began and ended before it knew what SQLite has committed: nothing is written before it was done again. */
+  #behind = false;
   #fault: string | undefined;
   /** Frames that are of no use any more are to be overwritten: asked for, then when the file began anew under other salts. */
   #overwrite: 'asked' | { readonly salts: string } | undefined;
@@ -127,6 +132,7 @@ export class WriteAhead {
   /** To be called before each transaction. @throws while the disk takes nothing: SQLite is not asked then */
   ready(): void {
     if (this.#unsure !== undefined) this.#writeAgain(this.#unsure);
+    if (this.#behind) this.sync();
     if (this.#end > this.#target * REFUSE && !this.#checkpoint(true))
       throw new SluiceError(
         'log-write',
@@ -148,6 +154,7 @@ export class WriteAhead {
 
   /** Everything that SQLite has committed is on the disk when this returns. @throws when that is not certain */
   sync(): void {
+    this.#behind = true;
     const fd = this.#open();
     const frames = this.#frames();
     this.#end = frames === 0 ? 0 : HEADER + frames * this.#frameSize;
@@ -158,6 +165,7 @@ export class WriteAhead {
     // Read before the sync, while the pages are certain to be in memory.
     const unsure = { bytes: this.#read(fd, from, this.#end - from), at: from };
     this.#unsure = unsure;
+    this.#behind = false;
     // The bytes of an earlier run may be on the disk or, after a failed sync of that run, in memory only.
     if (this.#salts === '') this.#writeAgain(unsure);
     else {
@@ -168,7 +176,7 @@ export class WriteAhead {
 
   /** To be called after a commit was reported: keeps length and content in bounds. @returns what is wrong with the database file */
   tend(): string | undefined {
-    if (this.#fd === undefined || this.#unsure !== undefined) return this.#fault;
+    if (this.#fd === undefined || this.#unsure !== undefined || this.#behind) return this.#fault;
     if (this.#end + AHEAD + this.#grown > this.#target) {
       const press = this.#end > Math.max(this.#target * PRESS, this.#pressed + this.#target / 2);
       if (this.#checkpoint(press)) this.#pressed = 0;
@@ -224,9 +232,22 @@ export class WriteAhead {
     this.#salts = salts;
   }
 
+  /**
+   * Frames of all commits. SQLite does not know them while another program writes and the header in the shared memory is half done.
+   * Its busy handler is not asked in this mode, so the time-out of the connection is waited here. Unknown is not zero: `begin` would
+   * wipe every commit.
+   * @throws when the number stays unknown
+   */
   #frames(): number {
-    const [row] = this.#db.pragma('wal_checkpoint(NOOP)') as Checkpointed[];
-    return Math.max(0, row?.log ?? 0);
+    for (let waited = 0; ; waited += LOOK) {
+      const [row] = this.#db.pragma('wal_checkpoint(NOOP)') as Checkpointed[];
+      if (row?.busy === 0 && row.log >= 0) return row.log;
+      if (row?.busy !== 1)
+        throw new SluiceError('log-write', `${this.#file} has no write-ahead file in use any more; restart the gateway`);
+      if (waited >= (this.#db.pragma('busy_timeout', { simple: true }) as number))
+        throw new SluiceError('log-write', `another program writes to ${this.#file} and does not end; close it`);
+      Atomics.wait(nobody, 0, 0, LOOK);
+    }
   }
 
   /** SQLite opened its own before; both have to be the file that the next start will find. @throws WalGone */

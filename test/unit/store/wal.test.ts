@@ -1,6 +1,16 @@
 /** The write-ahead file alone: what stands behind the last frame, how long it gets, and what a failed sync means. */
 import assert from 'node:assert/strict';
-import fs, { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs, {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -88,6 +98,114 @@ test('a write-ahead file of zeros alone is an empty one', (t) => {
   const again = open(t, file);
   again.put(2);
   assert.deepEqual(rows(left(t, file)), [1, 2]);
+});
+
+/** Another program is in the middle of a commit: it has the lock, and one of the two headers in the shared memory is half written. */
+function writesMeanwhile(t: TestContext, file: string): { ends: () => void } {
+  const other = new Database(file);
+  other.exec('begin immediate');
+  const fd = openSync(`${file}-shm`, 'r+');
+  t.after(() => {
+    closeSync(fd);
+    other.close();
+  });
+  const header = Buffer.alloc(48);
+  readSync(fd, header, 0, 48, 48);
+  writeSync(
+    fd,
+    header.map((byte) => 255 - byte),
+    0,
+    48,
+    48,
+  );
+  return {
+    ends: () => {
+      writeSync(fd, header, 0, 48, 48);
+      other.exec('rollback');
+    },
+  };
+}
+/** What SQLite answers to the question how long the file is. */
+function answers(db: Database.Database, answer: (real: () => unknown) => unknown): void {
+  const pragma = db.pragma.bind(db);
+  db.pragma = ((...args: Parameters<typeof pragma>) =>
+    args[0] === 'wal_checkpoint(NOOP)' ? answer(() => pragma(...args)) : pragma(...args)) as typeof pragma;
+}
+
+test('a start wipes no commit while another program writes and does not end', (t) => {
+  const file = path.join(scratch(t, 'wal'), 'log.db');
+  const { put } = open(t, file);
+  for (const n of upTo(3)) put(n);
+  const copy = left(t, file);
+  const { db, wal } = open(t, copy);
+  const before = readFileSync(`${copy}-wal`);
+  db.pragma('busy_timeout = 20');
+  const other = writesMeanwhile(t, copy);
+  assert.throws(() => wal.begin(), /another program writes to .*log\.db and does not end; close it/);
+  assert.ok(readFileSync(`${copy}-wal`).equals(before));
+  other.ends();
+  wal.begin();
+  assert.deepEqual(rows(left(t, copy)), upTo(3));
+});
+
+test('a program that writes for a moment is waited for', (t) => {
+  const file = path.join(scratch(t, 'wal'), 'log.db');
+  const { db, wal, put } = open(t, file);
+  put(1);
+  const other = writesMeanwhile(t, file);
+  const found: unknown[] = [];
+  answers(db, (real) => {
+    if (found.length === 2) other.ends();
+    const answer = real();
+    found.push(answer);
+    return answer;
+  });
+  wal.sync();
+  const busy = [{ busy: 1, log: -1, checkpointed: -1 }];
+  assert.deepEqual(found.slice(0, 2), [busy, busy]);
+  assert.equal(found.length, 3);
+});
+
+test('no commit follows one whose length SQLite did not tell', (t) => {
+  const file = path.join(scratch(t, 'wal'), 'log.db');
+  const { db, wal, put } = open(t, file);
+  for (const n of upTo(3)) put(n);
+  wal.ready();
+  db.prepare('insert into t (n, body) values (4, randomblob(2000))').run();
+  db.pragma('busy_timeout = 20');
+  const other = writesMeanwhile(t, file);
+  const { fdatasyncSync } = fs;
+  t.after(() => {
+    fs.fdatasyncSync = fdatasyncSync;
+    syncBuiltinESMExports();
+  });
+  let synced = 0;
+  fs.fdatasyncSync = (fd) => {
+    synced++;
+    fdatasyncSync(fd);
+  };
+  syncBuiltinESMExports();
+  assert.throws(() => wal.sync(), /another program writes/);
+  assert.throws(() => put(5), /another program writes/);
+  assert.equal(wal.tend(), undefined);
+  assert.equal(synced, 0);
+  other.ends();
+  wal.ready();
+  assert.equal(synced, 1, 'the fourth is on the disk before a fifth is written');
+  put(5);
+  assert.deepEqual(rows(left(t, file)), upTo(5));
+});
+
+test('a file that SQLite uses no more is an error, not an empty one', (t) => {
+  const file = path.join(scratch(t, 'wal'), 'log.db');
+  const { db, wal, put } = open(t, file);
+  put(1);
+  for (const odd of [[{ busy: 0, log: -1, checkpointed: -1 }], []]) {
+    const before = readFileSync(`${file}-wal`);
+    answers(db, () => odd);
+    assert.throws(() => wal.begin(), /has no write-ahead file in use any more; restart the gateway/);
+    assert.ok(readFileSync(`${file}-wal`).equals(before));
+  }
 });
 
 for (const takes of ['what the file has', 'nothing'] as const)

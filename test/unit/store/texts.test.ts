@@ -16,7 +16,7 @@ const shape: Shape = {
   points: Array.from({ length: POINTS }, (_, p) => ({ name: `t${p}`, type: 'string', storage: 'string' })),
 };
 
-test('an hour of long texts is compacted, delivered and exported', { timeout: 240_000 }, async (t) => {
+test('an hour of long texts is compacted, delivered and exported', { timeout: 900_000 }, async (t) => {
   const dir = scratch(t, 'texts', '/dev/shm');
   const clock = new ManualClock();
   const log = await Log.open({

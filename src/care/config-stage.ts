@@ -40,12 +40,21 @@ export const rootOf = (owner: Owner | undefined): Owner | undefined => owner && 
 
 /** The restores that do not hold. Each restore removes them first: there is one, and those that were killed since. */
 function undecidedIds(configFile: string): string[] {
-  const folder = path.dirname(configFile);
   const head = `.${path.basename(configFile)}.`;
-  return (isFolder(folder) ? readdirSync(folder) : [])
+  return namesIn(path.dirname(configFile))
     .filter((name) => name.startsWith(head) && name.endsWith(END))
     .map((name) => name.slice(head.length, -END.length))
     .filter((id) => ID.test(id));
+}
+
+/** @param folder it may be a link to one. @returns none where there is no folder */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return [];
+    throw thrown;
+  }
 }
 
 export const hasConfigStage = (configFile: string): boolean =>

@@ -83,9 +83,9 @@ export function restore(
     const owner = ownerOf(stateDir);
     give(path.join(stateDir, LOCK_FILE), owner);
     settleState(stateDir);
-    dropUndecided(configFile);
     for (const { where, name } of entries) if (where === 'config') noLinks(path.dirname(configFile), name);
     assertSpace(stateDir, state);
+    dropUndecided(configFile);
     makeOne(stage, 0o700, owner);
     makeOne(path.join(stage, 'state'), 0o750, owner);
     makeConfigStage(configFile, id, owner);
@@ -116,7 +116,7 @@ export function restore(
     if (gaveWay)
       throw new SluiceError(
         'usage',
-        `another restore of ${configFile} began, so this one gave way and changed nothing. Run one at a time`,
+        `another restore of ${configFile}, or sluice provision, took away what this one had put together, so it gave way and changed nothing. Run one at a time`,
         { cause },
       );
     if (cause instanceof SluiceError) throw cause;

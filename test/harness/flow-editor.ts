@@ -19,7 +19,7 @@ export class FlowEditor {
     await page.waitForSelector('#red-ui-header-button-deploy');
     // The palette is whole when its categories are.
     await page.waitForSelector('.red-ui-palette-node[data-palette-type="inject"]', { state: 'attached' });
-    await page.waitForSelector('.red-ui-loading, #red-ui-loading-progress', { state: 'detached' }).catch(() => {});
+    await page.waitForSelector('#red-ui-loading-progress', { state: 'hidden' });
     return new FlowEditor(page);
   }
 

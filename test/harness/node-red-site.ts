@@ -1,4 +1,4 @@
-/** A gateway that polls a device each 100 ms, with the real Node-RED beside it: under another user where the tests run as root. */
+/** A gateway that polls a device each second, with the real Node-RED beside it: under another user where the tests run as root. */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync } from 'node:fs';
 import http from 'node:http';

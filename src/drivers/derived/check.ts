@@ -186,12 +186,14 @@ function* inputFaults(point: PlannedPoint, find: (device: string, point: string)
   }
 }
 
-function mismatch({ formula, unit, own }: PlannedPoint, { point, role }: PlannedInput, has: string): string {
+function mismatch({ formula, unit, own, inputs }: PlannedPoint, { point, role }: PlannedInput, has: string): string {
   const fault = ucumFault(has);
   if (fault !== undefined) return `${point}: ${fault}`;
   const wanted = role.unit(own);
-  if (wanted === own && formula.unit === undefined)
-    return `${point} is in ${shown(has)}, and the result in ${shown(unit ?? '1')}; ${formula.name} takes inputs of one kind`;
+  if (wanted === own && formula.unit === undefined) {
+    const remedy = inputs.length === 1 ? `; give the result a unit such as ${shown(has)}` : '';
+    return `${point} is in ${shown(has)}, and the result in ${shown(unit ?? '1')}; ${formula.name} takes inputs of one kind${remedy}`;
+  }
   if (formula.unit !== undefined)
     return `${formula.name} needs ${role.name} in a unit such as ${shown(wanted)}${role.molarMass === undefined ? '' : ' or ug/m3'}, and ${point} is in ${shown(has)}`;
   return `the ${formula.name} of ${shown(has)} is not in ${shown(unit ?? '1')}${unitHint(formula.name, has)}`;

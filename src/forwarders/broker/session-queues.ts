@@ -98,6 +98,7 @@ export class SessionQueues {
     if (entry === undefined) {
       // It was pushed out on its way. Its number must not be one of the queue.
       packet.messageId = session.queue.otherNumber();
+      if (session.awaited?.entry.brokerCounter === packet.brokerCounter) session.awaited?.resume();
       return;
     }
     packet.messageId = session.queue.number(entry, packet.messageId);
@@ -109,7 +110,12 @@ export class SessionQueues {
   released(id: string, messageId: number | undefined): boolean {
     const session = this.#sessions.get(id);
     const entry = messageId === undefined ? undefined : session?.queue.numbered(messageId);
-    if (session === undefined || entry === undefined) return false;
+    if (session === undefined) return false;
+    if (entry === undefined) {
+      // It was pushed out on its way.
+      if (session.awaited?.entry.messageId === messageId) session.awaited?.resume();
+      return false;
+    }
     const news = !entry.released;
     entry.released = true;
     entry.sent = true;
@@ -210,8 +216,6 @@ export class SessionQueues {
 
   #remove(session: Session, entry: Entry): void {
     session.queue.remove(entry);
-    // It was pushed out after the replay handed it out: nobody will find it in the queue and call the replay on.
-    if (session.awaited?.entry === entry) session.awaited.resume();
     this.#held.add(session.owner, -1, -entry.payload.length);
     if (entry.stored !== undefined) this.#options.journal?.left(session.key, entry.stored);
     // The place of a queue whose client is away stays where it was: the next start takes the newest from there, as now.

@@ -22,6 +22,7 @@ test('the status page', async (t) => {
   await t.test('an operator takes an alarm out of service with a reason and a time, in both languages', (tt) => serve(tt, site));
   await t.test('actions of rules stand there with their errors, what failed first', (tt) => acts(tt, site));
   await t.test('a configuration on trial, its sender and why one was rolled back stand there', (tt) => configured(tt, site));
+  await t.test('what waits for a forwarder, the clock, the disk and the memory stand there', (tt) => machine(tt, site));
   await t.test('a page in English does not load the font of Bangla', (tt) => font(tt, site));
   await t.test('a viewer gets no button that would be refused', (tt) => look(tt, site));
   await t.test('a lost connection is said, old values look old, and what was missed comes', (tt) => lose(tt, site));
@@ -54,6 +55,53 @@ async function logIn(_: TestContext, site: PageSite): Promise<void> {
     ],
   );
   assert.deepEqual(faults, []);
+}
+
+async function machine(_: TestContext, site: PageSite): Promise<void> {
+  const expected = {
+    en: {
+      delivery: [
+        'waits and tries again',
+        'Readings that wait\nabout 48211',
+        'Oldest unsent reading\n5 h ago',
+        'Last acknowledgement\n5 h ago',
+      ],
+      system: [
+        'the system clock',
+        'Free on the disk\n8.7 GB of 14.9 GB',
+        'Free memory\n200 MB of 488 MB',
+        'Memory of the gateway\n91.6 MB',
+      ],
+    },
+    bn: {
+      delivery: ['আবার চেষ্টা করবে', 'অপেক্ষায় থাকা মান\nপ্রায় ৪৮২১১', 'সবচেয়ে পুরোনো না-পাঠানো মান\n৫ ঘণ্টা আগে', 'শেষ প্রাপ্তি স্বীকার\n৫ ঘণ্টা আগে'],
+      system: [
+        'the system clock',
+        'ডিস্কে খালি\n১৪.৯ GB-এর মধ্যে ৮.৭ GB',
+        'খালি মেমরি\n৪৮৮ MB-এর মধ্যে ২০০ MB',
+        'গেটওয়ের মেমরি\n৯১.৬ MB',
+      ],
+    },
+  };
+  for (const language of ['en', 'bn'] as const) {
+    const { page, faults } = await site.open(await site.serve(sites.clinic()), { language, digits: language === 'bn' });
+    for (const [view, last] of [
+      ['delivery', '.card:has-text("ministry")'],
+      ['system', '.cards'],
+    ] as const) {
+      await page.evaluate(`location.hash = '#/${view}'`);
+      await page.waitForSelector(last);
+      const parts = expected[language][view];
+      const lacks = async () => {
+        const text = await textOf(page, last);
+        return parts.filter((part) => !text.includes(part));
+      };
+      await waitFor(`all parts of ${view}`, async () => (await lacks()).length === 0, { timeout: 10_000 }).catch(async () =>
+        assert.fail(`${await lacks()} in ${await textOf(page, last)}`),
+      );
+    }
+    assert.deepEqual(faults, []);
+  }
 }
 
 /** The page is as wide as a small phone. */
@@ -336,6 +384,8 @@ async function chart(_: TestContext, site: PageSite): Promise<void> {
     label ?? '',
     /^Chart of fridge\.temperature, from 2026-11-25 15:30 to 2026-11-26 15:30\. Lowest 1\.7\d*\u202f°C, mean /,
   );
+  await page.click('button:has-text("Hour")');
+  await holds(page, `document.querySelector('.plot')?.getAttribute('aria-label').includes('from 2026-11-26 14:30')`);
   await page.click('button:has-text("Month")');
   await holds(page, `document.querySelector('.plot')?.getAttribute('aria-label').includes('from 2026-10-27')`);
   assert.equal(await page.getAttribute('button:has-text("Month")', 'aria-pressed'), 'true');

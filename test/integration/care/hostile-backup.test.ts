@@ -215,7 +215,7 @@ test('two restores of one configuration with different state folders never mix',
   await late.waits();
   assert.match(
     await early.goOn(),
-    /^refused: another restore of .*gateway\.yaml began, so this one gave way and changed nothing/,
+    /^refused: another restore of .*gateway\.yaml, or sluice provision, took away what this one had put together, so it gave way and changed nothing/,
   );
   assert.deepEqual(
     contentOf(board).filter(([name]) => !name.includes('restore')),

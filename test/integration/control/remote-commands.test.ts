@@ -174,6 +174,10 @@ test('a dead device answers with its fault, and others are served meanwhile', as
 test('a thousand commands at once: each gets an answer, polls and readings go on', async (t) => {
   const s = await commandedGateway(t);
   if (s === undefined) return;
+  const batches = () => s.sub.messages().filter(({ topic }) => topic === `${ROOT}/data`).length;
+  const replies = async () =>
+    (await s.gateway.status()).buses[0]?.devices.find(({ name }) => name === 'pump')?.counters.replies ?? 0;
+  const before = await replies();
   const lines = Array.from({ length: 1000 }, (_, i) =>
     JSON.stringify({ id: `m${i}`, do: 'write', target: 'pump.speed', value: i % 50 }),
   );
@@ -196,7 +200,9 @@ test('a thousand commands at once: each gets an answer, polls and readings go on
   assert.deepEqual([...codes], ['busy']);
   const status2 = await s.gateway.status();
   assert.equal(status2.forwarders[0]?.counters.connects, 1);
-  await waitFor('readings behind it', () => s.sub.messages().findLast(({ topic }) => topic === `${ROOT}/data`) !== undefined);
+  assert.ok((await replies()) > before, 'it was polled meanwhile');
+  const [polled, sent] = [await replies(), batches()];
+  await waitFor('polls and readings behind it', async () => (await replies()) > polled && batches() > sent);
 });
 
 test('resend brings records again, by numbers and by time, whole and in order', async (t) => {

@@ -16,7 +16,7 @@ import { waitFor } from '../../harness/wait-for.ts';
 
 const LIMITED = { timeout: 600_000 };
 
-test('a flow that publishes 100,000 messages a second to the broker delays no poll', LIMITED, async (t) => {
+test('a flow that offers the broker 100,000 messages a second delays no poll', LIMITED, async (t) => {
   const site = await hostileSite(t, '', {
     buses: '  radio: {protocol: mqtt}',
     devices: '  mad: {bus: radio, topic: flood/one, points: {value: {}}}',
@@ -46,7 +46,7 @@ test('a flow that publishes 100,000 messages a second to the broker delays no po
   assert.equal(await site.deploy([]), 204);
 });
 
-test('a flow that opens 10,000 sockets to the broker and to HTTP keeps nobody out for good', LIMITED, async (t) => {
+test('a flow that tries 10,000 sockets to the broker and to HTTP keeps nobody out for good', LIMITED, async (t) => {
   const site = await hostileSite(t, '', {
     rest: 'broker: {listen: {port: 0}}\ndashboard: {listen: [{port: 0}, {port: 0, tls: true}]}\n',
   });

@@ -85,7 +85,7 @@ test('systemd starts Node-RED under its own user and limits, and ends it by the 
   await waitFor('its end with the gateway', () => machine.processes(SERVICE).length === 0);
 });
 
-test('under systemd a crash, a killed gateway and a hang each lead to one new Node-RED', async (t) => {
+test('under systemd a crash or a killed gateway leads to one new Node-RED; a hang ends by order', async (t) => {
   const here = await unitSite(t, ['exec']);
   if (here === undefined) return;
   const { machine } = here;

@@ -1,6 +1,6 @@
 /** The name under which a restore holds: of several that are put together beside one configuration, one has it. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import {
@@ -54,6 +54,17 @@ test('what restores left that were killed goes, and nothing that holds or belong
   dropUndecided(configFile);
   assert.deepEqual(readdirSync(folder).sort(), [...others, '.gateway.yaml.sluice-restore'].sort());
   assert.deepEqual(readDecision(configFile), holds);
+});
+
+test('a folder of the configuration that is a link is looked into as well', (t) => {
+  const { folder } = place(t);
+  const [real, link] = ['data', 'etc'].map((name) => path.join(folder, name)) as [string, string];
+  mkdirSync(real);
+  symlinkSync(real, link);
+  const configFile = path.join(link, 'gateway.yaml');
+  staged(configFile, 'killed');
+  dropUndecided(configFile);
+  assert.deepEqual(readdirSync(real), []);
 });
 
 test('a name in a mark leads to no other folder, and a name without a mark goes', (t) => {

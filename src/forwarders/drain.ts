@@ -12,6 +12,8 @@ import type { Carried, DrainOptions, DrainTarget } from './drain-sides.ts';
 
 /** Alarms or events asked of the log at once; so many alarms may be under way, each on a channel of its own. */
 const NOTICES = 16;
+/** Events that have room on a visit at once: readings have the rest of it. */
+const EVENTS = 4;
 /**
  * Devices that are read in one go would otherwise wait maxAge for nothing: when so much of it has passed without a new
  * reading, none is likely to come in the rest.
@@ -254,7 +256,8 @@ export class Drain {
     const { outlet, visit } = this.#options;
     let lingered = false;
     while (!this.#ended) {
-      const waiting = (await this.#fromLog(kind, () => outlet.notices(kind, NOTICES))) ?? [];
+      const most = kind === 'event' && visit !== undefined ? EVENTS : NOTICES;
+      const waiting = (await this.#fromLog(kind, () => outlet.notices(kind, most))) ?? [];
       if (this.#ended) return;
       if (waiting.length === 0) {
         if (this.#finishing) return;
@@ -264,8 +267,13 @@ export class Drain {
         continue;
       }
       lingered = false;
-      if (kind === 'event' && visit !== undefined && waiting.some((notice) => visit.admit(notice) !== true)) return;
-      for (let from = 0; from < waiting.length && !this.#ended; ) {
+      if (kind === 'event' && visit !== undefined) {
+        const tooMuch = waiting.findIndex((notice) => visit.admit(notice) !== true);
+        if (tooMuch === 0) return;
+        if (tooMuch > 0) waiting.length = tooMuch;
+      }
+      let from = 0;
+      while (from < waiting.length && !this.#ended) {
         const together = this.#sideBySide(waiting.slice(from));
         from += together.length;
         const settled = await Promise.all(together.map((notice) => this.#notice(notice)));
@@ -279,6 +287,8 @@ export class Drain {
         await this.#sleep(kind, NAP);
         break;
       }
+      // Those behind one that is offered again are asked for anew.
+      if (kind === 'event') for (const notice of waiting.slice(from)) visit?.settled(notice);
     }
   }
 

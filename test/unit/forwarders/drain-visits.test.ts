@@ -1,0 +1,164 @@
+/** The drain loop on visits under a budget: the real `Drain` and the real `Visits`, with a log and a broker of the test. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Drain } from '../../../src/forwarders/drain.ts';
+import type { DrainVisit, Outcome } from '../../../src/forwarders/drain-sides.ts';
+import { Ledger } from '../../../src/forwarders/mqtt/budget/ledger.ts';
+import { type Budget, Visits } from '../../../src/forwarders/mqtt/budget/visits.ts';
+import { NO_BYTES } from '../../../src/forwarders/mqtt/wire/wire-meter.ts';
+import type { OutBatch, OutNotice } from '../../../src/store/delivery/out.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+
+const MINUTE = 60_000;
+const DAY = 1440;
+const NIGHT = { from: 60, to: 300 };
+/** Bytes of a reading of history in its batch. */
+const READING = 20;
+/** Bytes of a connection until it is greeted, and of its end. */
+const CONNECTION = 1100;
+const GOODBYE = 300;
+
+type DrainArguments = ConstructorParameters<typeof Drain>;
+
+function bench(budget: Budget) {
+  const clock = new ManualClock(new Date(2026, 10, 26).getTime());
+  const ledger = new Ledger(undefined, { utc: () => clock.wall(), known: () => true, monotonic: () => clock.monotonic() });
+  let counted = 0;
+  const spend = (bytes: number): void => {
+    counted += bytes;
+    ledger.add({ ...NO_BYTES, sent: bytes });
+  };
+  const waiting = { alarm: [] as OutNotice[], event: [] as OutNotice[], readings: 0 };
+  const account = {
+    get utc() {
+      return clock.wall();
+    },
+    get spent() {
+      return ledger.state.spent;
+    },
+    get counted() {
+      return counted;
+    },
+    ...{ wire: NO_BYTES, alarms: 0, alarmLeft: () => {}, overrun: () => false, save: () => {} },
+  };
+  const visits = new Visits({
+    ...{ budget, clock, random: () => 0, tls: false, overrun: () => {}, tooLarge: () => {} },
+    account: account as unknown as ConstructorParameters<typeof Visits>[0]['account'],
+    alarms: async () => waiting.alarm.length > 0,
+    readings: () => waiting.readings > 0,
+  });
+  /** The log wakes the loop of this visit. */
+  let appended = (_: number): void => {};
+  const log = {
+    on: (of: string, run: (n: number) => void) => {
+      if (of === 'appended') appended = run;
+    },
+    off: () => {},
+  };
+  const outlet = {
+    ...{ waiting: () => ({ readings: 0 }), pending: () => false, later: () => false, handOver: () => true },
+    next: async (lane: string, most: number): Promise<OutBatch | undefined> => {
+      const readings = lane === 'history' ? Math.min(most, waiting.readings) : 0;
+      if (readings === 0) return undefined;
+      const payload = new Uint8Array(readings * READING);
+      return {
+        ...{ lane, log: 1, boot: 'b1', first: 1, last: 1, records: readings, readings, oldest: 0 },
+        messages: [{ payload }],
+      } as unknown as OutBatch;
+    },
+    notices: async (kind: 'alarm' | 'event', limit: number) => waiting[kind].slice(0, limit),
+    noticesDone: ({ kind, seq }: OutNotice) => {
+      waiting[kind] = waiting[kind].filter((notice) => notice.seq > seq);
+    },
+    done: ({ readings }: OutBatch) => {
+      waiting.readings -= readings;
+    },
+  };
+  const bytesOf = (what: OutBatch | OutNotice): number => ('json' in what ? what.json.length : what.readings * READING);
+  /** What the broker has, in order. */
+  const got: string[] = [];
+  const broker = { answer: (_what: OutBatch | OutNotice): Outcome => 'accept' };
+  const offer = async (what: OutBatch | OutNotice): Promise<Outcome> => {
+    spend(bytesOf(what) + 150);
+    await new Promise<void>((resolve) => clock.after(50, resolve));
+    const outcome = broker.answer(what);
+    if (outcome === 'accept') got.push('json' in what ? what.json.trim() : `${what.readings} readings`);
+    return outcome;
+  };
+  const drain = (): Drain => {
+    const visit: DrainVisit = {
+      alarmsOnly: !visits.bulk,
+      admit: (what) => visits.admit(bytesOf(what), 'json' in what ? 1 : what.readings, !('json' in what)),
+      settled: (what) => visits.settled(bytesOf(what)),
+      unfinished: () => visits.unfinished(),
+      stuck: (batch) => visits.stuck(bytesOf(batch)),
+    };
+    const sides = {
+      ...{ clock, log, outlet, visit, maxAge: 1000, maxReadings: () => 10_000, hold: () => false },
+      ...{ refused: () => {}, unread: () => {}, sent: () => {}, delivered: () => {} },
+    } as unknown as DrainArguments[0];
+    return new Drain(sides, { batch: offer, notice: offer, channel: ({ kind, key }) => `${kind}/${key}` });
+  };
+  const begun: number[] = [];
+  let open = false;
+  const visit = async (): Promise<void> => {
+    begun.push(clock.monotonic() / MINUTE);
+    open = true;
+    visits.begins();
+    spend(CONNECTION);
+    visits.greeted();
+    await drain().run();
+    spend(GOODBYE);
+    visits.done();
+    open = false;
+  };
+  /** A visit is begun when it is due, looked at each minute. @param each called before each minute */
+  const pass = async (minutes: number, each: () => void = () => {}): Promise<void> => {
+    for (let minute = 0; minute < minutes; minute++) {
+      each();
+      if (!open && (await visits.due())) void visit();
+      await clock.advance(MINUTE);
+    }
+  };
+  let seq = 0;
+  const notice = (kind: 'alarm' | 'event', key: string, bytes: number): void => {
+    waiting[kind].push({ kind, key, seq: ++seq, json: `${key} ${seq}`.padEnd(bytes) } as OutNotice);
+    appended(0);
+  };
+  return { clock, ledger, visits, waiting, got, broker, begun, pass, notice, spent: () => ledger.state.spent, open: () => open };
+}
+
+test('more events than a visit has room for: some leave, and readings beside them', async () => {
+  const s = bench({ perDay: 15_360, between: NIGHT });
+  for (let i = 1; i <= 40; i++) s.notice('event', 'e', 330);
+  s.waiting.readings = 2000;
+  const events = () => s.got.filter((what) => what.startsWith('e '));
+  await s.pass(DAY / 2);
+  assert.equal(s.begun.length, 1);
+  assert.ok(events().length >= 4 && s.waiting.readings < 1800, s.got.join());
+  assert.ok(s.spent() > 9000 && s.spent() <= 15_360, `${s.spent()} B`);
+  // The others follow on later days, each once and in order.
+  await s.pass(10 * DAY, () => {
+    if (s.waiting.readings === 0) s.waiting.readings = 1;
+  });
+  assert.deepEqual(
+    events(),
+    Array.from({ length: 40 }, (_, i) => `e ${i + 1}`),
+  );
+});
+
+test('an event that the broker does not take now holds no room of a visit', async () => {
+  const s = bench({ perDay: 15_360, between: NIGHT });
+  let kept = 0;
+  s.broker.answer = (what) => ('json' in what && kept++ < 5 ? 'keep' : 'accept');
+  for (let i = 1; i <= 3; i++) s.notice('event', 'e', 330);
+  s.waiting.readings = 100;
+  await s.pass(DAY / 2);
+  assert.deepEqual(
+    s.got.filter((what) => what.startsWith('e ')),
+    ['e 1', 'e 2', 'e 3'],
+  );
+  const { left } = s.visits;
+  s.visits.begins();
+  assert.equal(s.visits.left, left, 'nothing is counted any more at the end');
+});

@@ -83,7 +83,7 @@ test('a flow that allocates objects or buffers until it dies takes only its proc
   await site.nothingLost();
 });
 
-test('a flow that loops for ever is found by a message that does not come back, and Node-RED runs again', LIMITED, async (t) => {
+test('a flow that loops for ever is found by a message that does not return; Node-RED restarts', LIMITED, async (t) => {
   const site = await hostileSite(t);
   if (site === undefined) return;
   await site.gateway.up();

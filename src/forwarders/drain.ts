@@ -35,6 +35,8 @@ export class Drain {
   readonly #target: DrainTarget;
   #ended = false;
   #finishing = false;
+  /** The first number that no longer leaves as data on this connection, once it finishes; of the current log. */
+  #finishesAt: number | undefined;
   /** Pumps of a visit that still have something, apart from that of alarms. */
   #busy = 0;
   #failure: unknown;
@@ -106,9 +108,13 @@ export class Drain {
     if (!this.#calm) await new Promise<void>((resolve) => this.#calming.push(resolve));
   }
 
-  /** Sends what live readings, alarms and events there are, without waiting for full batches; `run` then resolves. */
+  /**
+   * Sends what live readings, alarms and events there are, without waiting for full batches; `run` then resolves. Readings that come
+   * later are for the next connection: buses may go on, and one answer always takes longer than the next reading.
+   */
   finish(): void {
     this.#finishing = true;
+    this.#finishesAt ??= this.#options.log.next;
     this.#wakeAll();
   }
 
@@ -165,6 +171,7 @@ export class Drain {
         continue;
       }
       waits = undefined;
+      if (this.#isLaterThanFinish(batch)) return;
       const fits = cut?.fits(batch) ?? true;
       if (fits !== true && fits < Math.min(most, batch.readings) && batch.records > 1) {
         most = fits;
@@ -201,6 +208,10 @@ export class Drain {
       else this.#options.refused(batch, outcome.reject);
       outlet.done(batch);
     }
+  }
+
+  #isLaterThanFinish({ log, lane, first }: OutBatch): boolean {
+    return lane === 'data' && log === this.#options.log.ordinal && first >= (this.#finishesAt ?? Number.POSITIVE_INFINITY);
   }
 
   /** Waits until the batch may leave. @returns false: nothing leaves any more, or only what is live */

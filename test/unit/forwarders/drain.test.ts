@@ -13,6 +13,8 @@ function drainBench(
   maxAge: number,
   pace: (batch: { lane: string }) => number = () => 0,
   visit?: DrainVisit,
+  /** Milliseconds until a batch is answered. */
+  answerAfter = 0,
 ) {
   const clock = new ManualClock();
   /** Times of readings that wait. */
@@ -21,7 +23,15 @@ function drainBench(
   const unread: string[] = [];
   const history = { damaged: false, waits: false, later: false };
   const listeners = new Map<string, (n: number) => void>();
-  const log = { on: (event: string, run: (n: number) => void) => listeners.set(event, run), off: () => {} };
+  let appended = 0;
+  const log = {
+    on: (event: string, run: (n: number) => void) => listeners.set(event, run),
+    off: () => {},
+    ordinal: 1,
+    get next() {
+      return appended + 1;
+    },
+  };
   const outlet = {
     waiting: () => ({ readings: waiting.length, oldest: waiting[0], newest: waiting.at(-1) }),
     pending: () => false,
@@ -31,12 +41,18 @@ function drainBench(
       if (lane === 'history' ? !history.waits || history.later : waiting.length === 0) return undefined;
       history.waits &&= lane !== 'history';
       const readings = lane === 'history' ? 7 : Math.min(most, waiting.length);
+      const first = appended - waiting.length + 1;
       if (lane === 'data') waiting = waiting.slice(readings);
-      return { lane, log: 1, boot: 'b1', first: 1, last: 1, records: readings, readings, messages: [], oldest: 0 };
+      const last = first + readings - 1;
+      return { lane, log: 1, boot: 'b1', first, last, records: readings, readings, messages: [], oldest: 0 };
     },
     notices: async () => [],
     handOver: () => true,
     done: () => {},
+  };
+  const batch = async (): Promise<'accept'> => {
+    if (answerAfter > 0) await new Promise<void>((resolve) => clock.after(answerAfter, resolve));
+    return 'accept';
   };
   const drain = new Drain(
     {
@@ -51,7 +67,7 @@ function drainBench(
       sent: () => {},
       delivered: (batch) => sent.push({ at: clock.monotonic(), readings: batch.readings }),
     },
-    { batch: async () => 'accept', channel: () => undefined, notice: async () => 'accept' },
+    { batch, channel: () => undefined, notice: async () => 'accept' },
   );
   return {
     drain,
@@ -61,6 +77,7 @@ function drainBench(
     clock,
     add: (n: number) => {
       for (let i = 0; i < n; i++) waiting.push(clock.monotonic());
+      appended += n;
       listeners.get('appended')?.(n);
     },
     /** Moves the clock in small steps, so that everybody gets a turn. */
@@ -224,4 +241,23 @@ test('a forwarder that ends does not wait for the turn of history', async () => 
   s.drain.finish();
   await run;
   assert.deepEqual(s.sent, []);
+});
+
+test('a forwarder that finishes leaves readings that come later to the next connection', async () => {
+  const s = drainBench(10, 1000, () => 0, undefined, 80);
+  let over = false;
+  const run = s.drain.run().then(() => {
+    over = true;
+  });
+  // A reading each 50 ms, and an answer takes 80 ms: one always waits.
+  for (let i = 0; i < 60 && !over; i++) {
+    s.add(1);
+    if (i === 10) s.drain.finish();
+    await s.pass(50);
+  }
+  const atFinish = 11;
+  const readings = s.sent.reduce((sum, batch) => sum + batch.readings, 0);
+  assert.deepEqual([over, readings >= atFinish, readings < 20], [true, true, true], `${readings} readings left`);
+  s.drain.end();
+  await run;
 });

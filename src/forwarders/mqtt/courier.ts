@@ -57,9 +57,10 @@ export class Courier {
         .then(() => message.taken?.())
         .catch((thrown: unknown) => {
           if (thrown instanceof SluiceError && thrown.code === 'upstream-refused') refused ??= thrown;
-          else if (thrown instanceof SluiceError && (thrown.code === 'upstream-busy' || thrown.code === 'upstream-too-large'))
+          else if (thrown instanceof SluiceError && (thrown.code === 'upstream-busy' || thrown.code === 'upstream-too-large')) {
             kept ??= thrown;
-          else failed ??= thrown;
+            message.kept?.(thrown);
+          } else failed ??= thrown;
         })
         .finally(() => underWay.delete(sent));
       underWay.add(sent);

@@ -12,6 +12,7 @@ import type * as z from 'zod';
 import type { Compression } from '../../codecs/compress.ts';
 import type { FormatOptions, Payload, PayloadFormat } from '../../codecs/format.ts';
 import type { Clock } from '../../core/clock.ts';
+import type { SluiceError } from '../../core/errors.ts';
 import type { LatestValue, LatestValues, NoticeMessage } from '../../core/ports.ts';
 import type { SiteFacts } from '../../core/site-facts.ts';
 import type { OutBatch, OutNotice } from '../../store/delivery/out.ts';
@@ -27,6 +28,8 @@ export interface OutMessage {
   readonly taken?: () => void;
   /** Called before `taken`, where the broker says that it has no subscriber for it (MQTT 5). */
   readonly unheard?: () => void;
+  /** Called where the broker does not take it now, or cannot take it for its size. */
+  readonly kept?: (error: SluiceError) => void;
 }
 
 /** State that outlives a restart of the gateway. Plain data, small: the next commit writes it as a whole. */

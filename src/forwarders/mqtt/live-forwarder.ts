@@ -1,7 +1,8 @@
 /**
  * A forwarder without a cursor: the latest value of each point and the newest transition of each rule, in the words of a
  * live dialect. What waits is conflated: a point or rule waits once, however often it changes, so the configuration bounds
- * it. What an outage hid is not repeated; a new connection is given all latest values.
+ * it. What an outage hid is not repeated; a new connection is given all latest values. An alarm that the broker does not take now
+ * is offered again after a pause, unless a newer transition took its place. A value is not: the next sample does the same.
  */
 import { Selection } from '../../codecs/record-filter.ts';
 import type { Duty } from '../../core/duty.ts';
@@ -16,6 +17,7 @@ import type { LiveDialect, LiveSpeaker, OutMessage } from './dialect.ts';
 import { dialectContext } from './dialect-context.ts';
 import { recordFilter, severityLeaves } from './filter-keys.ts';
 import { Link, type LinkOptions, type LinkWork } from './link.ts';
+import { Patience } from './patience.ts';
 
 export interface LiveForwarderOptions extends ForwarderContext, LinkOptions {
   readonly dialect: LiveDialect;
@@ -33,6 +35,7 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
   readonly #alarms = new Map<string, NoticeMessage>();
   /** Handed over and not taken yet: the next connection begins with them. */
   readonly #alarmsUnderWay = new Map<string, NoticeMessage>();
+  readonly #patience: Patience;
   #wake: (() => void) | undefined;
   /** Since when the present connection has nothing to send; monotonic. */
   #idleSince: number | undefined;
@@ -44,6 +47,7 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
   constructor(options: LiveForwarderOptions) {
     this.name = options.name;
     this.#options = options;
+    this.#patience = new Patience(options);
     this.#selection = new Selection(recordFilter(options.settings.filter));
   }
 
@@ -72,6 +76,10 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
 
   republish(goneRules: readonly string[]): void {
     this.#parts?.speaker.changed?.(goneRules);
+    for (const rule of goneRules) {
+      this.#alarmsUnderWay.delete(rule);
+      this.#patience.pass(rule);
+    }
     this.#parts?.link.greet();
   }
 
@@ -96,7 +104,7 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
   status(): ForwarderReport {
     const { state, fault, nextTry, connects, violations, url } = this.#attached.link;
     return {
-      ...{ name: this.name, type: 'mqtt', state, fault, nextTry, url, mode: 'live' },
+      ...{ name: this.name, type: 'mqtt', state, fault: fault ?? this.#patience.fault, nextTry, url, mode: 'live' },
       ...{ lastAck: this.#lastAck, oldestLive: undefined, liveReadings: 0, waiting: { data: undefined, history: undefined } },
       counters: { ...this.#counters, retries: 0, bytes: 0, unheard: 0, connects, violations },
       wire: this.#attached.link.account.use(),
@@ -130,11 +138,14 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
       if (this.#selection.wants(device, { name: point, type: '' })) this.#changed(device, point);
     for (const [rule, alarm] of this.#alarmsUnderWay) if (!this.#alarms.has(rule)) this.#alarms.set(rule, alarm);
     this.#alarmsUnderWay.clear();
-    void connection.closed.then(() => this.#wake?.());
+    void connection.closed.then(() => {
+      this.#patience.forget();
+      this.#wake?.();
+    });
     while (connection.open) {
       if (this.#values.size > 0 || this.#alarms.size > 0) {
         const outcome = await courier.deliver(this.#waiting());
-        if (typeof outcome === 'object') this.#counters.refused++;
+        if (typeof outcome === 'object' && 'reject' in outcome) this.#counters.refused++;
       } else if (this.#finishing) return;
       else await this.#nothingLeft();
     }
@@ -151,6 +162,7 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
 
   finish(): void {
     this.#finishing = true;
+    this.#patience.hurry();
     this.#wake?.();
   }
 
@@ -177,9 +189,8 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
         const { key } = alarm;
         this.#alarms.delete(key);
         this.#alarmsUnderWay.set(key, alarm);
-        yield* this.#counted(this.#speaker.alarm(alarm), () => {
-          if (this.#alarmsUnderWay.get(key) === alarm) this.#alarmsUnderWay.delete(key);
-        });
+        for (const message of this.#counted(this.#speaker.alarm(alarm), () => this.#alarmTaken(alarm)))
+          yield { ...message, kept: (error) => void this.#alarmKept(alarm, error) };
         continue;
       }
       const [first] = this.#values;
@@ -188,8 +199,25 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
       this.#values.delete(device);
       const changed = [...points].flatMap((point) => this.#options.latest.get(device, point) ?? []);
       this.#counters.readings += changed.length;
-      if (changed.length > 0) yield* this.#counted(this.#speaker.values(device, changed));
+      if (changed.length === 0) continue;
+      for (const message of this.#counted(this.#speaker.values(device, changed)))
+        yield { ...message, kept: () => void this.#counters.refused++ };
     }
+  }
+
+  #alarmTaken(alarm: NoticeMessage): void {
+    this.#patience.pass(alarm.key);
+    if (this.#alarmsUnderWay.get(alarm.key) === alarm) this.#alarmsUnderWay.delete(alarm.key);
+  }
+
+  async #alarmKept(alarm: NoticeMessage, error: SluiceError): Promise<void> {
+    const { key } = alarm;
+    const outcome = await this.#patience.judge(key, { keep: error }, () => false);
+    if (this.#alarmsUnderWay.get(key) !== alarm) return;
+    this.#alarmsUnderWay.delete(key);
+    if (outcome !== 'keep') this.#counters.refused++;
+    else if (!this.#alarms.has(key)) this.#alarms.set(key, alarm);
+    this.#wake?.();
   }
 
   *#counted(messages: Iterable<OutMessage>, taken?: () => void): Generator<OutMessage> {

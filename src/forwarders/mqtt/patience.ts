@@ -36,7 +36,7 @@ export class Patience {
    */
   async judge(key: string, outcome: Delivered, smaller: (error: SluiceError) => boolean): Promise<Outcome> {
     if (outcome === 'accept' || 'reject' in outcome) {
-      if (this.#refusals.delete(key) && this.#refusals.size === 0) this.fault = undefined;
+      this.pass(key);
       return outcome;
     }
     const error = outcome.keep;
@@ -47,14 +47,18 @@ export class Patience {
     if (large && shrunk) return 'keep';
     const { tries, alone } = this.#refusals.get(key) ?? { tries: 0, alone: 0 };
     if (!shrunk && (large || (unclear && alone + 1 >= MOST_UNCLEAR))) {
-      this.#refusals.delete(key);
-      if (this.#refusals.size === 0) this.fault = undefined;
+      this.pass(key);
       return { reject: error };
     }
     this.fault = error.message;
     this.#refusals.set(key, { tries: tries + 1, alone: shrunk ? 0 : alone + 1 });
     await this.#pause(waitAfter(PAUSE, Math.min(tries, 30), this.#random()));
     return 'keep';
+  }
+
+  /** What was refused is taken, refused for good, or not wanted any more. */
+  pass(key: string): void {
+    if (this.#refusals.delete(key) && this.#refusals.size === 0) this.fault = undefined;
   }
 
   /** Nothing waits any more: the connection is over, or the forwarder ends. */

@@ -335,6 +335,8 @@ export class LogForwarder implements Forwarder, LinkWork {
       { forwarder: this.name, ...range, error: error.message },
       'The upstream broker refused a message for good; the gateway skips it.',
     );
+    // A broker that refuses these events too would be told so for ever.
+    if (!('lane' in what) && what.kind === 'event' && what.key === 'refused') return;
     this.#options.event('refused', `The broker of ${this.name} refused a message for good; the gateway skipped it.`, {
       forwarder: this.name,
       ...range,

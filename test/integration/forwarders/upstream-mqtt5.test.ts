@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import test from 'node:test';
+import { systemClock } from '../../../src/core/clock.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import { MOST_UNCLEAR } from '../../../src/forwarders/mqtt/patience.ts';
 import { REASONS, verdictOf } from '../../../src/forwarders/mqtt/reason-codes.ts';
@@ -177,6 +178,22 @@ test('a message that is invalid for good is counted and skipped; what follows ar
     assert.equal(site.forwarder.status().counters.connects, 1);
     await site.forwarder.stop(1000);
   }
+});
+
+test('a broker that refuses events for good is not told of that refusal again and again', async (t) => {
+  const far = await Mqtt5Peer.start(t);
+  far.answer = ({ topic }) => (topic.endsWith('/event') ? 153 : 0);
+  const note = (event: string): void => void site.log.notice('event', event, systemClock.monotonic(), { name: event });
+  const site: UpstreamSite = await UpstreamSite.open(t, { url: far.url, protocol: 5 }, { event: note });
+  site.forwarder.start();
+  const events = () =>
+    far.messages.filter(({ topic }) => topic.endsWith('/event')).map(({ payload }) => JSON.parse(`${payload}`).name);
+  note('bus');
+  await waitFor('both refusals', () => site.forwarder.status().counters.refused >= 2);
+  // Events keep their order, so one that was made of the second refusal stands before this one.
+  note('reload');
+  await waitFor('the last one', () => events().includes('reload'));
+  assert.deepEqual(events().slice(0, 3), ['bus', 'refused', 'reload']);
 });
 
 test('readings without a subscriber are delivered, counted, and named in the log', async (t) => {

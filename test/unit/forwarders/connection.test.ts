@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import test from 'node:test';
 import { SluiceError } from '../../../src/core/errors.ts';
+import { openWire } from '../../../src/forwarders/mqtt/wire/open-wire.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { openUpstream } from '../../harness/open-upstream.ts';
 
@@ -30,4 +31,33 @@ test('a late answer is the reason for everything that waits, and for the end of 
   await Promise.all([first, second, connection.closed]);
   assert.deepEqual(codes, ['upstream-timeout', 'upstream-timeout']);
   assert.equal(connection.lost().code, 'upstream-timeout');
+});
+
+test('a way that is given up before it begins is not opened', async (t) => {
+  let taken = 0;
+  const { promise: first, resolve } = Promise.withResolvers<void>();
+  const server = createServer((socket) => {
+    taken++;
+    socket.on('error', () => {});
+    resolve();
+  });
+  await new Promise<void>((listens) => server.listen(0, '127.0.0.1', listens));
+  t.after(() => server.close());
+  const { port } = server.address() as { port: number };
+  const open = (signal: AbortSignal) =>
+    openWire(
+      {
+        address: { scheme: 'mqtt', host: '127.0.0.1', port, path: '' },
+        tls: {},
+        clock: new ManualClock(),
+        clockKnown: true,
+        signal,
+      },
+      () => {},
+    );
+  await assert.rejects(open(AbortSignal.abort()), { code: 'ECONNRESET' });
+  const wire = await open(new AbortController().signal);
+  await first;
+  assert.equal(taken, 1);
+  wire.destroy();
 });

@@ -37,6 +37,8 @@ export interface Route {
 export async function openWire(route: Route, reached: (stage: Stage) => void): Promise<Duplex> {
   const { address, proxy, signal, clock, meter } = route;
   const { host, port } = proxy?.address ?? address;
+  // Whoever asked may have given up while the files of TLS were read.
+  if (signal.aborted) throw closedError();
   const socket = createConnection({ host, port, noDelay: true });
   meter?.watch(socket);
   const abort = (): void => void socket.destroy();
@@ -178,9 +180,13 @@ export function ready(stream: Duplex, event: string): Promise<void> {
       else reject(error);
     };
     const done = (): void => settle();
-    const closed = (): void => settle(Object.assign(new Error('the connection was closed'), { code: 'ECONNRESET' }));
+    const closed = (): void => settle(closedError());
     stream.once(event, done);
     stream.once('error', settle);
     stream.once('close', closed);
   });
+}
+
+function closedError(): Error {
+  return Object.assign(new Error('the connection was closed'), { code: 'ECONNRESET' });
 }

@@ -15,6 +15,8 @@ export class Brokers {
   readonly #backAfter: number;
   #at = 0;
   #back: number;
+  /** Monotonic: when the first one is asked. It outlives connections to another one, which a log-in renews. */
+  #askAt: number | undefined;
   #unanswered = 0;
 
   constructor(urls: string | readonly string[], backAfter = BACK_AFTER) {
@@ -48,23 +50,35 @@ export class Brokers {
     this.#unanswered = 0;
     if (good) {
       if (this.isFirst) this.#back = this.#backAfter;
-      this.#at = 0;
+      this.#toFirst();
       return true;
     }
     this.#at = (this.#at + 1) % this.#urls.length;
-    return this.#at === 0;
+    if (this.isFirst) this.#toFirst();
+    return this.isFirst;
   }
 
-  /** Milliseconds until the first one is asked whether it takes connections. */
-  nextQuestion(): number {
-    const wait = this.#back;
-    this.#back = Math.min(2 * wait, Math.max(BACK_LONGEST, this.#backAfter));
-    return wait;
+  /** @param now monotonic @returns milliseconds until the first one is asked whether it takes connections */
+  nextQuestion(now: number): number {
+    this.#askAt ??= now + this.#back;
+    return Math.max(0, this.#askAt - now);
+  }
+
+  /** A question to the first one is over. */
+  asked(): void {
+    this.#askAt = undefined;
+    this.#back = Math.min(2 * this.#back, Math.max(BACK_LONGEST, this.#backAfter));
   }
 
   /** The first one takes connections: it is next. */
   goBack(): void {
     this.#unanswered = 0;
+    this.#toFirst();
+  }
+
+  /** The connection that comes is itself a question. */
+  #toFirst(): void {
     this.#at = 0;
+    this.#askAt = undefined;
   }
 }

@@ -41,7 +41,7 @@ export class FirstBroker {
   }
 
   #later(): void {
-    this.#cancel = this.#clock.after(this.#brokers.nextQuestion(), () => void this.#ask());
+    this.#cancel = this.#clock.after(this.#brokers.nextQuestion(this.#clock.monotonic()), () => void this.#ask());
   }
 
   /** Never rejects. */
@@ -60,7 +60,9 @@ export class FirstBroker {
     );
     late();
     this.#asking = undefined;
+    // One that the end of the connection cuts short is asked on the next one.
     if (this.#over) return;
+    this.#brokers.asked();
     this.answered = answers;
     if (!answers) {
       this.#later();

@@ -14,7 +14,7 @@ import type { ConnectionOptions } from './connection-options.ts';
 import { Courier } from './courier.ts';
 import type { OutMessage, Speaker } from './dialect.ts';
 import type { Failure } from './failure.ts';
-import { FirstBroker } from './first-broker.ts';
+import { FirstBroker, type FirstBrokerSide } from './first-broker.ts';
 import { clientIdOf, proxyOf, tlsOf, wayOf } from './login.ts';
 import { OutageWords } from './outage-words.ts';
 import { RetryPause } from './retry-pause.ts';
@@ -50,6 +50,8 @@ export interface LinkOptions extends Pick<ForwarderContext, LinkNeeds> {
   readonly backAfter?: number | undefined;
   /** Tests open what they like. */
   readonly connect?: ((options: ConnectionOptions) => Promise<Connection>) | undefined;
+  /** Tests answer for the first broker. */
+  readonly ask?: FirstBrokerSide['open'] | undefined;
 }
 
 export interface LinkVisits {
@@ -385,13 +387,15 @@ export class Link {
   #askFirst(connection: Connection): FirstBroker {
     const { settings, clock, clockKnown } = this.#options;
     return new FirstBroker(clock, this.#brokers, {
-      open: async (url, signal) => {
-        const address = brokerAddress(url);
-        const tls = (await tlsOf(settings, address, this.#speaker)) ?? {};
-        const { openWire } = await import('./wire/open-wire.ts');
-        const route = { address, tls, clock, signal, proxy: proxyOf(settings) };
-        return openWire({ ...route, meter: this.account.meter, clockKnown: clockKnown() }, () => {});
-      },
+      open:
+        this.#options.ask ??
+        (async (url, signal) => {
+          const address = brokerAddress(url);
+          const tls = (await tlsOf(settings, address, this.#speaker)) ?? {};
+          const { openWire } = await import('./wire/open-wire.ts');
+          const route = { address, tls, clock, signal, proxy: proxyOf(settings) };
+          return openWire({ ...route, meter: this.account.meter, clockKnown: clockKnown() }, () => {});
+        }),
       answered: () => this.#work.finish(),
       late: () => connection.destroy(),
     });

@@ -27,7 +27,13 @@ test('a round tries each broker once and pauses; a good connection begins a new 
 test('questions to the first broker come ever more seldom until it was a good one again', () => {
   const brokers = new Brokers(['mqtt://a', 'mqtt://b']);
   brokers.ended(false);
-  const minutes = () => brokers.nextQuestion() / 60_000;
+  let now = 0;
+  const minutes = () => {
+    const wait = brokers.nextQuestion(now);
+    now += wait;
+    brokers.asked();
+    return wait / 60_000;
+  };
   assert.deepEqual([minutes(), minutes(), minutes(), minutes(), minutes()], [10, 20, 40, 60, 60]);
   brokers.goBack();
   brokers.ended(false);
@@ -35,6 +41,19 @@ test('questions to the first broker come ever more seldom until it was a good on
   brokers.goBack();
   brokers.ended(true);
   assert.equal(minutes(), 10);
+});
+
+test('a question that is still to come keeps its time over connections to other brokers', () => {
+  const MINUTE = 60_000;
+  const brokers = new Brokers(['mqtt://a', 'mqtt://b']);
+  brokers.ended(false);
+  assert.equal(brokers.nextQuestion(0), 10 * MINUTE);
+  assert.equal(brokers.nextQuestion(4 * MINUTE), 6 * MINUTE);
+  assert.equal(brokers.nextQuestion(11 * MINUTE), 0, 'it is late');
+  // A try of the first one was a question as well.
+  brokers.ended(true);
+  brokers.ended(false);
+  assert.equal(brokers.nextQuestion(11 * MINUTE), 10 * MINUTE);
 });
 
 /** @param answers whether the first broker takes the connection, one after the other; undefined: it never says */

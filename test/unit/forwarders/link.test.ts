@@ -1,5 +1,6 @@
 /** Connections that nobody answers: which broker is next, after what pause, and what the log says of it. The brokers are made up. */
 import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
 import test from 'node:test';
 import { SluiceError } from '../../../src/core/errors.ts';
 import type { Logger } from '../../../src/core/logger.ts';
@@ -21,8 +22,12 @@ const UNANSWERED: Deal = {
   ends: { after: 15 * SECOND, error: new SluiceError('upstream-timeout', 'the broker did not acknowledge within 15 s') },
 };
 
-/** @param deal with the connection of this number to this broker */
-function bench(urls: string[], deal: (host: string, nth: number) => Deal) {
+/** @param deal with the connection of this number to this broker @param renewAfter of its log-in @param ask the first broker */
+function bench(
+  urls: string[],
+  deal: (host: string, nth: number) => Deal,
+  { renewAfter, ask }: { renewAfter?: number; ask?: LinkOptions['ask'] } = {},
+) {
   const clock = new ManualClock();
   const begun: { at: number; host: string }[] = [];
   const ended: number[] = [];
@@ -71,13 +76,18 @@ function bench(urls: string[], deal: (host: string, nth: number) => Deal) {
   };
   const options = {
     ...{ name: 'cloud', gateway: 'g1', clock, logger, random: () => 1, network: () => '', clockKnown: () => true },
-    ...{ settings: { url: urls }, log: { clock: {} }, memory: () => ({ load: () => undefined, save() {} }), connect },
+    ...{ settings: { url: urls }, log: { clock: {} }, memory: () => ({ load: () => undefined, save() {} }), connect, ask },
   } as unknown as LinkOptions;
-  const speaker: Speaker = { will: () => undefined, greet: () => [], farewell: () => [] };
+  const speaker: Speaker = {
+    will: () => undefined,
+    greet: () => [],
+    farewell: () => [],
+    login: () => (renewAfter === undefined ? {} : { renewAfter }),
+  };
   const link = new Link(options, speaker, work);
   link.start();
   return {
-    ...{ clock, link, begun, lines },
+    ...{ clock, link, begun, ended, lines },
     hosts: () => begun.map(({ host }) => host),
     /** Milliseconds between the end of a connection and the begin of the next one. */
     pauses: () => ended.flatMap((at, i) => (begun[i + 1] === undefined ? [] : [(begun[i + 1]?.at ?? 0) - at])),
@@ -116,5 +126,27 @@ test('after brokers that never answered, the log says when a connection stays', 
   await b.clock.advance(600 * SECOND);
   assert.equal(b.lines.at(-1), 'The upstream broker is available again.');
   assert.equal(b.begun.length, 7);
+  await b.link.stop(0);
+});
+
+test('a log-in that is renewed does not put off the question to the first broker', async () => {
+  const MINUTE = 60 * SECOND;
+  const questions: number[] = [];
+  const refused: Deal = { ends: { after: 0, error: new SluiceError('upstream-connect', 'the connection was refused') } };
+  let away = true;
+  const b = bench(['mqtt://a', 'mqtt://b'], (host) => (host === 'a' && away ? refused : { carries: true }), {
+    renewAfter: 46 * MINUTE,
+    ask: async () => {
+      questions.push(Math.round(b.clock.monotonic() / MINUTE));
+      if (away) throw new Error('refused');
+      return new PassThrough();
+    },
+  });
+  await b.clock.advance(6 * 60 * MINUTE);
+  assert.deepEqual(questions, [10, 30, 70, 130, 190, 250, 310]);
+  assert.ok(b.ended.length > 6, 'the log-in was renewed');
+  away = false;
+  await b.clock.advance(60 * MINUTE);
+  assert.deepEqual([questions.at(-1), b.link.url], [370, 'mqtt://a']);
   await b.link.stop(0);
 });

@@ -89,16 +89,22 @@ function exactlyOnce(consumer: Consumer): void {
   assert.equal(new Set(keys).size, keys.length, 'no answer came as two records');
 }
 
+/** Milliseconds from the clock of the device to UTC. A pause between the two looks makes it too small, so the largest of many counts. */
+function toUtcNow(): number {
+  return Math.max(...Array.from({ length: 200 }, () => Date.now() - monotonicSeconds() * 1000));
+}
+const TO_UTC_AT_FIRST = toUtcNow();
+
 /** Each record has the time of its own answer: not before the device gave it, and before the device gave that unit's next one. */
 function timesAreTheDevices(device: CountingDevice, records: readonly AcceptedRecord[]): void {
-  // Both clocks are read at once; the gateway rounds.
-  const toUtc = Date.now() - monotonicSeconds() * 1000;
+  // The wall clock may have been corrected meanwhile, by the gateway's look or by ours.
+  const offsets = [TO_UTC_AT_FIRST, toUtcNow()];
+  const [least, most] = [Math.min(...offsets), Math.max(...offsets)];
+  // The gateway rounds.
   const ROUNDED = 2;
   for (const unit of UNITS) {
     const answers = device.answers().filter((a) => a.unit === unit);
-    const next = new Map(
-      answers.map((a, i) => [a.value, [a.at * 1000 + toUtc, (answers[i + 1]?.at ?? Infinity) * 1000 + toUtc]]),
-    );
+    const next = new Map(answers.map((a, i) => [a.value, [a.at * 1000 + least, (answers[i + 1]?.at ?? Infinity) * 1000 + most]]));
     const own = records.filter((r) => r.device === `d${unit}`);
     assert.ok(own.length > 100);
     for (const { time, seq, values } of own) {

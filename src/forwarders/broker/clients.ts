@@ -55,7 +55,7 @@ export class Clients {
   readonly #guards = new Set<FrameGuard>();
   /** Connections that wait for their first turn; bounded by MAX_SOCKETS. */
   readonly #arriving = new Set<Socket>();
-  /** The client that holds a client id now; an older one of the same id may still be closing. */
+  /** The client that holds a client id now. An older one of the same id is closed, and its connection ends in the next turn. */
   readonly #current = new Map<string, Client>();
 
   constructor(options: ClientsOptions) {
@@ -185,6 +185,8 @@ export class Clients {
     guardOf(client).once('close', this.#rates.join(guardOf(client).requests, owner));
     displace(place.displaced);
     this.#current.set(client.id, client);
+    // Now, and not when aedes gets there: this one may break before, and nobody would know the older one.
+    before?.close();
     if (!client.clean) this.#resume(client);
     return undefined;
   }

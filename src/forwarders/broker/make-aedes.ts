@@ -1,7 +1,7 @@
 /** aedes with our parts in its hooks: it keeps no message and decides nothing by itself. */
 import { Readable } from 'node:stream';
 import type { Aedes, Client } from 'aedes';
-import { asWritten } from '../patches/aedes.ts';
+import { asWritten, oneClientAnId } from '../patches/aedes.ts';
 import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import type { Audience } from './audience.ts';
 import { type Clients, guardOf } from './clients.ts';
@@ -59,6 +59,7 @@ export async function makeAedes({ audience, clients, kept, replays, traffic }: A
     },
     authorizeForward: (client, packet) => traffic.forward(client, packet),
   });
+  oneClientAnId(aedes);
   aedes.on('connackSent', (packet, client) => {
     if (packet.returnCode === 0) guardOf(client).accept();
   });

@@ -1,7 +1,7 @@
 /** What aedes needs beyond its interface. The canary: test/unit/forwarders/patches.test.ts. */
 
 import type { EventEmitter } from 'node:events';
-import type { Client } from 'aedes';
+import type { Aedes, Client } from 'aedes';
 
 /** The version that this was looked at in. */
 export const KNOWN = { package: 'aedes', version: '1.2.0' } as const;
@@ -57,6 +57,36 @@ export const SESSION_IS_PRESENT = { topic: '\0', qos: 0 } as const;
  */
 export function dropWill(client: Client): void {
   Object.assign(client, { _will: undefined, will: undefined });
+}
+
+/** What aedes has for its clients by id. `connectedClients` goes up in `_finishRegisterClient` and down in `unregisterClient`. */
+interface Registry {
+  readonly clients: Readonly<Record<string, Client | undefined>>;
+  registerClient(client: Client): void;
+  _finishRegisterClient(client: Client): void;
+  unregisterClient(client: Client): void;
+}
+
+/**
+ * One connection an id (MQTT-3.1.4-2). aedes waits for the close of the older one before it notes the newer one. Meanwhile a third one
+ * finds the first closed, and is noted beside the second: both stay. The end of the older one takes out whoever has the id then.
+ * With this a newer one takes the id at once, only who has it gives it up, and one that is closed does not get it.
+ */
+export function oneClientAnId(aedes: Aedes): void {
+  const registry = aedes as unknown as Registry;
+  const unregister = registry.unregisterClient.bind(registry);
+  registry.registerClient = (client) => {
+    if (client.closed) return;
+    const older = registry.clients[client.id];
+    if (older !== undefined) {
+      unregister(older);
+      older.close();
+    }
+    registry._finishRegisterClient(client);
+  };
+  registry.unregisterClient = (client) => {
+    if (registry.clients[client.id] === client) unregister(client);
+  };
 }
 
 export type EndedByAedes = 'late' | 'silent' | 'incoming';

@@ -9,7 +9,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import test from 'node:test';
-import { Aedes } from 'aedes';
+import { Aedes, type Client } from 'aedes';
 import { writeToStream } from 'mqtt-packet';
 import { systemClock } from '../../../src/core/clock.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
@@ -191,4 +191,50 @@ test('aedes publishes no will that the patch dropped, and each other one', async
   assert.deepEqual(await willOf(t, 'later'), []);
   // Needed for as long as aedes has no call for it: nobody else takes the will away.
   assert.deepEqual(await willOf(t, 'never'), ['foreign/place']);
+});
+
+/** Clients of one id, the first of them subscribed. @returns codes of those that are open at the end, and the count of aedes */
+async function ofOneId(t: test.TestContext, patched: boolean, order: 'two at once' | 'and the end of the old one') {
+  const held: (() => void)[] = [];
+  let holds = false;
+  const aedes = await Aedes.createBroker({
+    // Those that are to come in one turn wait for each other here.
+    authenticate: (_client, _name, _password, next) => {
+      if (holds) held.push(() => next(null, true));
+      else next(null, true);
+    },
+  });
+  if (patched) aedesPatch.oneClientAnId(aedes);
+  const server = createServer((socket) => void clients.push(aedes.handle(socket)));
+  const clients: Client[] = [];
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    aedes.close();
+    server.close();
+  });
+  const { port } = server.address() as { port: number };
+  const first = await Raw.open(t, port);
+  assert.equal(await first.connect('one'), 0);
+  first.subscribe(['a/b'], 1);
+  await waitFor('the SUBACK', () => first.bytes.length >= 9);
+  holds = true;
+  const later = order === 'two at once' ? [await Raw.open(t, port), await Raw.open(t, port)] : [await Raw.open(t, port)];
+  for (const raw of later) void raw.connect('one').catch(() => {});
+  await waitFor('the log-ins', () => held.length === later.length);
+  for (const next of held) next();
+  if (order === 'and the end of the old one') clients[0]?.close();
+  await waitFor('what is accepted', () => later.every((raw) => raw.closed || raw.bytes.length >= 4));
+  await waitFor('the end of the first', () => first.closed);
+  const open = clients.filter((client) => !client.closed).length;
+  for (const raw of later) raw.socket.destroy();
+  await waitFor('the end of all', () => clients.every((client) => client.closed));
+  return { open, counted: aedes.connectedClients };
+}
+
+test('aedes has one client an id with the patch, and counts those that are there', async (t) => {
+  assert.deepEqual(await ofOneId(t, true, 'two at once'), { open: 1, counted: 0 });
+  assert.deepEqual(await ofOneId(t, true, 'and the end of the old one'), { open: 1, counted: 0 });
+  // Needed for as long as one of these is what happens without it.
+  assert.equal((await ofOneId(t, false, 'two at once')).open, 2);
+  assert.equal((await ofOneId(t, false, 'and the end of the old one')).counted, 1);
 });

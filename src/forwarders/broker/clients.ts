@@ -81,6 +81,11 @@ export class Clients {
     return this.#lingering.refused;
   }
 
+  /** Whether it has its id now; no other one has taken it over. */
+  holds(client: Client): boolean {
+    return this.#current.get(client.id) === client;
+  }
+
   /** Resolves when the client of that id has space for more, or there is none. */
   async roomy(id: string): Promise<void> {
     const client = this.#current.get(id);

@@ -68,9 +68,10 @@ export class Kept {
     retained: (filters: readonly string[]) => Readable,
     granted: (client: object, topic: string) => boolean,
     sent: (client: object, packet: Sent) => void = () => {},
+    holds: (client: { readonly id: string }) => boolean = () => true,
   ): BrokerPersistence {
     this.#persistence = new BrokerPersistence({
-      ...{ sessions: this.sessions, admission: this.#admission, journal: this.#journal, retained, granted, sent },
+      ...{ sessions: this.sessions, admission: this.#admission, journal: this.#journal, retained, granted, sent, holds },
       settled: () => this.#o.store?.settled() ?? Promise.resolve(true),
       span: (payload) => this.#spans.get(payload),
       clock: this.#o.clock,

@@ -30,6 +30,7 @@ export async function makeAedes({ audience, clients, kept, replays, traffic }: A
       (filters) => (subscriber === undefined ? Readable.from([]) : replays.of(subscriber, filters)),
       (client, topic) => audience.granted(client, topic),
       (client, packet) => traffic.sent(client as Client, packet),
+      (client) => clients.holds(client as Client),
     ),
     concurrency: 2 * limits.MAX_IN_FLIGHT,
     // Only clusters need heartbeats; aedes quadruples it, and timers end at 2^31 ms.

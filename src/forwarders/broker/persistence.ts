@@ -47,6 +47,8 @@ export interface PersistenceOptions {
   readonly span: (payload: Buffer) => Span | undefined;
   /** A PUBLISH or PUBREL is about to be written to a client with a session. */
   readonly sent: (client: object, packet: Sent) => void;
+  /** Whether this client has its id now: the queue is not that of an older one any more. */
+  readonly holds: (client: object & Identified) => boolean;
 }
 
 export class BrokerPersistence {
@@ -119,7 +121,9 @@ export class BrokerPersistence {
     this.#o.admission.enqueue(subs, packet, this.#o.span(packet.payload));
     return done;
   }
+  /** About to be written. To a client that was taken over nothing is: what it had on its way is in the queue of the next one. */
   outgoingUpdate(client: Identified, packet: Sent): PromiseLike<void> {
+    if (!this.#o.holds(client)) return Promise.reject(new Error('another connection has its id'));
     if (packet.cmd === 'publish') {
       this.#o.sessions.queues.written(client.id, packet);
       this.#o.sent(client, packet);
@@ -134,6 +138,7 @@ export class BrokerPersistence {
   }
   /** To a connected client one after the other, as they are written; of one that is away, what its queue holds. */
   outgoingStream(client: Identified): Readable {
+    if (!this.#o.holds(client)) return Readable.from([]);
     const session = this.#o.sessions.get(client.id);
     if (session?.awaySince !== undefined) return Readable.from(session.queue.entries.map(packetOf));
     return Readable.from(this.#o.sessions.queues.replay(client.id), { highWaterMark: 1 });

@@ -6,7 +6,8 @@
  * - what does not fit pushes records out that were asked for again, then the oldest ordinary message of whoever published most of that
  *   queue, alarms last: who floods a topic pushes out no message of others. An overflow is reported once per episode;
  * - what is queued leaves in the order it came: while a returning client is being sent its queue (`replaying`), newer
- *   messages for it wait in the queue as well.
+ *   messages for it wait in the queue as well;
+ * - only the connection that has the id now says what was written (persistence.ts): one that was taken over marks nothing as sent.
  */
 import * as limits from './limits.ts';
 import { type Entry, GATEWAY, type OutgoingPacket, packetOf, type Queue, type QueuedPacket } from './queue.ts';

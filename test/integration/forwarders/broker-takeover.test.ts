@@ -74,6 +74,43 @@ test('of two that connect at once with the id of a third, one stays and is known
   }
 });
 
+test('of two that come back at once to one session, one stays and gets all of it in order', async (t) => {
+  const site = await siteOf(t);
+  const first = await reader(t, site, KEPT);
+  const [a, b] = (await twoAtOnce(t, site, KEPT)) as [Raw, Raw];
+  await waitFor('the end of two', () => [first, a, b].filter(({ closed }) => closed).length === 2);
+  for (const raw of [a, b]) raw.socket.destroy();
+  await waitFor('it to be away', () => clients(site) === 0);
+  const all = Array.from({ length: 100 }, (_, i) => i + 1);
+  for (const n of all) event(site, n);
+  await waitFor('a full queue', () => site.bench.broker.status().queuedMessages === all.length);
+  const both = await twoAtOnce(t, site, KEPT);
+  const stays = (): Raw | undefined => both.find(({ closed }) => !closed);
+  await waitFor(
+    () => `the whole queue: ${both.map((raw) => `closed ${raw.closed}, ${numbersIn(raw).length}`)}`,
+    () => both.some(({ closed }) => closed) && numbersIn(stays() as Raw).length >= all.length,
+  );
+  assert.deepEqual(numbersIn(stays() as Raw), all);
+});
+
+test('a connection that takes over in the middle of a replay gets every message in order', async (t) => {
+  const site = await siteOf(t);
+  (await reader(t, site, KEPT)).socket.destroy();
+  await waitFor('it to be away', () => clients(site) === 0);
+  const all = Array.from({ length: 100 }, (_, i) => i + 1);
+  for (const n of all) event(site, n);
+  await waitFor('a full queue', () => site.bench.broker.status().queuedMessages === all.length);
+  const [old, next] = [await Raw.open(t, site.port), await Raw.open(t, site.port)];
+  // Behind the CONNACK come the first messages.
+  old.socket.once('data', () => old.socket.once('data', () => void next.connect('x', KEPT).catch(() => {})));
+  void old.connect('x', KEPT).catch(() => {});
+  await waitFor(
+    () => `the whole queue: ${numbersIn(next).length}`,
+    () => old.closed && numbersIn(next).length >= all.length,
+  );
+  assert.deepEqual(numbersIn(next), all);
+});
+
 test('the end of the old connection in the turn of the new one takes nothing from the new one', async (t) => {
   const site = await siteOf(t);
   const old = await reader(t, site, CLEAN);

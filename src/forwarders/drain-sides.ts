@@ -36,6 +36,8 @@ export interface DrainVisit {
   admit(what: OutBatch | OutNotice): true | number;
   /** What was admitted is answered. */
   settled(what: OutBatch | OutNotice): void;
+  /** The far side takes nothing more of this on this visit: what was kept is not offered again on it. */
+  over(of: Carried): boolean;
   /** The log has something that it could not give in time. */
   unfinished(): void;
   /** Nothing of a lane left, since its smallest batch was not admitted. */

@@ -200,6 +200,10 @@ export class Drain {
       const outcome = await this.#target.batch(batch);
       visit?.settled(batch);
       if (outcome === 'keep') {
+        if (visit?.over(lane) === true) {
+          visit.unfinished();
+          return;
+        }
         if (lane === 'data') this.#enough = Number.POSITIVE_INFINITY;
         await this.#sleep(lane, NAP);
         continue;
@@ -293,6 +297,10 @@ export class Drain {
         const done = together[kept < 0 ? together.length - 1 : kept - 1];
         if (done !== undefined) outlet.noticesDone(done);
         if (kept < 0) continue;
+        if (visit?.over(kind) === true) {
+          if (kind === 'alarm') this.#calmDown();
+          return;
+        }
         // The far side takes nothing now, and a stop does not wait for it.
         if (this.#finishing && this.#options.hold()) return;
         await this.#sleep(kind, NAP);

@@ -22,7 +22,7 @@ import { recordFilter, severityLeaves } from './filter-keys.ts';
 import { Link, type LinkWork } from './link.ts';
 import { LinkPace, START } from './link-pace.ts';
 import type { LogForwarderOptions } from './log-forwarder-options.ts';
-import { Patience } from './patience.ts';
+import { type Delivered, Patience } from './patience.ts';
 import { type MessageWay, RuleMessages } from './rule-messages.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { Unheard } from './unheard.ts';
@@ -274,12 +274,13 @@ export class LogForwarder implements Forwarder, LinkWork {
         const answered = delivered === 'accept' && speaker.outcome !== undefined ? await speaker.outcome(batch) : delivered;
         if (answered === 'accept') this.#pace.acknowledged(batch.lane, clock.monotonic(), connection.roundTrip);
         else this.#pace.returned(batch.lane);
-        if (answered === 'keep') return answered;
+        if (answered === 'keep' || this.#later(batch.lane, answered)) return 'keep';
         return this.#patience.judge(batch.lane, answered, (error) => this.#smaller(batch, error));
       },
       channel: (notice) => (severityLeaves(filter, notice.json) ? speaker.channel(notice) : undefined),
       notice: async (notice) => {
         const delivered = await courier.deliver(speaker.notice(notice));
+        if (this.#later(notice.kind, delivered)) return 'keep';
         const outcome = await this.#patience.judge(`${notice.kind} ${notice.seq}`, delivered, () => false);
         if (outcome === 'accept' && notice.kind === 'alarm') this.visits?.alarmLeft();
         const answered = outcome === 'accept' && speaker.noticed !== undefined ? await speaker.noticed(notice) : outcome;
@@ -287,6 +288,18 @@ export class LogForwarder implements Forwarder, LinkWork {
         return answered;
       },
     };
+  }
+
+  /**
+   * On a visit nobody waits for a broker that takes it later: the connection has its bytes, and each try as well. What may be taken
+   * once it is smaller, and a refusal without a reason, are the patience's to judge.
+   */
+  #later(of: Carried, delivered: Delivered): boolean {
+    if (this.visits === undefined || delivered === 'accept' || 'reject' in delivered) return false;
+    const { code, data, message } = delivered.keep;
+    if (code !== 'upstream-busy' || data.unclear === true) return false;
+    this.visits.kept(of, message);
+    return true;
   }
 
   /** @returns false when the batch was as small as one can be */

@@ -133,6 +133,28 @@ for (const [what, answer] of ANSWERS.slice(0, 2))
     await arrives(s, peer);
   });
 
+test('a broker that takes no alarm now: readings leave, each visit ends, and the alarm follows', async (t) => {
+  const peer = await Mqtt5Peer.start(t);
+  const s = await thriftySite(t, { url: peer.url, protocol: 5, budget: { perDay: '15kB', between: ['01:00', '05:00'] } });
+  const isAlarm = ({ topic }: Message): boolean => topic.includes('/alarm/');
+  peer.answer = (message) => (isAlarm(message) ? 135 : 0);
+  s.forwarder.start();
+  await s.pass(75, 8);
+  s.log.notice('alarm', 'warm', s.clock.monotonic(), { v: 1, rule: 'warm', state: 'active', severity: 'critical' });
+  await s.pass(22 * 60, 8);
+  assert.ok(s.forwarder.status().counters.readings > 0);
+  const offers = peer.messages.filter(isAlarm).length;
+  // One on each visit, and visits as rare as those to a broker that never answers.
+  assert.ok(offers >= 5 && offers <= peer.connects.length && peer.connects.length < 60, `${offers}, ${peer.connects.length}`);
+  assert.match(s.forwarder.status().fault ?? '', /not authorized/);
+  peer.answer = () => 0;
+  peer.messages.length = 0;
+  await s.pass(120, 0);
+  assert.equal(peer.messages.filter(isAlarm).length, 1);
+  assert.equal(s.forwarder.status().fault, undefined);
+  assert.equal(s.forwarder.status().counters.refused, 0);
+});
+
 test('acknowledgements of what nobody sent move nothing and cost no reading', async (t) => {
   const puback = (id: number) => Uint8Array.of(0x40, 2, id >> 8, id & 0xff);
   const hostile = await HostileBroker.start(t, function* () {

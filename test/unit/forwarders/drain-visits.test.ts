@@ -90,7 +90,7 @@ function bench(budget: Budget) {
       alarmsOnly: !visits.bulk,
       admit: (what) => visits.admit(bytesOf(what), 'json' in what ? 1 : what.readings, !('json' in what)),
       settled: (what) => visits.settled(bytesOf(what)),
-      unfinished: () => visits.unfinished(),
+      ...{ unfinished: () => visits.unfinished(), over: (of) => visits.over(of) },
       stuck: (batch) => visits.stuck(bytesOf(batch)),
     };
     const sides = {
@@ -161,4 +161,65 @@ test('an event that the broker does not take now holds no room of a visit', asyn
   const { left } = s.visits;
   s.visits.begins();
   assert.equal(s.visits.left, left, 'nothing is counted any more at the end');
+});
+
+/** The broker takes these later. */
+function keeps(s: ReturnType<typeof bench>, kept: (what: OutBatch | OutNotice) => boolean): () => number {
+  let tries = 0;
+  s.broker.answer = (what) => {
+    if (!kept(what)) return 'accept';
+    tries++;
+    s.visits.kept('json' in what ? what.kind : what.lane, 'the broker takes it later');
+    return 'keep';
+  };
+  return () => tries;
+}
+
+test('an alarm that the broker takes later ends no bulk visit, and is tried ever more rarely', async () => {
+  const s = bench({ perDay: 15_360, between: NIGHT });
+  const tries = keeps(s, (what) => 'json' in what);
+  s.waiting.readings = 100;
+  await s.pass(61);
+  s.notice('alarm', 'warm', 200);
+  await s.pass(60);
+  assert.deepEqual(s.got, ['100 readings']);
+  assert.equal(s.open(), false);
+  assert.ok(tries() >= 5 && tries() <= 15, `${tries()} tries in an hour`);
+  assert.equal(s.visits.fault, 'the broker takes it later');
+  // When the budget is spent, an hour lies between two visits, less a random half.
+  while (s.spent() < 15_360) await s.pass(15);
+  const before = s.begun.length;
+  await s.pass(6 * 60);
+  const visits = s.begun.length - before;
+  assert.ok(visits >= 5 && visits <= 13, `${visits} visits in six hours`);
+  // What left in the night is not the only thing that leaves: those of the next night do as well.
+  s.waiting.readings = 50;
+  while (s.waiting.readings > 0) await s.pass(60);
+  assert.deepEqual(s.waiting.alarm.length, 1);
+  s.broker.answer = () => 'accept';
+  await s.pass(60);
+  assert.equal(s.got.at(-1), 'warm 1');
+  assert.equal(s.visits.fault, undefined);
+  // One that follows does not wait.
+  s.notice('alarm', 'warm', 200);
+  await s.pass(1);
+  assert.equal(s.got.at(-1), 'warm 2');
+});
+
+test('readings that the broker takes later are tried within the budget, and alarms do not wait for it', async () => {
+  const s = bench({ perDay: 15_360, between: NIGHT });
+  const tries = keeps(s, (what) => !('json' in what));
+  s.waiting.readings = 100;
+  await s.pass(90);
+  const first = tries();
+  assert.ok(first >= 2 && first <= 6, `${first} tries in half an hour`);
+  s.notice('alarm', 'warm', 200);
+  await s.pass(1);
+  assert.deepEqual(s.got, ['warm 1']);
+  await s.pass(600);
+  assert.ok(s.spent() <= 15_360, `${s.spent()} B`);
+  assert.equal(s.waiting.readings, 100);
+  s.broker.answer = () => 'accept';
+  await s.pass(DAY);
+  assert.equal(s.waiting.readings, 0);
 });

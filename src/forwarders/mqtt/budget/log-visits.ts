@@ -70,7 +70,7 @@ export class LogVisits {
       ...{ first: () => this.#summary(courier), quiet: this.#side.quiet },
       admit: (what) => visits.admit(bytesOfItem(what), 'json' in what ? 1 : what.readings, !('json' in what)),
       settled: (what) => visits.settled(bytesOfItem(what)),
-      unfinished: () => visits.unfinished(),
+      ...{ unfinished: () => visits.unfinished(), over: (of) => visits.over(of) },
       stuck: (batch) => visits.stuck(bytesOfItem(batch)),
     };
   }

@@ -2,6 +2,7 @@
  * When a forwarder with a budget connects, and what may leave then. It holds no connection: it visits the broker.
  *
  * - An alarm is worth a visit of its own at any time. It leaves whatever was spent; what it takes counts.
+ * - What the broker takes later is not offered again on the same visit. An alarm that was is worth no visit of its own until a pause is over.
  * - A message of a rule is worth one as well, as long as the day's budget has place for it and a last alarm.
  * - Everything else leaves in a bulk visit, and only as far as the budget goes. Such a visit never spends more than its share.
  * - With windows there is one bulk visit in each. A third of a day's budget, less towards its end, is left for alarms.
@@ -28,6 +29,8 @@ const COST = { plain: 1200, tls: 4500 };
 const HOUR = 3_600_000;
 /** After visits in a row that failed the next one is tried so much later, ms: each try has its bytes. */
 const RETRY = { first: 1000, longest: 900_000, spent: HOUR };
+/** What a visit carries. */
+type Carried = 'data' | 'history' | 'alarm' | 'event';
 /** After visits in a row at which the log could not give what it has, ms. */
 const UNFINISHED = { first: 60_000, longest: 900_000 };
 /** Gateways of a fleet begin within so much of a window, or so much time. */
@@ -81,6 +84,12 @@ export class Visits {
   #againAt = Number.NEGATIVE_INFINITY;
   #unfinished = false;
   #laters = 0;
+  /** What the broker takes later, and why, on this visit or the last one. */
+  readonly #kept = new Map<Carried, string>();
+  /** Visits in a row on which it did not take an alarm. */
+  #alarmsKept = 0;
+  /** Monotonic: no visit for alarms before. */
+  #alarmsAt = Number.NEGATIVE_INFINITY;
   /** Whether a batch was admitted in this visit; bytes of the smallest one that was not, and of that in the last visit. */
   #admitted = false;
   #stuck = Number.POSITIVE_INFINITY;
@@ -111,13 +120,14 @@ export class Visits {
       return true;
     }
     this.#kind = 'alarm';
-    if (await this.#side.alarms()) return true;
+    if (this.#side.clock.monotonic() >= this.#alarmsAt && (await this.#side.alarms())) return true;
     return (this.#side.messages?.() ?? []).some((bytes) => costOf(bytes) + this.#cost <= this.#leftForMessages());
   }
 
   /** A visit is tried. */
   begins(): void {
     this.#promised = 0;
+    this.#kept.clear();
     this.#unfinished = this.#admitted = false;
     this.#stuck = Number.POSITIVE_INFINITY;
     this.#countedBefore = this.#side.account.counted;
@@ -147,17 +157,24 @@ export class Visits {
 
   /** A visit failed. @returns milliseconds until the next one, at least; a change of the network may come first */
   failed(): number {
+    this.#side.account.save();
+    return this.#pause(this.#failures++);
+  }
+
+  /** @param before failures in a row */
+  #pause(before: number): number {
     const { account, budget, random } = this.#side;
-    account.save();
     const spent = account.spent >= (budget.perDay ?? Number.POSITIVE_INFINITY);
     const longest = spent ? RETRY.spent : RETRY.longest;
-    return waitAfter({ first: spent ? RETRY.spent : RETRY.first, longest }, Math.min(this.#failures++, 30), random());
+    return waitAfter({ first: spent ? RETRY.spent : RETRY.first, longest }, Math.min(before, 30), random());
   }
 
   /** Everything left that may. */
   done(): void {
     this.#failures = 0;
     const { account, clock, random } = this.#side;
+    if (this.#kept.has('alarm')) this.#alarmsAt = clock.monotonic() + this.#pause(this.#alarmsKept++);
+    else this.#alarmsKept = 0;
     if (this.bulk) {
       // It may have ended in the meantime, and the next one is to be served too.
       if (this.#window !== undefined && !this.#unfinished) this.#served = this.#window.from;
@@ -207,6 +224,15 @@ export class Visits {
     this.#promised = Math.max(0, this.#promised - costOf(bytes));
   }
 
+  /** The broker takes it later: no more of its kind is offered on this visit. @param why its words */
+  kept(of: Carried, why: string): void {
+    this.#kept.set(of, why);
+  }
+  /** Whether no more of it is offered on this visit. */
+  over(of: Carried): boolean {
+    return this.#kept.has(of);
+  }
+
   /** The log has something that it could not give at this visit: the window is not served. */
   unfinished(): void {
     this.#unfinished = true;
@@ -217,10 +243,10 @@ export class Visits {
     if (this.#window !== undefined && this.#side.account.utc >= this.#window.to) return;
     this.#stuck = Math.min(this.#stuck, costOf(bytes));
   }
-  /** Why nothing leaves, in words; undefined: something may. */
+  /** Why something does not leave, in words; undefined: everything may. */
   get fault(): string | undefined {
     const most = this.#mostEver();
-    if (this.#needs <= most) return undefined;
+    if (this.#needs <= most) return [...this.#kept.values()][0];
     return `the next reading takes ${this.#needs} B, and perDay leaves ${Math.max(0, Math.floor(most))} B for a visit; raise perDay`;
   }
   #report(): void {

@@ -10,7 +10,10 @@ import { ManualClock } from '../../fakes/manual-clock.ts';
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
 
-function bench(budget: Budget, { random = () => 0, known = true }: { random?: () => number; known?: boolean } = {}) {
+function bench(
+  budget: Budget,
+  { random = () => 0, known = true, tls = false }: { random?: () => number; known?: boolean; tls?: boolean } = {},
+) {
   const begin = new Date(2026, 10, 26).getTime();
   const clock = new ManualClock(begin);
   const state = { messages: [] as number[], alarms: false, readings: true, known, counted: 0, wire: NO_BYTES };
@@ -38,7 +41,7 @@ function bench(budget: Budget, { random = () => 0, known = true }: { random?: ()
     save: () => {},
   };
   const visits = new Visits({
-    ...{ budget, clock, random, tls: false },
+    ...{ budget, clock, random, tls },
     account: account as unknown as ConstructorParameters<typeof Visits>[0]['account'],
     alarms: async () => state.alarms,
     readings: () => state.readings,
@@ -282,4 +285,52 @@ test('a message of a rule is worth a visit while the budget and a last alarm fit
   assert.equal(await s.visits.due(), false, 'the rest of the day is for alarms');
   s.state.alarms = true;
   assert.equal(await s.visits.due(), true);
+});
+
+/** Over TLS a connection takes 2,300 bytes until it is greeted, one that begins a bulk visit 300 more, and an alarm leaves for 500. */
+async function tlsDays(days: number, alarmsAt: readonly number[]) {
+  const s = bench({ perDay: 15_360 }, { tls: true });
+  const bulk: { day: number; minute: number; carried: number }[] = [];
+  let most = 0;
+  for (let minute = 0; minute < days * 1440; minute++) {
+    s.state.alarms ||= alarmsAt.includes(minute % 1440);
+    if (await s.visits.due()) {
+      s.visits.begins();
+      s.spend(s.visits.bulk ? 2600 : 2300);
+      s.visits.greeted();
+      if (s.state.alarms) s.spend(500);
+      s.state.alarms = false;
+      if (s.visits.bulk) {
+        let carried = 0;
+        for (let bytes = 6000; bytes >= 100; bytes -= 100)
+          if (s.visits.admit(bytes, 100) === true) {
+            s.spend(bytes + 200);
+            s.visits.settled(bytes);
+            carried += bytes;
+          }
+        bulk.push({ day: Math.floor(minute / 1440), minute: minute % 1440, carried });
+      }
+      s.spend(300);
+      s.visits.done();
+    }
+    most = Math.max(most, s.ledger.state.spent);
+    await s.clock.advance(MINUTE);
+  }
+  return { bulk, most };
+}
+
+for (const alarms of [[], [500], [500, 700]])
+  test(`over TLS each day has a bulk visit with ${alarms.length} alarms, within the budget`, async () => {
+    const { bulk, most } = await tlsDays(4, alarms);
+    assert.deepEqual(
+      bulk.map(({ day }) => day),
+      [0, 1, 2, 3],
+      JSON.stringify(bulk),
+    );
+    for (const { minute, carried } of bulk) assert.ok(minute < 1430 && carried > 1500, `${carried} B at ${minute}`);
+    assert.ok(most <= 15_360, `${most} B`);
+  });
+
+test('six alarms over TLS leave no room for a bulk visit', async () => {
+  assert.deepEqual((await tlsDays(2, [100, 300, 500, 700, 900, 1100])).bulk, []);
 });

@@ -6,7 +6,9 @@
  * - A message of a rule is worth one as well, as long as the day's budget has place for it and a last alarm.
  * - Everything else leaves in a bulk visit, and only as far as the budget goes. Such a visit never spends more than its share.
  * - With windows there is one bulk visit in each. A third of a day's budget, less towards its end, is left for alarms.
- * - Without windows the budget grows with the day. A visit comes when it carries four times what it costs, and once an hour at most.
+ * - Without windows the budget grows with the day. A visit comes when it carries four times what it costs, and once an hour at most. On a
+ *   day without one this falls in the last two hours: what is left then is lost at midnight.
+ * - What a visit costs is learned from each. One for an alarm is a bulk visit without its greeting.
  */
 import { waitAfter } from '../../../core/backoff.ts';
 import type { Clock } from '../../../core/clock.ts';
@@ -26,6 +28,8 @@ const TOPIC = 60;
 const ALARM_SHARE = 1 / 3;
 /** Bytes of a visit until it is greeted, before one was measured: without and with TLS. */
 const COST = { plain: 1200, tls: 4500 };
+/** What a bulk visit says until it is greeted and one for an alarm does not; an inventory, which leaves once a day, is not in it. */
+const GREETING = 500;
 const HOUR = 3_600_000;
 /** After visits in a row that failed the next one is tried so much later, ms: each try has its bytes. */
 const RETRY = { first: 1000, longest: 900_000, spent: HOUR };
@@ -37,6 +41,8 @@ const UNFINISHED = { first: 60_000, longest: 900_000 };
 const SPREAD = { share: 0.1, longest: 600_000 };
 /** Without windows a visit carries so many times what it costs, or such a part of a day's budget where that is less. */
 const WORTH = { costs: 4, share: 1 / 3 };
+/** That part of a day's end, shorter by a random tenth, within which it falls to nothing on a day without a bulk visit. */
+const LATE = 1 / 12;
 /** Bytes that a broker may send in a visit beside as many as it gets: answers and commands, and over TLS its certificates. */
 const INBOUND = { plain: 4096, tls: 12_288 };
 /** Smaller batches are not worth their headers. */
@@ -73,6 +79,8 @@ export class Visits {
   #kind: 'alarm' | 'bulk' = 'alarm';
   /** What a bulk visit takes until it is greeted. */
   #cost: number;
+  /** The day of the last bulk visit. */
+  #bulkDay = '';
   #countedBefore = 0;
   #before: WireBytes = NO_BYTES;
   #failures = 0;
@@ -149,8 +157,11 @@ export class Visits {
 
   /** The connection stands, and everything follows that it is for. */
   greeted(): void {
-    if (!this.bulk) return;
     const cost = this.#side.account.counted - this.#countedBefore;
+    if (!this.bulk) {
+      this.#cost = Math.min(this.#cost, Math.max(cost + GREETING, COST.plain));
+      return;
+    }
     // Some visits bring an inventory or make a new TLS session, and most do not: it falls at once and rises slowly.
     this.#cost = cost < this.#cost ? cost : Math.round((3 * this.#cost + cost) / 4);
   }
@@ -176,6 +187,7 @@ export class Visits {
     if (this.#kept.has('alarm')) this.#alarmsAt = clock.monotonic() + this.#pause(this.#alarmsKept++);
     else this.#alarmsKept = 0;
     if (this.bulk) {
+      this.#bulkDay = dayOf(account.utc);
       // It may have ended in the meantime, and the next one is to be served too.
       if (this.#window !== undefined && !this.#unfinished) this.#served = this.#window.from;
       this.#laters = this.#unfinished ? this.#laters + 1 : 0;
@@ -293,13 +305,20 @@ export class Visits {
     return perDay - alarm - CLOSING - this.#promised - this.#side.account.spent;
   }
 
+  /** Bytes that a bulk visit is to carry, without windows. */
+  #worth(): number {
+    const { account, budget } = this.#side;
+    const worth = Math.min(WORTH.costs * this.#cost, WORTH.share * (budget.perDay ?? 0));
+    if (this.#bulkDay === dayOf(account.utc)) return worth;
+    return worth * Math.min(1, (1 - passedOfDay(account.utc)) / (LATE * (1 - SPREAD.share * this.#place)));
+  }
+
   async #bulkIsDue(): Promise<boolean> {
     const { budget, account, clock, readings } = this.#side;
     const left = this.#leftToday() - this.#cost - CLOSING;
     if (left < Math.max(LEAST, this.#needs) || clock.monotonic() < this.#againAt) return false;
     if (budget.between === undefined) {
-      if (clock.monotonic() < this.#notBefore || left < Math.min(WORTH.costs * this.#cost, WORTH.share * (budget.perDay ?? 0)))
-        return false;
+      if (clock.monotonic() < this.#notBefore || left < this.#worth()) return false;
     } else {
       const { utc } = account;
       this.#window = windowAt(budget.between, utc);

@@ -75,6 +75,55 @@ test('a clock that goes back or is not known gives no second budget', () => {
   assert.equal(ledger.state.spent, 0);
 });
 
+/** A board that runs for 14 hours and is off for ten, days in a row. @returns what was spent at the end of each run */
+function shortRuns(before: unknown, clock: (time: { wall: number; known: boolean }) => void, runs: number): number[] {
+  let saved = before;
+  return Array.from({ length: runs }, (_, run) => {
+    const { time, ledger, pass } = bench(JSON.parse(JSON.stringify(saved)));
+    time.wall += run * DAY;
+    clock(time);
+    ledger.add(bytes(100));
+    pass(14 * HOUR);
+    saved = ledger.state;
+    return ledger.state.spent;
+  });
+}
+
+test('without a known clock a day begins after 26 hours over several short runs', () => {
+  const unknown = (time: { known: boolean }): void => {
+    time.known = false;
+  };
+  assert.deepEqual(shortRuns(bench().ledger.state, unknown, 4), [100, 0, 100, 0]);
+});
+
+test('a wrong clock in the future: its day and month are over after 26 hours of short runs', () => {
+  const { time, ledger } = bench();
+  time.wall = Date.UTC(2036, 4, 1);
+  ledger.add(bytes(700));
+  const { ran: _ran, monthRan: _monthRan, ...earlier } = ledger.state;
+  // The file of an earlier version has no such counts.
+  for (const saved of [ledger.state, earlier]) {
+    assert.deepEqual(
+      shortRuns(saved, () => {}, 3),
+      [800, 0, 0],
+    );
+    let last: unknown = saved;
+    for (let run = 0; run < 2; run++) {
+      const s = bench(last);
+      s.pass(14 * HOUR);
+      last = s.ledger.state;
+    }
+    assert.equal(bench(last).ledger.state.month, '2026-11');
+  }
+});
+
+test('a damaged count of running begins anew, a whole one gives no second budget', () => {
+  const { ledger, make } = bench();
+  ledger.add(bytes(500));
+  assert.equal(make({ ...ledger.state, ran: 25 * HOUR }).state.spent, 500);
+  for (const bad of [-1, Number.NaN, '1']) assert.equal(make({ ...ledger.state, ran: bad }).state.spent, 0);
+});
+
 test('steps of the clock begin at most one day for each later date', () => {
   const step = fc.record({ ms: fc.integer({ min: -3 * DAY, max: 3 * DAY }), known: fc.boolean(), add: fc.nat(1000) });
   fc.assert(

@@ -2,6 +2,7 @@
 import type { Clock } from '../../../core/clock.ts';
 import type { WireUse } from '../../../core/ports.ts';
 import { addBytes, allBytes, NO_BYTES, type WireBytes, WireMeter } from '../wire/wire-meter.ts';
+import { dayOf } from './calendar.ts';
 import { Ledger } from './ledger.ts';
 
 export interface AccountSide {
@@ -76,7 +77,9 @@ export class Account {
   save(): void {
     this.#enter();
     const { state } = this.#ledger;
-    const text = JSON.stringify(state);
+    const { ran: _ran, monthRan: _monthRan, ...rest } = state;
+    // On a day that a known clock shows the time of running decides nothing: it alone is worth no commit.
+    const text = JSON.stringify(this.#side.clockKnown() && state.day === dayOf(this.utc) ? rest : state);
     if (text === this.#saved) return;
     this.#saved = text;
     this.#side.memory.save(state);

@@ -2,8 +2,9 @@
  * What a forwarder's connections took today and this month. The owner keeps it over restarts.
  *
  * - A day is one of the gateway's time zone. It begins when the clock is known and shows a later day.
- * - A clock that is not known, or goes back, begins no day: spending goes on against the day before. After 26 hours a day
- *   begins all the same, or a gateway without a clock would never send again. The longest day of a calendar has 25.
+ * - A clock that is not known, or goes back, begins no day: spending goes on against the day before. After 26 hours
+ *   of running a day begins all the same, or a gateway without a clock would never send again. They count over restarts; the time
+ *   between two runs is unknown, and counts nothing. The longest day of a calendar has 25.
  * - A month follows the same rule.
  */
 import { addBytes, allBytes, NO_BYTES, type WireBytes } from '../wire/wire-meter.ts';
@@ -21,6 +22,9 @@ export interface LedgerState {
   readonly overrun: boolean;
   readonly month: string;
   readonly wire: WireBytes;
+  /** Milliseconds of running since the day began, and since the month did. An earlier version kept none. */
+  readonly ran: number;
+  readonly monthRan: number;
 }
 
 /** Where time comes from. */
@@ -34,14 +38,22 @@ export interface LedgerTime {
 export class Ledger {
   readonly #time: LedgerTime;
   #state: LedgerState;
-  /** Monotonic: when the day began, as far as this run knows. */
-  #began: number;
-  #monthBegan: number;
+  /** Monotonic: until when the state has counted. */
+  #counted: number;
 
   constructor(saved: unknown, time: LedgerTime) {
     this.#time = time;
-    this.#state = parse(saved) ?? { day: '', spent: 0, alarms: 0, overrun: false, month: '', wire: NO_BYTES };
-    this.#began = this.#monthBegan = time.monotonic();
+    this.#state = parse(saved) ?? {
+      day: '',
+      spent: 0,
+      alarms: 0,
+      overrun: false,
+      month: '',
+      wire: NO_BYTES,
+      ran: 0,
+      monthRan: 0,
+    };
+    this.#counted = time.monotonic();
   }
 
   /** Plain data. */
@@ -74,28 +86,36 @@ export class Ledger {
     const { utc, known, monotonic } = this.#time;
     const now = monotonic();
     const [day, month] = [dayOf(utc()), monthOf(utc())];
-    if ((known() && day > this.#state.day) || now - this.#began >= LONGEST_DAY) {
-      this.#state = { ...this.#state, day: known() ? day : this.#state.day, spent: 0, alarms: 0, overrun: false };
-      this.#began = now;
-    }
+    const passed = now - this.#counted;
+    this.#counted = now;
+    if (passed > 0) this.#state = { ...this.#state, ran: this.#state.ran + passed, monthRan: this.#state.monthRan + passed };
+    if ((known() && day > this.#state.day) || this.#state.ran >= LONGEST_DAY)
+      this.#state = { ...this.#state, day: known() ? day : this.#state.day, spent: 0, alarms: 0, overrun: false, ran: 0 };
     if (!known()) return;
-    if (month > this.#state.month || (month < this.#state.month && now - this.#monthBegan >= LONGEST_DAY)) {
+    if (month > this.#state.month || (month < this.#state.month && this.#state.monthRan >= LONGEST_DAY))
       // What came before the first known clock belongs to no other month.
-      this.#state = { ...this.#state, month, wire: this.#state.month === '' ? this.#state.wire : NO_BYTES };
-      this.#monthBegan = now;
-    }
+      this.#state = { ...this.#state, month, wire: this.#state.month === '' ? this.#state.wire : NO_BYTES, monthRan: 0 };
   }
 }
 
 /** undefined: it is none, or was written by another version. */
 function parse(saved: unknown): LedgerState | undefined {
   if (typeof saved !== 'object' || saved === null) return undefined;
-  const { day, spent, alarms, overrun, month, wire } = saved as Partial<Record<keyof LedgerState, unknown>>;
+  const {
+    day,
+    spent,
+    alarms,
+    overrun,
+    month,
+    wire,
+    ran = 0,
+    monthRan = 0,
+  } = saved as Partial<Record<keyof LedgerState, unknown>>;
   if (typeof day !== 'string' || typeof month !== 'string' || typeof overrun !== 'boolean') return undefined;
   if (typeof wire !== 'object' || wire === null) return undefined;
   const { sent, received, headers } = wire as Partial<Record<keyof WireBytes, unknown>>;
-  if (![spent, alarms, sent, received, headers].every(isCount)) return undefined;
-  return { day, spent, alarms, overrun, month, wire: { sent, received, headers } } as LedgerState;
+  if (![spent, alarms, sent, received, headers, ran, monthRan].every(isCount)) return undefined;
+  return { day, spent, alarms, overrun, month, wire: { sent, received, headers }, ran, monthRan } as LedgerState;
 }
 
 function isCount(n: unknown): boolean {

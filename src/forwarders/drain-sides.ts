@@ -38,6 +38,8 @@ export interface DrainVisit {
   settled(what: OutBatch | OutNotice): void;
   /** The far side takes nothing more of this on this visit: what was kept is not offered again on it. */
   over(of: Carried): boolean;
+  /** This one and all of its kind before it are not offered again. */
+  passed(notice: OutNotice): void;
   /** The log has something that it could not give in time. */
   unfinished(): void;
   /** Nothing of a lane left, since its smallest batch was not admitted. */

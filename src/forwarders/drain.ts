@@ -295,7 +295,10 @@ export class Drain {
         const kept = settled.indexOf(false);
         if (kind === 'event') for (const notice of together) visit?.settled(notice);
         const done = together[kept < 0 ? together.length - 1 : kept - 1];
-        if (done !== undefined) outlet.noticesDone(done);
+        if (done !== undefined) {
+          outlet.noticesDone(done);
+          visit?.passed(done);
+        }
         if (kept < 0) continue;
         if (visit?.over(kind) === true) {
           if (kind === 'alarm') this.#calmDown();

@@ -91,6 +91,9 @@ function bench(budget: Budget) {
       admit: (what) => visits.admit(bytesOf(what), 'json' in what ? 1 : what.readings, !('json' in what)),
       settled: (what) => visits.settled(bytesOf(what)),
       ...{ unfinished: () => visits.unfinished(), over: (of) => visits.over(of) },
+      passed: ({ kind }) => {
+        if (kind === 'alarm') visits.alarmPassed();
+      },
       stuck: (batch) => visits.stuck(bytesOf(batch)),
     };
     const sides = {
@@ -101,16 +104,22 @@ function bench(budget: Budget) {
   };
   const begun: number[] = [];
   let open = false;
+  /** The connection breaks: what is under way is answered before. */
+  let broken = false;
+  let breaks = (): void => {};
   const visit = async (): Promise<void> => {
     begun.push(clock.monotonic() / MINUTE);
     open = true;
     visits.begins();
     spend(CONNECTION);
     visits.greeted();
-    await drain().run();
+    const run = drain();
+    breaks = (): void => run.end();
+    await run.run();
     spend(GOODBYE);
-    visits.done();
-    open = false;
+    if (broken) await new Promise<void>((resolve) => clock.after(visits.failed(), resolve));
+    else visits.done();
+    open = broken = false;
   };
   /** A visit is begun when it is due, looked at each minute. @param each called before each minute */
   const pass = async (minutes: number, each: () => void = () => {}): Promise<void> => {
@@ -125,7 +134,24 @@ function bench(budget: Budget) {
     waiting[kind].push({ kind, key, seq: ++seq, json: `${key} ${seq}`.padEnd(bytes) } as OutNotice);
     appended(0);
   };
-  return { clock, ledger, visits, waiting, got, broker, begun, pass, notice, spent: () => ledger.state.spent, open: () => open };
+  const cut = (): void => {
+    broken = true;
+    breaks();
+  };
+  return {
+    clock,
+    ledger,
+    visits,
+    waiting,
+    got,
+    broker,
+    begun,
+    pass,
+    notice,
+    cut,
+    spent: () => ledger.state.spent,
+    open: () => open,
+  };
 }
 
 test('more events than a visit has room for: some leave, and readings beside them', async () => {
@@ -222,4 +248,36 @@ test('readings that the broker takes later are tried within the budget, and alar
   s.broker.answer = () => 'accept';
   await s.pass(DAY);
   assert.equal(s.waiting.readings, 0);
+});
+
+test('a link that breaks after each alarm that it delivered does not let the next one wait', async () => {
+  for (const perDay of [1_000_000, 5000]) {
+    const s = bench({ perDay, between: NIGHT });
+    s.broker.answer = () => {
+      s.clock.after(100, s.cut);
+      return 'accept';
+    };
+    for (let i = 1; i <= 20; i++) {
+      s.notice('alarm', 'warm', 200);
+      await s.pass(2);
+      assert.equal(s.got.length, i, `alarm ${i}, ${s.spent()} B of ${perDay} spent`);
+    }
+  }
+});
+
+test('a link that breaks while one alarm is never answered is tried ever more rarely', async () => {
+  const s = bench({ perDay: 5000, between: NIGHT });
+  // The second of two is acknowledged each time, which moves no cursor.
+  s.broker.answer = (what) => {
+    s.clock.after(100, s.cut);
+    if ('json' in what && what.key === 'warm') return 'keep';
+    return 'accept';
+  };
+  s.notice('alarm', 'warm', 200);
+  s.notice('alarm', 'wet', 200);
+  await s.pass(30);
+  const before = s.begun.length;
+  await s.pass(6 * 60);
+  assert.ok(s.spent() > 5000);
+  assert.ok(s.begun.length - before <= 13, `${s.begun.length - before} visits in six hours`);
 });

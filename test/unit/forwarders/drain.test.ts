@@ -169,7 +169,7 @@ test('a batch of history waits for its turn, and live readings leave meanwhile',
 const visitBench = (admit: () => true | number = () => true) => {
   const said: string[] = [];
   const visit: DrainVisit = {
-    ...{ alarmsOnly: false, admit, settled: () => {}, over: () => false },
+    ...{ alarmsOnly: false, admit, settled: () => {}, over: () => false, passed: () => {} },
     unfinished: () => said.push('unfinished'),
     stuck: ({ readings }) => said.push(`stuck ${readings}`),
   };
@@ -204,7 +204,15 @@ test('a visit stays while something leaves beside it', async () => {
     let quiet = false;
     let looked = 0;
     const visit: DrainVisit = {
-      ...{ alarmsOnly, admit: () => true, settled: () => {}, over: () => false, unfinished: () => {}, stuck: () => {} },
+      ...{
+        alarmsOnly,
+        admit: () => true,
+        settled: () => {},
+        over: () => false,
+        passed: () => {},
+        unfinished: () => {},
+        stuck: () => {},
+      },
       quiet: () => {
         looked++;
         return quiet;

@@ -71,6 +71,9 @@ export class LogVisits {
       admit: (what) => visits.admit(bytesOfItem(what), 'json' in what ? 1 : what.readings, !('json' in what)),
       settled: (what) => visits.settled(bytesOfItem(what)),
       ...{ unfinished: () => visits.unfinished(), over: (of) => visits.over(of) },
+      passed: ({ kind }) => {
+        if (kind === 'alarm') visits.alarmPassed();
+      },
       stuck: (batch) => visits.stuck(bytesOfItem(batch)),
     };
   }

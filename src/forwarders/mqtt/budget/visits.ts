@@ -33,6 +33,8 @@ const GREETING = 500;
 const HOUR = 3_600_000;
 /** After visits in a row that failed the next one is tried so much later, ms: each try has its bytes. */
 const RETRY = { first: 1000, longest: 900_000, spent: HOUR };
+/** An alarm is done with on a visit that fails then. Another one does not wait longer than so, ms, whatever was spent. */
+const PASSED = 1000;
 /** What a visit carries. */
 type Carried = 'data' | 'history' | 'alarm' | 'event';
 /** After visits in a row at which the log could not give what it has, ms. */
@@ -91,6 +93,8 @@ export class Visits {
   /** Monotonic: no bulk visit before; the log could not give what it has. */
   #againAt = Number.NEGATIVE_INFINITY;
   #unfinished = false;
+  /** The cursor of alarms moved in this visit. */
+  #passed = false;
   #laters = 0;
   /** What the broker takes later, and why, on this visit or the last one. */
   readonly #kept = new Map<Carried, string>();
@@ -136,7 +140,7 @@ export class Visits {
   begins(): void {
     this.#promised = 0;
     this.#kept.clear();
-    this.#unfinished = this.#admitted = false;
+    this.#unfinished = this.#admitted = this.#passed = false;
     this.#stuck = Number.POSITIVE_INFINITY;
     this.#countedBefore = this.#side.account.counted;
     this.#before = this.#side.account.wire;
@@ -169,6 +173,10 @@ export class Visits {
   /** A visit failed. @returns milliseconds until the next one, at least; a change of the network may come first */
   failed(): number {
     this.#side.account.save();
+    if (this.#passed) {
+      this.#failures = 0;
+      return waitAfter({ first: PASSED, longest: PASSED }, 0, this.#side.random());
+    }
     return this.#pause(this.#failures++);
   }
 
@@ -275,6 +283,11 @@ export class Visits {
     const passed = dayOf(from) === dayOf(to - 1) && to > 0 ? passedOfDay(to - 1) : 1;
     const alarms = Math.max(Math.min(this.#cost + CLOSING, ALARM_SHARE * perDay), perDay * ALARM_SHARE * (1 - passed));
     return perDay - alarms - this.#cost - CLOSING;
+  }
+
+  /** An alarm will not be offered again. */
+  alarmPassed(): void {
+    this.#passed = true;
   }
 
   /** An alarm left. */

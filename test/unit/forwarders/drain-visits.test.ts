@@ -232,7 +232,7 @@ test('an alarm that the broker takes later ends no bulk visit, and is tried ever
   assert.equal(s.got.at(-1), 'warm 2');
 });
 
-test('readings that the broker takes later are tried within the budget, and alarms do not wait for it', async () => {
+test('readings that the broker takes later stay within the budget, and alarms do not wait', async () => {
   const s = bench({ perDay: 15_360, between: NIGHT });
   const tries = keeps(s, (what) => !('json' in what));
   s.waiting.readings = 100;

@@ -17,6 +17,7 @@ function bench(
   const begin = new Date(2026, 10, 26).getTime();
   const clock = new ManualClock(begin);
   const state = { messages: [] as number[], alarms: false, readings: true, known, counted: 0, wire: NO_BYTES };
+  const next = { bytes: undefined as number | undefined, asked: 0 };
   const ledger = new Ledger(undefined, { utc: () => clock.wall(), known: () => state.known, monotonic: () => clock.monotonic() });
   const overruns: [number, number][] = [];
   const tooLarge: [number, number][] = [];
@@ -46,6 +47,10 @@ function bench(
     alarms: async () => state.alarms,
     readings: () => state.readings,
     messages: () => state.messages,
+    smallest: async () => {
+      next.asked++;
+      return next.bytes;
+    },
     overrun: (spent, alarms) => overruns.push([spent, alarms]),
     tooLarge: (bytes, most) => tooLarge.push([bytes, most]),
   });
@@ -53,7 +58,7 @@ function bench(
     state.counted += bytes;
     ledger.add({ ...NO_BYTES, sent: bytes });
   };
-  return { clock, state, ledger, visits, overruns, tooLarge, spend };
+  return { clock, state, next, ledger, visits, overruns, tooLarge, spend };
 }
 
 test('no bulk visit spends more than the budget, and an alarm always leaves', async () => {
@@ -333,4 +338,32 @@ for (const alarms of [[], [500], [500, 700]])
 
 test('six alarms over TLS leave no room for a bulk visit', async () => {
   assert.deepEqual((await tlsDays(2, [100, 300, 500, 700, 900, 1100])).bulk, []);
+});
+
+test('readings behind one that was too large leave when the log has let go of that one', async () => {
+  const s = bench({ perDay: 15_360 });
+  let bytes = 20_000;
+  let left = 0;
+  const day = async (): Promise<void> => {
+    for (let minute = 0; minute < 1440; minute++) {
+      s.next.bytes = bytes;
+      if (await s.visits.due()) {
+        s.visits.begins();
+        s.spend(1200);
+        s.visits.greeted();
+        if (s.visits.admit(bytes, 1) === true) left++;
+        else s.visits.stuck(bytes);
+        s.visits.done();
+      }
+      await s.clock.advance(MINUTE);
+    }
+  };
+  await day();
+  assert.equal(left, 0);
+  assert.match(s.visits.fault ?? '', /raise perDay/);
+  assert.ok(s.next.asked > 0 && s.next.asked <= 144, `asked ${s.next.asked} times`);
+  bytes = 300;
+  await day();
+  assert.ok(left > 0);
+  assert.equal(s.visits.fault, undefined);
 });

@@ -45,6 +45,7 @@ export class LogVisits {
       alarms: () => this.#alarmWaits(settings.filter),
       messages: side.messages,
       readings: () => !holds() && this.#readingsWait(),
+      smallest: () => this.#smallest(),
       tooLarge: (bytes, most) =>
         logger.error(
           { forwarder: name, bytes, most },
@@ -113,6 +114,23 @@ export class LogVisits {
       return false;
     } catch (thrown) {
       if (thrown instanceof SluiceError && thrown.code === 'log-read') return false;
+      throw thrown;
+    }
+  }
+
+  /** Bytes of the smallest batch that may be next. */
+  async #smallest(): Promise<number | undefined> {
+    const { outlet, holds } = this.#side;
+    if (holds()) return undefined;
+    let least: number | undefined;
+    try {
+      for (const lane of LANES) {
+        const batch = outlet.pending(lane) ? await outlet.next(lane, 1) : undefined;
+        if (batch !== undefined) least = Math.min(least ?? Number.POSITIVE_INFINITY, bytesOf(batch));
+      }
+      return least;
+    } catch (thrown) {
+      if (thrown instanceof SluiceError && thrown.code === 'log-read') return undefined;
       throw thrown;
     }
   }

@@ -39,6 +39,8 @@ const PASSED = 1000;
 type Carried = 'data' | 'history' | 'alarm' | 'event';
 /** After visits in a row at which the log could not give what it has, ms. */
 const UNFINISHED = { first: 60_000, longest: 900_000 };
+/** A reading that did not fit may be thinned or filtered out meanwhile: the log is asked for the next one so often, ms. */
+const ASK_AGAIN = 600_000;
 /** Gateways of a fleet begin within so much of a window, or so much time. */
 const SPREAD = { share: 0.1, longest: 600_000 };
 /** Without windows a visit carries so many times what it costs, or such a part of a day's budget where that is less. */
@@ -70,6 +72,8 @@ export interface VisitSide {
   readonly messages?: () => readonly number[];
   /** Whether readings wait that leave. */
   readonly readings: () => boolean | Promise<boolean>;
+  /** Bytes of the payload of the smallest batch that waits. Absent, or undefined: nobody can say. */
+  readonly smallest?: () => Promise<number | undefined>;
   /** The first overrun of a day. */
   readonly overrun: (spent: number, alarms: number) => void;
   /** The next batch takes more bytes than a visit may ever take. Once for each such batch. */
@@ -107,6 +111,8 @@ export class Visits {
   #stuck = Number.POSITIVE_INFINITY;
   #needs = 0;
   #reported = 0;
+  /** Monotonic: when `#needs` was known to be so. */
+  #neededAt = 0;
   /** The window that the bulk visit is of. UTC, `to` is not in it. */
   #window: ReturnType<typeof windowAt> | undefined;
   /** UTC: the begin of the window in which everything left that may. */
@@ -201,6 +207,7 @@ export class Visits {
       this.#laters = this.#unfinished ? this.#laters + 1 : 0;
       if (this.#unfinished) this.#againAt = clock.monotonic() + waitAfter(UNFINISHED, Math.min(this.#laters - 1, 30), random());
       this.#needs = this.#admitted || this.#stuck === Number.POSITIVE_INFINITY ? 0 : this.#stuck;
+      this.#neededAt = clock.monotonic();
       this.#report();
       this.#notBefore = clock.monotonic() + HOUR + SPREAD.longest * random();
     }
@@ -326,9 +333,19 @@ export class Visits {
     return worth * Math.min(1, (1 - passedOfDay(account.utc)) / (LATE * (1 - SPREAD.share * this.#place)));
   }
 
+  /** What did not fit may be gone. */
+  async #askNeeds(): Promise<void> {
+    const { clock, smallest } = this.#side;
+    if (clock.monotonic() - this.#neededAt < ASK_AGAIN) return;
+    this.#neededAt = clock.monotonic();
+    const bytes = await smallest?.();
+    if (bytes !== undefined) this.#needs = Math.min(this.#needs, costOf(bytes));
+  }
+
   async #bulkIsDue(): Promise<boolean> {
     const { budget, account, clock, readings } = this.#side;
     const left = this.#leftToday() - this.#cost - CLOSING;
+    if (left >= LEAST && left < this.#needs) await this.#askNeeds();
     if (left < Math.max(LEAST, this.#needs) || clock.monotonic() < this.#againAt) return false;
     if (budget.between === undefined) {
       if (clock.monotonic() < this.#notBefore || left < this.#worth()) return false;

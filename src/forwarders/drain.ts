@@ -21,6 +21,8 @@ const EVENTS = 4;
 const QUIET = 1 / 4;
 /** On a visit alarms are waited for so long after the last one, ms: they come in groups. */
 const LINGER = 2000;
+/** Those that follow each other for longer than so get a visit of their own, ms: what is due besides does not wait for silence. */
+const STAY = 60_000;
 /** Longest sleep of a pump: a bound, everything that matters wakes it. */
 const NAP = 1000;
 /** A visit waits so long for what the log has and cannot give yet, ms. */
@@ -268,15 +270,19 @@ export class Drain {
   }
 
   async #pumpNotices(kind: NoticeKind): Promise<void> {
-    const { outlet, visit } = this.#options;
+    const { outlet, visit, clock } = this.#options;
     let lingered = false;
+    let alone: number | undefined;
     while (!this.#ended) {
       const most = kind === 'event' && visit !== undefined ? EVENTS : NOTICES;
       const waiting = (await this.#fromLog(kind, () => outlet.notices(kind, most))) ?? [];
       if (this.#ended) return;
       if (waiting.length === 0) {
         if (this.#finishing) return;
-        if (visit !== undefined && (kind === 'event' || (lingered && this.#busy === 0 && visit.quiet?.() !== false))) return;
+        if (this.#busy === 0) alone ??= clock.monotonic();
+        const stayed = alone !== undefined && clock.monotonic() - alone >= STAY;
+        if (visit !== undefined && (kind === 'event' || stayed || (lingered && this.#busy === 0 && visit.quiet?.() !== false)))
+          return;
         lingered = visit !== undefined && this.#busy === 0;
         await this.#sleep(kind, lingered ? LINGER : NAP);
         continue;

@@ -281,3 +281,27 @@ test('a link that breaks while one alarm is never answered is tried ever more ra
   assert.ok(s.spent() > 5000);
   assert.ok(s.begun.length - before <= 13, `${s.begun.length - before} visits in six hours`);
 });
+
+test('alarms that follow each other without end do not hold a visit open past a window', async () => {
+  const s = bench({ between: NIGHT });
+  let chatters = true;
+  const chatter = (): void => {
+    if (!chatters) return;
+    s.notice('alarm', 'warm', 200);
+    s.clock.after(1900, chatter);
+  };
+  await s.pass(30);
+  chatter();
+  s.waiting.readings = 100;
+  await s.pass(90);
+  assert.equal(s.waiting.readings, 0);
+  // The bulk visit ends as well, so that the window of the next night has its own.
+  s.waiting.readings = 100;
+  await s.pass(DAY);
+  assert.equal(s.waiting.readings, 0);
+  chatters = false;
+  await s.pass(5);
+  const alarms = s.got.filter((what) => what.startsWith('warm'));
+  assert.deepEqual([s.waiting.alarm, s.open()], [[], false]);
+  assert.equal(new Set(alarms).size, alarms.length, 'each once');
+});

@@ -223,7 +223,7 @@ test('a visit stays while something leaves beside it', async () => {
     const run = s.drain.run().then(() => {
       over = true;
     });
-    await s.pass(60_000);
+    await s.pass(50_000);
     assert.deepEqual([over, looked > 10], [false, true]);
     quiet = true;
     await s.pass(3000);

@@ -306,10 +306,7 @@ export class Drain {
           visit?.passed(done);
         }
         if (kept < 0) continue;
-        if (visit?.over(kind) === true) {
-          if (kind === 'alarm') this.#calmDown();
-          return;
-        }
+        if (visit?.over(kind) === true) break;
         // The far side takes nothing now, and a stop does not wait for it.
         if (this.#finishing && this.#options.hold()) return;
         await this.#sleep(kind, NAP);
@@ -317,6 +314,9 @@ export class Drain {
       }
       // Those behind one that is offered again are asked for anew.
       if (kind === 'event') for (const notice of waiting.slice(from)) visit?.settled(notice);
+      if (visit?.over(kind) !== true) continue;
+      if (kind === 'alarm') this.#calmDown();
+      return;
     }
   }
 

@@ -250,6 +250,18 @@ test('readings that the broker takes later stay within the budget, and alarms do
   assert.equal(s.waiting.readings, 0);
 });
 
+test('events that the broker takes later hold no room of a visit, and the visit is done', async () => {
+  const s = bench({ perDay: 15_360, between: NIGHT });
+  const tries = keeps(s, (what) => 'json' in what);
+  for (let i = 1; i <= 3; i++) s.notice('event', 'e', 330);
+  s.waiting.readings = 100;
+  await s.pass(DAY / 2);
+  assert.deepEqual([s.got, tries(), s.begun.length], [['100 readings'], 1, 1]);
+  const { left } = s.visits;
+  s.visits.begins();
+  assert.equal(s.visits.left, left, 'nothing is counted any more at the end');
+});
+
 test('a link that breaks after each alarm that it delivered does not let the next one wait', async () => {
   for (const perDay of [1_000_000, 5000]) {
     const s = bench({ perDay, between: NIGHT });

@@ -51,12 +51,13 @@ export async function makeAedes({ audience, clients, kept, replays, traffic }: A
       void clients.admit(client, username, password).then((refusal) => next(refusal ?? null, refusal === undefined));
     },
     authorizePublish: (client, packet, next) => traffic.arrived(client, packet, next),
-    // aedes delivers a message to the first filter that it finds. With QoS 1 for all of them `forward` decides (MQTT-3.3.5-1).
+    // aedes delivers a message to the first filter that it finds, and lowers its QoS to that of the filter that is its topic. With
+    // QoS 2 for all of them `forward` alone decides (MQTT-3.3.5-1). The SUBACK has what was asked for.
     authorizeSubscribe: (client, subscription, next) => {
       const { topic, qos } = subscription;
       const filter = asWritten(topic);
       const granted = mayRead(clients.credentials.of(client), filter) && audience.grant(client, filter, qos);
-      next(null, granted ? { ...subscription, qos: qos === 0 ? 1 : qos } : null);
+      next(null, granted ? { ...subscription, qos: 2 } : null);
     },
     authorizeForward: (client, packet) => traffic.forward(client, packet),
   });

@@ -31,9 +31,9 @@ async function withMessage(t: TestContext, port: number, flags: number, qos: 1 |
   return { raw, id: await numberOf(raw) };
 }
 
-function publish(writer: Raw, qos: 1 | 2): void {
+function publish(writer: Raw, qos: 1 | 2, retained = false): void {
   const body = Buffer.concat([text('plant/x'), Buffer.from([0, 7]), Buffer.from('hello')]);
-  writer.send(0x30 | (qos << 1), remaining(body.length), body);
+  writer.send(0x30 | (qos << 1) | Number(retained), remaining(body.length), body);
   if (qos === 2) writer.send(0x62, 2, 0, 7);
 }
 
@@ -131,3 +131,35 @@ for (const [name, start] of Object.entries(BROKERS)) {
     assert.deepEqual(reader.bytes.toString('latin1').match(/<.>/g), ['<a>', '<b>', '<c>', '<d>']);
   });
 }
+
+for (const [retained, flags, low] of [
+  [false, CLEAN, 0],
+  [false, CLEAN, 1],
+  [true, CLEAN, 1],
+  [true, 0, 0],
+] as const)
+  test(`the higher QoS of two filters holds to the end: ${retained ? 'retained' : 'live'}, clean ${flags / CLEAN}, beside QoS ${low}`, async (t) => {
+    const port = await BROKERS['the embedded broker'](t);
+    const raw = await Raw.open(t, port);
+    assert.equal(await raw.connect('reader', flags), 0);
+    raw.packet(0x82, Buffer.from([0, 9]), text('plant/#'), Buffer.from([2]), text('plant/x'), Buffer.from([low]));
+    await waitFor('a SUBACK', () => raw.bytes.length >= 10);
+    assert.deepEqual([...raw.bytes.subarray(8, 10)], [2, low], 'it says what was asked for');
+    const writer = await Raw.open(t, port);
+    assert.equal(await writer.connect('writer'), 0);
+    publish(writer, 2, retained);
+    let id = await numberOf(raw);
+    if (retained) {
+      await waitFor('the end of QoS 2', () => writer.bytes.includes(Buffer.from([0x70, 2, 0, 7])));
+      const seen = raw.bytes.length;
+      raw.packet(0x82, Buffer.from([0, 10]), text('plant/x'), Buffer.from([low]));
+      await waitFor('the retained message', () => raw.bytes.length > seen + 14 && raw.bytes.lastIndexOf('plant/x') > seen);
+      ack(raw, PUBREC, id);
+      ack(raw, PUBCOMP, id);
+      id = await numberOf(raw);
+    }
+    const at = raw.bytes.lastIndexOf('plant/x') - 4;
+    assert.equal(raw.bytes[at], 0x34 | Number(retained));
+    ack(raw, PUBREC, id);
+    assert.equal(await lives(raw), true);
+  });

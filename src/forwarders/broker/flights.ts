@@ -31,6 +31,11 @@ export class Flights {
     this.#set(id, RELEASED);
   }
 
+  /** Whether its message is on its way, or its PUBREL. */
+  has(id: number): boolean {
+    return this.#get(id) !== FREE;
+  }
+
   /** The next identifier that is not in use; where all are, the one that is for longest. */
   next(): number {
     const after = (id: number): number => (id >= HIGHEST ? 1 : id + 1);

@@ -51,7 +51,7 @@ export const MAX_CLIENT_ID = 128;
 export const MAX_SUBSCRIPTIONS = 32;
 /**
  * Requests of one client: packets and the topic filters in them. So many at once, and so many more a second; a client that
- * makes more is disconnected. Acknowledgements of what was sent are none; MAX_OWED is how many packet ids there are.
+ * makes more is disconnected. Acknowledgements of what was sent are none; MAX_OWED is two for each packet id there is.
  */
 export const REQUESTS_AT_ONCE = 200;
 export const REQUESTS_PER_SECOND = 20;
@@ -63,7 +63,7 @@ export const ACCOUNT_REQUESTS_AT_ONCE = 4 * KNOWN_REQUESTS_AT_ONCE;
 export const ACCOUNT_REQUESTS_PER_SECOND = 4 * KNOWN_REQUESTS_PER_SECOND;
 export const ANONYMOUS_REQUESTS_AT_ONCE = MAX_CONNECTIONS * REQUESTS_AT_ONCE;
 export const ANONYMOUS_REQUESTS_PER_SECOND = MAX_CONNECTIONS * REQUESTS_PER_SECOND;
-export const MAX_OWED = 65_535;
+export const MAX_OWED = 2 * 65_535;
 /** Retained messages that one client gets in a turn. */
 export const REPLAYED_PER_TURN = 16;
 /** Values that are published in one turn, times the filters of all clients. */

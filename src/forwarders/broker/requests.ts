@@ -66,9 +66,9 @@ export class Requests {
     this.#own.widen(rate, KNOWN_REQUESTS_AT_ONCE - REQUESTS_AT_ONCE);
   }
 
-  /** A message was sent that has to be acknowledged. */
-  owe(): void {
-    this.#owed = Math.min(this.#owed + 1, MAX_OWED);
+  /** Something was sent that has to be acknowledged so often: QoS 2 has a PUBREC and a PUBCOMP. */
+  owe(times: number): void {
+    this.#owed = Math.min(this.#owed + times, MAX_OWED);
   }
 
   /** @returns false when it is one too many */

@@ -92,7 +92,7 @@ export class Traffic {
     const qos = (asked ? packet.qos : Math.min(packet.qos, this.#o.audience.qos(client, packet.topic))) as 0 | 1 | 2;
     if (qos === 0) return qos === packet.qos ? packet : { ...packet, qos };
     const { requests, flights } = guardOf(client);
-    requests.owe();
+    requests.owe(qos);
     // `sent` of the persistence follows, or the queue handed it out.
     if (!client.clean && !packet.retain) return qos === packet.qos ? packet : { ...packet, qos };
     // The queue of a session has numbers of its own.
@@ -105,8 +105,11 @@ export class Traffic {
   /** A PUBLISH of a queue, or a PUBREL, is about to be written. */
   sent(client: Client, { cmd, qos = 0, messageId }: Sent): void {
     if (messageId === undefined) return;
-    const { flights } = guardOf(client);
-    if (cmd === 'pubrel') flights.released(messageId);
-    else if (qos > 0) flights.sent(messageId, qos);
+    const { requests, flights } = guardOf(client);
+    if (cmd === 'pubrel') {
+      // One of the queue: its message went to an earlier connection.
+      if (!flights.has(messageId)) requests.owe(1);
+      flights.released(messageId);
+    } else if (qos > 0) flights.sent(messageId, qos);
   }
 }

@@ -4,6 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
+import { type Packet, parser } from 'mqtt-packet';
+import type { MqttAccess } from '../../../src/core/access-ports.ts';
+import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { openAccess } from '../../fakes/open-access.ts';
 import { BrokerBench, Raw, remaining, text } from '../../harness/embedded-broker.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -131,6 +134,59 @@ for (const [name, start] of Object.entries(BROKERS)) {
     assert.deepEqual(reader.bytes.toString('latin1').match(/<.>/g), ['<a>', '<b>', '<c>', '<d>']);
   });
 }
+
+/** Packets that come to a client, and what it says to them. */
+function answering(raw: Raw, answer: (packet: Packet) => void): void {
+  const packets = parser();
+  packets.on('packet', answer);
+  raw.socket.on('data', (chunk) => packets.parse(chunk));
+}
+
+test('a long queue of QoS 2 is acknowledged at any speed, and its PUBRELs as well', async (t) => {
+  const MESSAGES = 400;
+  const open = openAccess('plant/#');
+  const access: MqttAccess = {
+    ...open,
+    // The writer may ask for more than the reader.
+    logIn: async (from) => ({ ...(await open.logIn(from)), owner: from.clientId === 'writer' ? 'user:w' : 'anonymous' }),
+  };
+  const bench = new BrokerBench(t, { access });
+  const port = await bench.start();
+  assert.ok(2 * MESSAGES < limits.KNOWN_REQUESTS_AT_ONCE && MESSAGES > limits.REQUESTS_AT_ONCE);
+  const first = await Raw.open(t, port);
+  assert.equal(await first.connect('reader', 0), 0);
+  first.subscribe(['plant/#'], 2);
+  await waitFor('a SUBACK', () => first.bytes.length >= 9);
+  first.socket.destroy();
+  await waitFor('it to be away', () => bench.broker.status().clients === 0);
+  const writer = await Raw.open(t, port);
+  assert.equal(await writer.connect('writer'), 0);
+  for (let i = 0; i < MESSAGES; i++) publish(writer, 2);
+  await waitFor('a full queue', () => bench.broker.status().queuedMessages === MESSAGES);
+  const second = await Raw.open(t, port);
+  let released = 0;
+  answering(second, ({ cmd, messageId = 0 }) => {
+    if (cmd === 'publish') ack(second, PUBREC, messageId);
+    if (cmd === 'pubrel') released++;
+  });
+  void second.connect('reader', 0).catch(() => {});
+  await waitFor(
+    () => `PUBRELs; ${released} came, closed ${second.closed}`,
+    () => released === MESSAGES,
+  );
+  second.socket.destroy();
+  await waitFor('it to be away', () => bench.broker.status().clients === 1);
+  const third = await Raw.open(t, port);
+  answering(third, ({ cmd, messageId = 0 }) => {
+    if (cmd === 'pubrel') ack(third, PUBCOMP, messageId);
+  });
+  void third.connect('reader', 0).catch(() => {});
+  await waitFor(
+    () => `an empty queue; there are ${bench.broker.status().queuedMessages}, closed ${third.closed}`,
+    () => bench.broker.status().queuedMessages === 0,
+  );
+  assert.equal(bench.broker.status().refused.requests, 0);
+});
 
 for (const [retained, flags, low] of [
   [false, CLEAN, 0],

@@ -1,9 +1,11 @@
-/** Packet identifiers of messages on their way to one client. */
+/** Packet identifiers of messages on their way to one client, and the acknowledgements that it owes for them. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { Flights } from '../../../src/forwarders/broker/flights.ts';
+import { KNOWN_REQUESTS_AT_ONCE } from '../../../src/forwarders/broker/limits.ts';
 import { PACKET } from '../../../src/forwarders/broker/packet-check.ts';
+import { Requests } from '../../../src/forwarders/broker/requests.ts';
 
 const { puback, pubrec, pubcomp } = PACKET;
 
@@ -55,4 +57,15 @@ test('the next identifier is one that is not in use, from 1 to 65,535 and around
   assert.equal(flights.next(), 700, 'the only one that is free');
   flights.sent(700, 1);
   assert.equal(flights.next(), 701, 'the one that is in use for longest');
+});
+
+test('both acknowledgements of a message of QoS 2 are owed, and one more is a request', () => {
+  const requests = new Requests({ monotonic: () => 0, wall: () => 0, after: () => () => {}, exactly: () => () => {} });
+  requests.known();
+  for (let i = 0; i < 5 * KNOWN_REQUESTS_AT_ONCE; i++) {
+    requests.owe(2);
+    assert.ok(requests.acknowledged() && requests.acknowledged(), `message ${i}`);
+  }
+  for (let i = 0; i < KNOWN_REQUESTS_AT_ONCE; i++) assert.ok(requests.acknowledged(), `request ${i}`);
+  assert.equal(requests.acknowledged(), false);
 });

@@ -236,7 +236,8 @@ export class Clients {
     const credential = this.credentials.of(client);
     // Its account may have been made again with fewer topics while no broker ran; the queue may hold messages of the others.
     if (sessions.filters(client.id).some(({ topic }) => !mayRead(credential, topic))) sessions.end(client.id);
-    sessions.resume(client.id, credential.owner);
+    const { flights } = guardOf(client);
+    sessions.resume(client.id, credential.owner, (messageId) => flights.has(messageId));
   }
 
   /** A credential was removed or changed. */

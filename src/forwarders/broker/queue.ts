@@ -60,6 +60,9 @@ export interface Entry {
 export const GATEWAY = '';
 
 const HIGHEST = 65_535;
+/** Identifiers that are looked at for one that is not in flight; then one that is in flight is taken. */
+const MOST_LOOKS = 8192;
+export const nothingInFlight = (): boolean => false;
 /** Sources of which nothing is in the queue now and that are still noted. */
 const IDLE_SOURCES = 16;
 
@@ -76,6 +79,8 @@ export class Queue {
   readonly #numbers = new Map<number, Entry>();
   #next = 1;
   #nextOther = HIGHEST;
+  /** Whether an identifier is on its way to the client that is here, for a message of the queue or another one. */
+  inFlight: (messageId: number) => boolean = nothingInFlight;
 
   get length(): number {
     return this.entries.length;
@@ -120,10 +125,10 @@ export class Queue {
     return this.#numbers.get(messageId);
   }
 
-  /** Gives an entry a packet identifier that no other one has: its own, else the wished one, else the next that is free. */
+  /** Gives an entry a packet identifier that no other message has: its own, else the wished one, else the next that is free. */
   number(entry: Entry, wish: number | undefined): number {
     if (entry.messageId !== undefined) return entry.messageId;
-    const free = wish !== undefined && !this.#numbers.has(wish) ? wish : this.#free();
+    const free = wish !== undefined && this.#isFree(wish, 0) ? wish : this.#free();
     entry.messageId = free;
     this.#numbers.set(free, entry);
     return free;
@@ -131,15 +136,20 @@ export class Queue {
 
   /** A packet identifier for a message that is not in the queue, from the other end. */
   otherNumber(): number {
+    let looks = 0;
     do this.#nextOther = this.#nextOther <= 1 ? HIGHEST : this.#nextOther - 1;
-    while (this.#numbers.has(this.#nextOther));
+    while (!this.#isFree(this.#nextOther, looks++));
     return this.#nextOther;
   }
 
-  /** There are fewer messages than identifiers (limits.ts). */
   #free(): number {
-    while (this.#numbers.has(this.#next)) this.#next = this.#next >= HIGHEST ? 1 : this.#next + 1;
+    for (let looks = 0; !this.#isFree(this.#next, looks); looks++) this.#next = this.#next >= HIGHEST ? 1 : this.#next + 1;
     return this.#next;
+  }
+
+  /** A client that acknowledges nothing has all of them in flight. The queue has fewer messages than there are (limits.ts). */
+  #isFree(messageId: number, looks: number): boolean {
+    return !this.#numbers.has(messageId) && (looks >= MOST_LOOKS || !this.inFlight(messageId));
   }
 
   #came(entry: Entry): void {

@@ -9,7 +9,7 @@ import type { BrokerChange, BrokerPace } from '../../core/broker-store.ts';
 import type { Clock } from '../../core/clock.ts';
 import { matches } from '../../core/topic-filter.ts';
 import * as limits from './limits.ts';
-import { Queue } from './queue.ts';
+import { nothingInFlight, Queue } from './queue.ts';
 import type { Filter, Session } from './session.ts';
 import { type FilterRow, filterChange, messageChange, type Place, placeChange, sessionChange } from './session-journal.ts';
 import { SessionQueues, type SessionQueuesOptions } from './session-queues.ts';
@@ -90,8 +90,11 @@ export class Sessions {
     return loser === undefined || this.#held.of(loser.account).count > 0;
   }
 
-  /** A client with this session has connected, and `accepts` was true; what is queued is going to be replayed. */
-  resume(id: string, owner = ANONYMOUS): void {
+  /**
+   * A client with this session has connected, and `accepts` was true; what is queued is going to be replayed.
+   * @param inFlight whether a packet identifier is on its way to it
+   */
+  resume(id: string, owner = ANONYMOUS, inFlight?: (messageId: number) => boolean): void {
     this.expire();
     let session = this.#sessions.get(id);
     if (session !== undefined && session.owner !== owner) {
@@ -107,6 +110,7 @@ export class Sessions {
     session.replaying = true;
     session.isPresent = isPresent;
     session.connection++;
+    session.queue.inFlight = inFlight ?? nothingInFlight;
     session.awaited = undefined;
     session.dropped = 0;
     for (const entry of session.queue.entries) {
@@ -152,6 +156,7 @@ export class Sessions {
     const session = this.#sessions.get(id);
     if (session === undefined || session.awaySince !== undefined) return;
     session.awaySince = this.#options.clock.monotonic();
+    session.queue.inFlight = nothingInFlight;
     this.#note(session, 'soon');
   }
   /** The broker ends: nobody is connected any more. */

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { Flights } from '../../../src/forwarders/broker/flights.ts';
 import { KNOWN_REQUESTS_AT_ONCE } from '../../../src/forwarders/broker/limits.ts';
 import { PACKET } from '../../../src/forwarders/broker/packet-check.ts';
+import { type Entry, Queue } from '../../../src/forwarders/broker/queue.ts';
 import { Requests } from '../../../src/forwarders/broker/requests.ts';
 
 const { puback, pubrec, pubcomp } = PACKET;
@@ -68,4 +69,58 @@ test('both acknowledgements of a message of QoS 2 are owed, and one more is a re
   }
   for (let i = 0; i < KNOWN_REQUESTS_AT_ONCE; i++) assert.ok(requests.acknowledged(), `request ${i}`);
   assert.equal(requests.acknowledged(), false);
+});
+
+const entry = (): Entry => ({
+  ...{ brokerId: undefined, brokerCounter: 1, topic: 't', payload: Buffer.alloc(1), qos: 1, dup: false, messageId: undefined },
+  ...{ sent: false, released: false, own: undefined, stored: undefined, from: '' },
+});
+
+test('no message gets the packet identifier of another one in flight', () => {
+  const step = fc.record({
+    does: fc.constantFrom('queue', 'pushed out', 'other', puback),
+    wish: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 65_527, max: 65_535 })),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const flights = new Flights();
+      const queue = new Queue();
+      queue.inFlight = (id) => flights.has(id);
+      const inFlight = new Set<number>();
+      for (const { does, wish } of steps) {
+        const oldest = queue.entries[0];
+        if (does === puback) {
+          assert.equal(flights.acknowledged(does, wish), undefined);
+          inFlight.delete(wish);
+          const gone = queue.numbered(wish);
+          if (gone !== undefined) queue.remove(gone);
+        } else if (does === 'pushed out') {
+          // Its receiver does not know, and will acknowledge it.
+          if (oldest !== undefined) queue.remove(oldest);
+        } else {
+          const one = entry();
+          const id = does === 'other' ? queue.otherNumber() : queue.number(one, wish);
+          if (does === 'queue') queue.push(one);
+          assert.ok(!inFlight.has(id), `${does}: ${id} is in flight`);
+          flights.sent(id, 1);
+          inFlight.add(id);
+        }
+      }
+    }),
+  );
+});
+
+test('a client that acknowledges nothing still gets identifiers, and none that the queue has', () => {
+  const flights = new Flights();
+  const queue = new Queue();
+  queue.inFlight = (id) => flights.has(id);
+  for (let id = 1; id <= 65_535; id++) flights.sent(id, 1);
+  const ids = Array.from({ length: 20 }, () => {
+    const one = entry();
+    queue.number(one, 700);
+    queue.push(one);
+    return one.messageId;
+  });
+  assert.equal(new Set(ids).size, ids.length);
+  assert.ok(!ids.includes(queue.otherNumber()));
 });

@@ -50,3 +50,23 @@ for (const qos of [1, 2] as const)
       await persistence.outgoingClearMessageId(next, { cmd: 'puback', messageId });
     assert.deepEqual(bench.waiting('a'), [], 'nothing is left that nobody hands out');
   });
+
+test('a session asks its connection which identifiers are in flight, for as long as it is there', async () => {
+  const bench = await KeptBench.open();
+  await bench.client('a', 't', 1);
+  bench.sessions.away('a');
+  for (const content of ['1', '2']) await bench.publish('t', content);
+  const numbers: unknown[] = [];
+  for (const inFlight of [(id: number) => id === 7, undefined]) {
+    bench.sessions.resume('a', undefined, inFlight);
+    const [packet] = (await bench.persistence.outgoingStream({ id: 'a' }).take(1).toArray()) as OutgoingPacket[];
+    const sent = { ...packet, cmd: 'publish', messageId: 7 };
+    await bench.persistence.outgoingUpdate({ id: 'a' }, sent);
+    numbers.push(sent.messageId === 7);
+    await bench.persistence.outgoingClearMessageId({ id: 'a' }, sent);
+    bench.sessions.away('a');
+    assert.equal(bench.sessions.get('a')?.queue.inFlight(7), false);
+  }
+  assert.deepEqual(numbers, [false, true]);
+  assert.deepEqual(bench.waiting('a'), []);
+});

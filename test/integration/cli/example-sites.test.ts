@@ -71,7 +71,7 @@ test('each site has a play', () => assert.deepEqual(Object.keys(PLAYS).sort(), r
 for (const [site, { well, fault, rule, back }] of Object.entries(PLAYS)) {
   const file = path.join(SITES, site, 'gateway.yaml');
 
-  test(`${site}: healthy, in alarm, and healthy again`, { timeout: 120_000 }, async (t) => {
+  test(`${site}: healthy, in alarm, and healthy again`, { timeout: 400_000 }, async (t) => {
     const ports = { line: await freePort(), broker: await freePort() };
     const gateway = makeGateway(t, ({ runtimeDir }) =>
       readFileSync(file, 'utf8')

@@ -36,7 +36,7 @@ c.connect("127.0.0.1", port)
 c.loop_forever()`;
 
 for (const user of [0, NOBODY])
-  test(`mosquitto.conf keeps more than 1,000 queued messages over a stop as user ${user}`, { timeout: 120_000 }, async (t) => {
+  test(`mosquitto.conf keeps more than 1,000 queued messages over a stop as user ${user}`, { timeout: 400_000 }, async (t) => {
     const program = peer(t, 'mosquitto', 'apt-get install -y mosquitto');
     const python = pythonPeer(t, 'paho.mqtt.client', PAHO);
     if (program === undefined || python === undefined || !asRoot(t, 'start Mosquitto as root and as another user')) return;

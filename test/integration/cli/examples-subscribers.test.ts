@@ -120,11 +120,11 @@ async function storesOnce(t: TestContext, program: string, args: readonly string
   await have(s.appended);
 }
 
-test('subscriber.ts stores each record once over a kill, repeats and another order', { timeout: 120_000 }, async (t) => {
+test('subscriber.ts stores each record once over a kill, repeats and another order', { timeout: 400_000 }, async (t) => {
   await storesOnce(t, process.execPath, ['--disable-warning=ExperimentalWarning', path.join(EXAMPLES, 'subscriber.ts')]);
 });
 
-test('subscriber.py stores each record once over a kill, repeats and another order', { timeout: 120_000 }, async (t) => {
+test('subscriber.py stores each record once over a kill, repeats and another order', { timeout: 400_000 }, async (t) => {
   const python = pythonPeer(t, 'paho.mqtt.client', 'apt-get install -y python3-paho-mqtt');
   if (python !== undefined) await storesOnce(t, python, ['-u', path.join(EXAMPLES, 'subscriber.py')]);
 });

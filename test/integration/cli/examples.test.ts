@@ -87,7 +87,7 @@ async function exported(t: TestContext, gateway: Gateway): Promise<string[]> {
     .map(([log, seq, , device, point]) => `${log}/${seq}/${device}/${point}`);
 }
 
-test('the consumer has every reading once, although consumer, broker and gateway are killed', { timeout: 120_000 }, async (t) => {
+test('the consumer has every reading once, although consumer, broker and gateway are killed', { timeout: 400_000 }, async (t) => {
   const python = pythonPeer(t, 'paho.mqtt.client', 'apt-get install -y python3-paho-mqtt');
   const broker = await Mosquitto.start(t, { persistence: true });
   if (python === undefined || broker === undefined) return;
@@ -148,7 +148,7 @@ test('the consumer has every reading once, although consumer, broker and gateway
   assert.match(verified.stdout.join('\n'), new RegExp(`${kept.size} readings the same\\.\nComplete: every reading`));
 });
 
-test('the cold room runs against simulated radio devices, and switches its compressor', { timeout: 120_000 }, async (t) => {
+test('the cold room runs against simulated radio devices, and switches its compressor', { timeout: 400_000 }, async (t) => {
   const ports = { plain: await freePort(), tls: await freePort() };
   const gateway = makeGateway(t, ({ runtimeDir }) => {
     let yaml = readFileSync(path.join(EXAMPLES, 'cold-room-radio', 'gateway.yaml'), 'utf8');

@@ -69,7 +69,7 @@ test('an export from a read-only file system works, closed or killed, and leaves
   assert.ok(killed.lines.length < whole.lines.length, 'what the write-ahead file says was seen');
 });
 
-test('a folder of somebody else, which may be read and not written', { timeout: 60_000 }, async (t) => {
+test('a folder of somebody else, which may be read and not written', { timeout: 400_000 }, async (t) => {
   const setpriv = peer(t, 'setpriv', 'apt-get install -y util-linux');
   if (setpriv === undefined) return;
   if (!asRoot(t, 'become somebody else')) return;

@@ -11,7 +11,7 @@ import { columnsBatch } from '../../../src/codecs/format-columns.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { sluice } from '../../harness/start-gateway.ts';
 
-test('a damaged key or a receipt that cannot be written keeps no other bundle back', { timeout: 120_000 }, async (t) => {
+test('a damaged key or a receipt that cannot be written keeps no other bundle back', { timeout: 400_000 }, async (t) => {
   const dir = scratch(t, 'import');
   const keys = new KeysFolder(path.join(dir, 'platform'));
   const platform = keys.make();

@@ -82,7 +82,7 @@ const SERVERS: Readonly<Record<string, { others: (request: OddRequest) => void; 
 };
 
 for (const [what, { others, warns }] of Object.entries(SERVERS))
-  test(`a server that answers missing units with ${what}`, { timeout: 120_000 }, async (t) => {
+  test(`a server that answers missing units with ${what}`, { timeout: 400_000 }, async (t) => {
     const server = await oddServer(t, odd(others));
     const { code, devices, warnings, done } = await scanned(t, server.port, '1-6');
     assert.deepEqual([code, done.unasked], [0, 0]);
@@ -99,7 +99,7 @@ for (const [what, { others, warns }] of Object.entries(SERVERS))
       );
   });
 
-test('a server that ends the connection after each reply: its profile is found, and reads', { timeout: 120_000 }, async (t) => {
+test('a server that ends the connection after each reply: its profile is found, and reads', { timeout: 400_000 }, async (t) => {
   const server = await oddServer(t, (request) => {
     if (request.unit === 1) climate(request);
     request.end();
@@ -113,7 +113,7 @@ test('a server that ends the connection after each reply: its profile is found, 
   await assertReads(t, stdout);
 });
 
-test('a server that gets every reply wrong: no device, and why, for all units at once', { timeout: 120_000 }, async (t) => {
+test('a server that gets every reply wrong: no device, and why, for all units at once', { timeout: 400_000 }, async (t) => {
   const server = await oddServer(t, ({ reply, unit }) => reply([3, 2, 0, unit], { transaction: 0 }));
   const { code, devices, warnings } = await scanned(t, server.port, '1-8');
   assert.deepEqual([code, devices], [1, []]);
@@ -123,7 +123,7 @@ test('a server that gets every reply wrong: no device, and why, for all units at
   assert.match(stdout, /^0 devices found$/m);
 });
 
-test('a server that takes one client only: the second scan says so', { timeout: 120_000 }, async (t) => {
+test('a server that takes one client only: the second scan says so', { timeout: 400_000 }, async (t) => {
   const server = await oddServer(t, climate, (open) => open === 1);
   const gateway = makeGateway(
     t,
@@ -140,7 +140,7 @@ devices: {a: {bus: lan, unit: 1, profile: xy-md02, interval: 100ms}}
   assert.equal(done.unasked, 0);
 });
 
-test('a server that goes away in the middle, and does not come back: a summary all the same', { timeout: 120_000 }, async (t) => {
+test('a server that goes away in the middle, and does not come back: a summary all the same', { timeout: 400_000 }, async (t) => {
   const server = await oddServer(t, (request) => {
     if (request.unit === 3) server.close();
     else climate(request);
@@ -154,7 +154,7 @@ test('a server that goes away in the middle, and does not come back: a summary a
   assert.match(warnings.join('\n'), /units 3 to 40 could not be asked: .*nothing listens there/);
 });
 
-test('through a running gateway, whose connection every odd reply closes, too', { timeout: 120_000 }, async (t) => {
+test('through a running gateway, whose connection every odd reply closes, too', { timeout: 400_000 }, async (t) => {
   const server = await oddServer(
     t,
     odd(({ reply }) => reply([0x80, 0x04])),
@@ -176,7 +176,7 @@ devices: {a: {bus: lan, unit: 1, profile: xy-md02, interval: 100ms}}
 });
 
 test('what a scan of a port, an address or a bus suggests passes check and reads', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const server = await oddServer(
     t,
@@ -190,7 +190,7 @@ test('what a scan of a port, an address or a bus suggests passes check and reads
   await assertReads(t, known.stdout.replace(/under devices:\n/, 'under devices:\ndevices:\n'), `buses: {lan: ${bus}}\n`);
 });
 
-test('the units 0 and 248 to 254 are suggested only where a configuration can have them', { timeout: 120_000 }, async (t) => {
+test('the units 0 and 248 to 254 are suggested only where a configuration can have them', { timeout: 400_000 }, async (t) => {
   const server = await oddServer(t, climate);
   const { stdout } = await sluice(t, 'scan', `127.0.0.1:${server.port}`, '--units', '250');
   assert.match(stdout, /unit 250 answers/);
@@ -199,7 +199,7 @@ test('the units 0 and 248 to 254 are suggested only where a configuration can ha
   await assertReads(t, direct.stdout);
 });
 
-test('pymodbus as a foreign server, which answers missing units with function 0x80', { timeout: 120_000 }, async (t) => {
+test('pymodbus as a foreign server, which answers missing units with function 0x80', { timeout: 400_000 }, async (t) => {
   const python = pythonPeer(t, 'pymodbus', 'apt-get install -y python3-pymodbus');
   if (python === undefined) return;
   const script = path.join(import.meta.dirname, '../../peers/pymodbus-server.py');

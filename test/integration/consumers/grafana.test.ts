@@ -162,7 +162,7 @@ async function filled(t: TestContext): Promise<Filled | undefined> {
   return { postgres, publish };
 }
 
-test('each query of the dashboard finds its rows, as a user that may only select', { timeout: 120_000 }, async (t) => {
+test('each query of the dashboard finds its rows, as a user that may only select', { timeout: 400_000 }, async (t) => {
   const site = await filled(t);
   if (site === undefined) return;
   const { postgres } = site;
@@ -207,7 +207,7 @@ test('each query of the dashboard finds its rows, as a user that may only select
   await assert.rejects(postgres.sql('delete from reading', 'sluice', 'sluice_consumer'), /permission denied/);
 });
 
-test('corrected times follow the steps of the clock, and the newest offset counts', { timeout: 120_000 }, async (t) => {
+test('corrected times follow the steps of the clock, and the newest offset counts', { timeout: 400_000 }, async (t) => {
   const site = await filled(t);
   if (site === undefined) return;
   const { postgres, publish } = site;

@@ -70,7 +70,7 @@ if place == "after the acknowledgement": wrap(postgres.Worker, "commit")
 sys.argv = ["postgres.py", *sys.argv[3:]]
 postgres.main()`;
 
-test('a worker that ends at any step loses nothing and stores nothing twice', { timeout: 120_000 }, async (t) => {
+test('a worker that ends at any step loses nothing and stores nothing twice', { timeout: 400_000 }, async (t) => {
   const b = await bench(t);
   if (b === undefined) return;
   const { python, postgres, broker, publish } = b;
@@ -118,7 +118,7 @@ test('a worker that ends at any step loses nothing and stores nothing twice', { 
   assert.deepEqual(await postgres.sql('select count(*) from reading'), [String(2 * last)]);
 });
 
-test('hostile messages stop no worker, and are put aside with a reason', { timeout: 120_000 }, async (t) => {
+test('hostile messages stop no worker, and are put aside with a reason', { timeout: 400_000 }, async (t) => {
   const b = await bench(t);
   if (b === undefined) return;
   const { python, postgres, broker, publish } = b;
@@ -181,7 +181,7 @@ function unquoted(line: string): string {
   return line.replace(/^"(.*)"(,|$)/, (_, text: string, comma: string) => text.replaceAll('""', '"') + comma);
 }
 
-test('two brokers with the same records in opposite orders give each record once', { timeout: 120_000 }, async (t) => {
+test('two brokers with the same records in opposite orders give each record once', { timeout: 400_000 }, async (t) => {
   const b = await bench(t);
   const second = await Mosquitto.start(t);
   if (b === undefined || second === undefined) return;
@@ -215,7 +215,7 @@ test('two brokers with the same records in opposite orders give each record once
   assert.ok(!workers.some(({ said }) => said.some((line) => /deadlock/.test(line))), words());
 });
 
-test('a worker waits for a database that has no tables, is away or hangs', { timeout: 120_000 }, async (t) => {
+test('a worker waits for a database that has no tables, is away or hangs', { timeout: 400_000 }, async (t) => {
   const b = await bench(t);
   if (b === undefined) return;
   const { python, postgres, broker, publish } = b;
@@ -257,7 +257,7 @@ print("holds", flush=True); sys.stdin.read()`,
   assert.deepEqual(await postgres.sql('select count from refused_count'), ['0']);
 });
 
-test('a worker that is away keeps its share; --drain takes it and ends the session', { timeout: 120_000 }, async (t) => {
+test('a worker that is away keeps its share; --drain takes it and ends the session', { timeout: 400_000 }, async (t) => {
   const b = await bench(t);
   if (b === undefined) return;
   const { python, postgres, broker, publish } = b;
@@ -286,7 +286,7 @@ test('a worker that is away keeps its share; --drain takes it and ends the sessi
   await waitFor(words, async () => (await stored(postgres)).length === 60);
 });
 
-test('Mosquitto forgets shared subscriptions at a restart; a plain worker has what came', { timeout: 120_000 }, async (t) => {
+test('Mosquitto forgets shared subscriptions at a restart; a plain worker has what came', { timeout: 400_000 }, async (t) => {
   const b = await bench(t);
   if (b === undefined) return;
   const { python, postgres, broker } = b;
@@ -327,7 +327,7 @@ test('what the broker or the command line refuses is said in words', async (t) =
   );
 });
 
-test('compare.sql names what is missing, different and still to come', { timeout: 120_000 }, async (t) => {
+test('compare.sql names what is missing, different and still to come', { timeout: 400_000 }, async (t) => {
   const b = await bench(t);
   if (b === undefined) return;
   const { python, postgres, broker, publish } = b;

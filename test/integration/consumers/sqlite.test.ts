@@ -43,7 +43,7 @@ const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1).joi
 const SEQS =
   "select group_concat(seq, ',') from (select distinct seq from reading where gateway = 'g1' and point = 'n' order by seq)";
 
-test('hostile messages do not stop the consumer with SQLite, and are put aside', { timeout: 120_000 }, async (t) => {
+test('hostile messages do not stop the consumer with SQLite, and are put aside', { timeout: 400_000 }, async (t) => {
   const file = path.join(scratch(t, 'sqlite', '/dev/shm'), 'readings.db');
   const fed = await feed(t, file);
   if (fed === undefined) return;
@@ -71,7 +71,7 @@ test('hostile messages do not stop the consumer with SQLite, and are put aside',
   assert.equal(consumer.child.over, undefined);
 });
 
-test('two consumers of two brokers fill one file with each record once', { timeout: 120_000 }, async (t) => {
+test('two consumers of two brokers fill one file with each record once', { timeout: 400_000 }, async (t) => {
   const file = path.join(scratch(t, 'sqlite', '/dev/shm'), 'readings.db');
   const first = await feed(t, file);
   const second = await feed(t, file);
@@ -87,7 +87,7 @@ test('two consumers of two brokers fill one file with each record once', { timeo
   assert.ok(Number(one(file, 'select sum(count) from repeat')) >= 5 * count - 2, words());
 });
 
-test('a consumer waits for a locked database, and then stores what came', { timeout: 120_000 }, async (t) => {
+test('a consumer waits for a locked database, and then stores what came', { timeout: 400_000 }, async (t) => {
   const file = path.join(scratch(t, 'sqlite', '/dev/shm'), 'readings.db');
   const fed = await feed(t, file);
   if (fed === undefined) return;

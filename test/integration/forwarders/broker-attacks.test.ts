@@ -265,7 +265,7 @@ time.sleep(60)`;
 /** More than the buffers of both kernels take. */
 const SIZE = 12 * 1024 * 1024;
 
-test('a slow reader that makes progress gets one large write to its end', { timeout: 120_000 }, async (t) => {
+test('a slow reader that makes progress gets one large write to its end', { timeout: 400_000 }, async (t) => {
   // The kernel takes nothing for longer than the time-out, again and again; the reader does all the time.
   const { guard, child } = await guarded(t, 32 * 1024, 800);
   guard.write(Buffer.alloc(SIZE));

@@ -354,7 +354,7 @@ test('silent and dribbling clients end after their keep-alive, one that pings st
   assert.equal(bench.broker.status().refused.silent, 3);
 });
 
-test('the will of an account is published when its client is silent past its keep-alive', { timeout: 60_000 }, async (t) => {
+test('the will of an account is published when its client is silent past its keep-alive', { timeout: 400_000 }, async (t) => {
   const { access } = await claimedAccess(t);
   const topics = { publish: ['tele/plug-1/#'], subscribe: [] };
   const secret = (await access.accounts.addDevice({ name: 'plug-1', ...topics }, OWNER)) ?? '';

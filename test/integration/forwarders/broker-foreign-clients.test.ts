@@ -77,7 +77,7 @@ async function foreignBench(t: TestContext, library: Library, clock: Clock = sys
 }
 
 for (const library of LIBRARIES) {
-  test(`${library}: a password lets in, and a wrong one or none does not`, { timeout: 120_000 }, async (t) => {
+  test(`${library}: a password lets in, and a wrong one or none does not`, { timeout: 400_000 }, async (t) => {
     const s = await foreignBench(t, library);
     const anna = await s.anna();
     if (anna === undefined) return;
@@ -88,7 +88,7 @@ for (const library of LIBRARIES) {
     assert.equal(s.bench.broker.status().clients, 1);
   });
 
-  test(`${library}: the certificate of an account lets in, and that of a stranger does not`, { timeout: 120_000 }, async (t) => {
+  test(`${library}: the certificate of an account lets in, and that of a stranger does not`, { timeout: 400_000 }, async (t) => {
     const s = await foreignBench(t, library);
     const [own, other] = [(await identity()).server, (await identity()).server];
     const certificate = createHash('sha256').update(new X509Certificate(own.certificate).raw).digest('hex');
@@ -118,7 +118,7 @@ for (const library of LIBRARIES) {
     assert.equal(s.bench.broker.status().clients, 1);
   });
 
-  test(`${library}: topics of others are refused to a device, with SUBACK 0x80 or the end`, { timeout: 120_000 }, async (t) => {
+  test(`${library}: topics of others are refused to a device, with SUBACK 0x80 or the end`, { timeout: 400_000 }, async (t) => {
     const s = await foreignBench(t, library);
     const anna = await s.anna();
     const plug = await s.plug();

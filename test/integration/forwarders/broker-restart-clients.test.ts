@@ -61,7 +61,7 @@ for (const [name, start] of [
   ['paho', pahoReader],
   ['mqtt.js', mqttJsReader],
 ] as const)
-  test(`2,000 acknowledged messages wait for ${name} over a SIGKILL, in order, each once`, { timeout: 120_000 }, async (t) => {
+  test(`2,000 acknowledged messages wait for ${name} over a SIGKILL, in order, each once`, { timeout: 400_000 }, async (t) => {
     const folders = new Folders(scratch(t, 'clients'));
     const { child, port } = await brokerChild(t, folders, 0);
     const reader = await start(t, port);

@@ -126,7 +126,7 @@ test('each topic below $SYS that the broker has is in the walk', () => {
 });
 
 for (const who of WHO)
-  test(`filters with wildcards that ${who} may subscribe to, and no others`, { timeout: 120_000 }, async (t) => {
+  test(`filters with wildcards that ${who} may subscribe to, and no others`, { timeout: 400_000 }, async (t) => {
     const port = await new BrokerBench(t, { access }).start();
     const found: unknown[] = [];
     for (const [filter] of FILTERS) found.push([filter, await subscribes(t, port, who, filter)]);
@@ -137,7 +137,7 @@ for (const who of WHO)
   });
 
 for (const who of WHO)
-  test(`topics that ${who} may publish and subscribe to, and no others`, { timeout: 120_000 }, async (t) => {
+  test(`topics that ${who} may publish and subscribe to, and no others`, { timeout: 400_000 }, async (t) => {
     const port = await new BrokerBench(t, { access }).start();
     const found: unknown[] = [];
     for (const [topic] of TABLE) found.push([topic, await publishes(t, port, who, topic), await subscribes(t, port, who, topic)]);

@@ -31,7 +31,7 @@ const NOT_HERE: Partial<Record<MessageName, readonly string[]>> = {
   command: ['.signature', '.version', '.yaml'],
 };
 
-test('each topic and message of a gateway is described, and each described key is met', { timeout: 120_000 }, async (t) => {
+test('each topic and message of a gateway is described, and each described key is met', { timeout: 400_000 }, async (t) => {
   const [broker, device] = [await Mosquitto.start(t, { persistence: true }), await SettableDevice.start(t)];
   const sub = broker && (await Subscriber.start(t, broker.port, [`${ROOT}/#`]));
   if (broker === undefined || device === undefined || sub === undefined) return;

@@ -64,7 +64,7 @@ function seconds(sub: Subscriber): { log: string; seq: number; time: number; spe
   return [...lines.values()].sort((a, b) => a.seq - b.seq);
 }
 
-test('two forwarders with other filters and formats, an outage and a kill in the middle', { timeout: 120_000 }, async (t) => {
+test('two forwarders with other filters and formats, an outage and a kill in the middle', { timeout: 400_000 }, async (t) => {
   const near = await Mosquitto.start(t);
   const far = await Mosquitto.start(t, { persistence: true });
   const device = await SettableDevice.start(t);

@@ -169,7 +169,7 @@ test('a restarted daemon keeps what it knew, and what it learns holds for earlie
   assert.equal(new Set(readings.map((r) => r.boot)).size, 3);
 });
 
-test('at a start that knows the time at once the boots before it are placed and told', { timeout: 120_000 }, async (t) => {
+test('at a start that knows the time at once the boots before it are placed and told', { timeout: 400_000 }, async (t) => {
   const b = await Board.make(t);
   if (b === undefined) return;
   await b.switchOn(IN_1970, (machine) => machine.timesyncd(false));
@@ -182,7 +182,7 @@ test('at a start that knows the time at once the boots before it are placed and 
   assert.ok(readings.every((r) => r.estimated === (r.boot === 'b1')));
 });
 
-test('chrony: without a server, with its own clock, with a server', { timeout: 120_000 }, async (t) => {
+test('chrony: without a server, with its own clock, with a server', { timeout: 400_000 }, async (t) => {
   const b = await Board.make(t);
   if (b === undefined) return;
   await b.switchOn(IMAGE, (machine) => machine.chrony('00000000', '', 'Not synchronised'));

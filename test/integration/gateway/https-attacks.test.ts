@@ -155,7 +155,7 @@ async function furnished(t: TestContext): Promise<{ secrets: Map<string, string>
   return { secrets, texts };
 }
 
-test('two installations share no secret, and one knows none of the other', { timeout: 120_000 }, async (t) => {
+test('two installations share no secret, and one knows none of the other', { timeout: 400_000 }, async (t) => {
   const [one, other] = [await furnished(t), await furnished(t)];
   assert.deepEqual([...one.secrets.keys()], [...other.secrets.keys()]);
   assert.ok(one.secrets.size >= 12, [...one.secrets.keys()].join());

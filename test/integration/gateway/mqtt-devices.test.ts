@@ -101,7 +101,7 @@ async function exported(gateway: Gateway): Promise<string[]> {
   return csv.trim().split('\n').slice(1);
 }
 
-test('mosquitto_pub as a device: tail, batches, rules, stale, and the account decides', { timeout: 120_000 }, async (t) => {
+test('mosquitto_pub as a device: tail, batches, rules, stale, and the account decides', { timeout: 400_000 }, async (t) => {
   const s = await mqttSite(t);
   if (s === undefined) return;
   const { gateway } = s;
@@ -184,7 +184,7 @@ test('a restart after SIGKILL: nothing acknowledged is lost, and nothing that wa
   assert.equal((await exported(gateway)).filter((row) => row.includes('fridge') && row.includes('temperature')).length, 6);
 });
 
-test('paho as a device: a last will after SIGKILL, writes that it shows, and refusals', { timeout: 120_000 }, async (t) => {
+test('paho as a device: a last will after SIGKILL, writes that it shows, and refusals', { timeout: 400_000 }, async (t) => {
   const python = pythonPeer(t, 'paho.mqtt.client', PAHO);
   const s = python === undefined ? undefined : await mqttSite(t);
   if (s === undefined || python === undefined) return;
@@ -217,7 +217,7 @@ test('paho as a device: a last will after SIGKILL, writes that it shows, and ref
   await waitFor('it is back', () => s.seen('socket.power').at(-1) === 2);
 });
 
-test('a reload adds a device, and its topics are heard from then on', { timeout: 120_000 }, async (t) => {
+test('a reload adds a device, and its topics are heard from then on', { timeout: 400_000 }, async (t) => {
   const s = await mqttSite(t);
   if (s === undefined) return;
   const { gateway } = s;
@@ -230,7 +230,7 @@ test('a reload adds a device, and its topics are heard from then on', { timeout:
   assert.deepEqual(s.seen('room.temperature'), [21]);
 });
 
-test('simulated devices publish, and take what is written to them', { timeout: 120_000 }, async (t) => {
+test('simulated devices publish, and take what is written to them', { timeout: 400_000 }, async (t) => {
   const s = await mqttSite(t);
   if (s === undefined) return;
   const { gateway } = s;
@@ -249,7 +249,7 @@ test('simulated devices publish, and take what is written to them', { timeout: 1
   assert.match(wrong.stderr, /a command line shows its passwords to every user/);
 });
 
-test('a capture shows messages, and writes them for an analyser', { timeout: 120_000 }, async (t) => {
+test('a capture shows messages, and writes them for an analyser', { timeout: 400_000 }, async (t) => {
   const s = await mqttSite(t);
   const tshark = s && peer(t, 'tshark', 'apt-get install -y tshark');
   if (s === undefined || tshark === undefined) return;
@@ -276,7 +276,7 @@ test('a capture shows messages, and writes them for an analyser', { timeout: 120
   assert.match(scan.stderr, /the devices of radio send by themselves, so nothing can be asked/);
 });
 
-test('no acknowledged message is lost while reloads exchange the bus', { timeout: 120_000 }, async (t) => {
+test('no acknowledged message is lost while reloads exchange the bus', { timeout: 400_000 }, async (t) => {
   const s = await mqttSite(t);
   if (s === undefined) return;
   const { gateway } = s;

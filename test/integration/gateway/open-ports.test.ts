@@ -28,7 +28,7 @@ function portsOf(tables: Readonly<Record<string, string>>): string[] {
   return ports.toSorted();
 }
 
-test('the open ports of a fresh installation are those of the page', { timeout: 120_000 }, async (t) => {
+test('the open ports of a fresh installation are those of the page', { timeout: 400_000 }, async (t) => {
   const net = await closedNet(t);
   if (net === undefined) return;
   const gateway = makeGateway(t, () => '');

@@ -189,7 +189,7 @@ test('disk errors: readings and alarms go on, each fault is reported, nothing lo
   await complete(s);
 });
 
-test('a disk that fails every other time, and a kill between: every reading is there once', { timeout: 120_000 }, async (t) => {
+test('a disk that fails every other time, and a kill between: every reading is there once', { timeout: 400_000 }, async (t) => {
   const s = await onDisk(t);
   if (s === undefined) return;
   await up(s);
@@ -264,7 +264,7 @@ test('a disk that takes a minute for a commit delays no poll, no rule and no ala
   await complete(s);
 });
 
-test('a full file system: goes on from memory, says so, recovers when there is room', { timeout: 120_000 }, async (t) => {
+test('a full file system: goes on from memory, says so, recovers when there is room', { timeout: 400_000 }, async (t) => {
   if (!mayMount(t)) return;
   const disk = loopDisk(t, 'full', 8);
   const s = await onDisk(t, path.join(disk, 'state'));

@@ -76,7 +76,7 @@ class Bench {
   }
 }
 
-test('while it is configured, what goes before it is delivered is lost and told', { timeout: 120_000 }, async (t) => {
+test('while it is configured, what goes before it is delivered is lost and told', { timeout: 400_000 }, async (t) => {
   const b = new Bench(t);
   await b.open();
   await b.log.outlet('cloud', 'oldest', 'g1', 'json').ready();

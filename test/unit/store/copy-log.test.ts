@@ -34,7 +34,7 @@ function folders(t: TestContext): { dir: string; into: string } {
   return { dir, into };
 }
 
-test('a copy of the log ends while another connection commits all the time', { timeout: 60_000 }, async (t) => {
+test('a copy of the log ends while another connection commits all the time', { timeout: 400_000 }, async (t) => {
   const { dir, into } = folders(t);
   await (await openLog(dir)).close(10_000);
   const writer = new Database(path.join(dir, 'state', 'log.db'));

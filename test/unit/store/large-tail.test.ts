@@ -47,7 +47,7 @@ async function filled(t: TestContext): Promise<{ dir: string; log: Log; records:
   return { dir, log, records: fill(log) };
 }
 
-test('what waited for the disk for long is committed when it takes it', { timeout: 120_000 }, async (t) => {
+test('what waited for the disk for long is committed when it takes it', { timeout: 400_000 }, async (t) => {
   const { log, records } = await filled(t);
   t.after(() => log.abandon());
   const dead = new Promise((_, reject) => log.once('dead', reject));
@@ -55,7 +55,7 @@ test('what waited for the disk for long is committed when it takes it', { timeou
   assert.equal(log.status().held, records);
 });
 
-test('what waited for the disk for long is there after a kill', { timeout: 120_000 }, async (t) => {
+test('what waited for the disk for long is there after a kill', { timeout: 400_000 }, async (t) => {
   const { dir, log, records } = await filled(t);
   await log.abandon();
   const again = await open(dir);

@@ -28,7 +28,7 @@ const GATHER = 50;
 /** Waits before a file that took nothing is tried again. */
 const RETRY_MIN = 5_000;
 const RETRY_MAX = 60_000;
-/** Payload bytes that may wait here for the disk. */
+/** Bytes that may wait here for the disk: payloads, topics and other texts. */
 const MAX_WAITING = 4 * 1024 * 1024;
 /** How long a closing store waits for its thread. */
 const CLOSE_WITHIN = 3_000;
@@ -300,5 +300,8 @@ function together(all: Iterable<BrokerChange>, most: number): { changes: BrokerC
 }
 
 function sizeOf({ values }: BrokerChange): number {
-  return values.reduce<number>((sum, v) => sum + (v instanceof Uint8Array ? v.length : 16), 0);
+  return values.reduce<number>(
+    (sum, v) => sum + (v instanceof Uint8Array ? v.length : typeof v === 'string' ? 16 + v.length : 16),
+    0,
+  );
 }

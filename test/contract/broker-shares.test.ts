@@ -139,7 +139,8 @@ test('model: an account loses messages in a queue to another only while it has m
       sessions.away('r');
       const queue = () => sessions.get('r')?.queue.entries ?? [];
       const ordinary = () => queue().filter(({ topic }) => topic === 'x');
-      const bytesOf = (from: string) => queue().reduce((sum, one) => sum + (one.from === from ? one.payload.length : 0), 0);
+      const bytesOf = (from: string) =>
+        queue().reduce((sum, one) => sum + (one.from === from ? one.topic.length + one.payload.length : 0), 0);
       for (const [i, { by, isAlarm, size }] of steps.entries()) {
         // Only the gateway has alarms.
         const topic = isAlarm && by === GATEWAY ? 'alarm/x' : 'x';

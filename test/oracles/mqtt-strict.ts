@@ -57,13 +57,15 @@ class Fields {
 }
 
 export interface Bounds {
+  readonly topicBytes: number;
   readonly topicLevels: number;
   readonly filterLevels: number;
 }
 
-function topic(text: string, levels: number): void {
+function topic(text: string, { topicBytes, topicLevels }: Bounds): void {
   must(text !== '' && !/[+#]/.test(text), 'topic');
-  must(text.split('/').length <= levels, 'levels');
+  must(Buffer.byteLength(text) <= topicBytes, 'length');
+  must(text.split('/').length <= topicLevels, 'levels');
 }
 
 function filter(text: string, levels: number): void {
@@ -99,7 +101,7 @@ function read(fields: Fields, level: 3 | 4 | undefined, bounds: Bounds): void {
     case 3: {
       const qos = (flags >> 1) & 3;
       must(qos < 3 && !(qos === 0 && flags >= 8), 'flags');
-      topic(fields.text(), bounds.topicLevels);
+      topic(fields.text(), bounds);
       if (qos > 0) fields.id();
       return;
     }
@@ -149,7 +151,7 @@ function readConnect(fields: Fields, header: number, bounds: Bounds): void {
   fields.number();
   const id = fields.text();
   if (will) {
-    topic(fields.text(), bounds.topicLevels);
+    topic(fields.text(), bounds);
     fields.binary();
   }
   if (bit(7) && !(old && fields.left === 0)) fields.text();

@@ -27,7 +27,7 @@ export const broker = shape<EmbeddedBrokerStatus>({
   clients: count('connected clients'),
   sessions: count('persistent sessions'),
   queuedMessages: count('messages in the queues of sessions'),
-  queuedBytes: count('bytes in the queues of sessions'),
+  queuedBytes: count('bytes of topics and payloads in the queues of sessions'),
   retained: count('retained messages of clients'),
   retainedBytes: count('bytes of their topics and payloads'),
   store: shape<BrokerStoreStatus>({

@@ -5,7 +5,7 @@
  */
 import type { BrokerStore } from '../../core/broker-store.ts';
 import { MAX_ACCOUNT_UNSETTLED, MAX_UNSETTLED_BEHIND } from './limits.ts';
-import { copyOf, type Entry, GATEWAY, type QueuedPacket, type Span, type Stored } from './queue.ts';
+import { copyOf, type Entry, GATEWAY, type QueuedPacket, type Span, type Stored, sizeOf } from './queue.ts';
 import type { Retained } from './retained.ts';
 import type { Session } from './session.ts';
 import type { SessionJournal } from './session-journal.ts';
@@ -44,7 +44,7 @@ export class Admission {
   readonly #retainedThen = new WeakSet<Buffer>();
   /** The accounts of what clients publish. */
   readonly #from = new WeakMap<Buffer, string>();
-  /** Payload bytes that wait for the disk. */
+  /** Bytes of topics and payloads that wait for the disk. */
   readonly #unsettled = new Ledger(NO_BOUND, { count: Number.POSITIVE_INFINITY, bytes: MAX_ACCOUNT_UNSETTLED });
 
   constructor(sessions: Sessions, retained: Retained, journal: SessionJournal, store: BrokerStore | undefined) {
@@ -58,12 +58,13 @@ export class Admission {
    * A client publishes.
    * @returns false: its account has published more than the disk takes. One that has little waiting is served while others wait
    */
-  arrives({ payload, qos }: Publication, from: string): boolean {
+  arrives(packet: Publication, from: string): boolean {
+    const { payload, qos } = packet;
     if (payload instanceof Uint8Array) this.#from.set(payload, from);
     // One of QoS 0 waits for nothing, and what is kept of it is bounded where it is kept.
     if (qos === 0 || this.#store === undefined) return true;
     const { bytes } = this.#unsettled.of(from);
-    return bytes === 0 || bytes + payload.length <= (this.#store.full ? MAX_UNSETTLED_BEHIND : MAX_ACCOUNT_UNSETTLED);
+    return bytes === 0 || bytes + sizeOf(packet) <= (this.#store.full ? MAX_UNSETTLED_BEHIND : MAX_ACCOUNT_UNSETTLED);
   }
 
   /** Resolves when the message may be acknowledged. */
@@ -72,10 +73,10 @@ export class Admission {
     const from = this.#fromOf(packet.payload);
     this.note({ ...packet, from });
     if (this.#store === undefined) return;
-    const { length } = packet.payload;
-    this.#unsettled.add(from, 1, length);
+    const size = sizeOf(packet);
+    this.#unsettled.add(from, 1, size);
     await this.#store.settled();
-    this.#unsettled.add(from, -1, -length);
+    this.#unsettled.add(from, -1, -size);
   }
 
   /** Gives the message to the store. */

@@ -30,7 +30,7 @@ export const REFUSED = {
   length: 'a packet had a wrong length',
   text: 'a packet had a wrong text',
   value: 'a packet had a wrong value',
-  topic: 'a topic or filter was malformed',
+  topic: 'a topic was malformed or too long, or a filter was malformed',
 } as const;
 
 /** Messages that somebody did not get. */

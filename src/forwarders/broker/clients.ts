@@ -132,6 +132,7 @@ export class Clients {
         packetTimeout: limits.PACKET_TIMEOUT,
         drainTimeout: limits.DRAIN_TIMEOUT,
         unsent: limits.MAX_UNSENT,
+        topicBytes: limits.MAX_TOPIC,
         topicLevels: limits.MAX_LEVELS,
         filterLevels: limits.MOST_LEVELS,
         filters: limits.REQUESTS_AT_ONCE,

@@ -14,7 +14,8 @@ export interface GuardLimits {
   readonly drainTimeout: number;
   /** Bytes waiting to be sent from which on it is congested. */
   readonly unsent: number;
-  /** Levels of a topic that is published, and of a filter; topic filters of a packet. */
+  /** Bytes and levels of a topic that is published, levels of a filter; topic filters of a packet. */
+  readonly topicBytes: number;
   readonly topicLevels: number;
   readonly filterLevels: number;
   readonly filters: number;

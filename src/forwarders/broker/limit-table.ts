@@ -37,7 +37,7 @@ export const COUNTED_LIMITS = {
   'refused unfinished': ['PACKET_TIMEOUT'],
   'refused incoming': ['MAX_INCOMING'],
   'refused behind': ['MAX_ACCOUNT_UNSETTLED', 'MAX_UNSETTLED_BEHIND'],
-  'refused topic': ['MOST_LEVELS', 'AEDES_LEVELS'],
+  'refused topic': ['MAX_TOPIC', 'MOST_LEVELS', 'AEDES_LEVELS'],
   'dropped sessions': ['MAX_SESSION_MESSAGES', 'MAX_SESSION_BYTES'],
   'dropped account-queues': ['MAX_ACCOUNT_QUEUED', 'MAX_ACCOUNT_QUEUED_BYTES'],
   'dropped all-queues': ['MAX_ALL_SESSIONS_MESSAGES', 'MAX_ALL_SESSIONS_BYTES'],

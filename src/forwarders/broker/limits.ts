@@ -68,6 +68,8 @@ export const MAX_OWED = 2 * 65_535;
 export const REPLAYED_PER_TURN = 16;
 /** Values that are published in one turn, times the filters of all clients. */
 export const DELIVERIES_PER_TURN = 256;
+/** Bytes of the topic of a message. MQTT allows 64 kB; each queue, row and subscriber would carry them. */
+export const MAX_TOPIC = 1024;
 /** Length of a topic filter in characters, and levels of a filter or topic. */
 export const MAX_FILTER = 256;
 export const MAX_LEVELS = 16;
@@ -99,7 +101,7 @@ export const MAX_ACCOUNT_SESSIONS = STORED * MAX_SESSIONS;
 /** A session whose client stays away for this long ends. */
 export const SESSION_EXPIRY = 24 * 3_600_000;
 export const SESSION_SWEEP = 60_000;
-/** Messages and payload bytes queued for one session, and bytes for all of them. */
+/** Messages queued for one session and bytes of their topics and payloads, and those for all of them. */
 export const MAX_SESSION_MESSAGES = 4_000;
 export const MAX_SESSION_BYTES = 1024 * 1024;
 export const MAX_ALL_SESSIONS_MESSAGES = 32_000;
@@ -115,7 +117,7 @@ export const MAX_RETAINED_BYTES = 4 * 1024 * 1024;
 /** Those that one account published last. */
 export const MAX_ACCOUNT_RETAINED = STORED * MAX_RETAINED;
 export const MAX_ACCOUNT_RETAINED_BYTES = STORED * MAX_RETAINED_BYTES;
-/** Payload bytes of one account that wait for the disk before they are acknowledged, and those that it may have while the disk is behind. */
+/** Bytes of topics and payloads of one account that wait for the disk before they are acknowledged, and those that it may have while the disk is behind. */
 export const MAX_ACCOUNT_UNSETTLED = 1024 * 1024;
 export const MAX_UNSETTLED_BEHIND = 64 * 1024;
 /** QoS 2 messages of one client that it has published and not released, and payload bytes that are kept of all of them. */

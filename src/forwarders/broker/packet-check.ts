@@ -29,7 +29,8 @@ export interface Broken {
 }
 
 export interface CheckLimits {
-  /** Levels of a topic that is published, and of a topic filter. */
+  /** Bytes and levels of a topic that is published, and levels of a topic filter. */
+  readonly topicBytes: number;
   readonly topicLevels: number;
   readonly filterLevels: number;
   /** Topic filters of one packet: the rest of it is not looked at. */
@@ -268,6 +269,9 @@ const HASH = 0x23;
 /** The topic of a message. MQTT-4.7.3-1, MQTT-3.3.2-1, MQTT-3.3.2-2. */
 function checkTopic(bytes: Uint8Array, from: number, to: number, limits: CheckLimits): Broken | undefined {
   if (from === to) return broken('topic', 'an empty topic');
+  // A bound of this broker: MQTT allows 65,535.
+  if (to - from > limits.topicBytes)
+    return broken('topic', `a topic of ${to - from} bytes; at most ${limits.topicBytes} are accepted`);
   let levels = 1;
   for (let i = from; i < to; i++) {
     const byte = bytes[i] as number;

@@ -73,6 +73,7 @@ interface Use {
 
 export class Queue {
   readonly entries: Entry[] = [];
+  /** They are those of topics and payloads. */
   bytes = 0;
   /** What is in it, by whom it came from. */
   readonly #from = new Map<string, Use>();
@@ -103,10 +104,11 @@ export class Queue {
     const at = this.entries.indexOf(entry);
     if (at < 0) return;
     this.entries.splice(at, 1);
-    this.bytes -= entry.payload.length;
+    const bytes = sizeOf(entry);
+    this.bytes -= bytes;
     const from = this.#from.get(entry.from);
     if (from === undefined) return;
-    from.bytes -= entry.payload.length;
+    from.bytes -= bytes;
     // Most come again.
     if (--from.count <= 0 && this.#from.size > IDLE_SOURCES) this.#from.delete(entry.from);
   }
@@ -153,12 +155,13 @@ export class Queue {
   }
 
   #came(entry: Entry): void {
-    this.bytes += entry.payload.length;
+    const bytes = sizeOf(entry);
+    this.bytes += bytes;
     const from = this.#from.get(entry.from);
-    if (from === undefined) this.#from.set(entry.from, { count: 1, bytes: entry.payload.length });
+    if (from === undefined) this.#from.set(entry.from, { count: 1, bytes });
     else {
       from.count++;
-      from.bytes += entry.payload.length;
+      from.bytes += bytes;
     }
     if (entry.messageId !== undefined) this.#numbers.set(entry.messageId, entry);
   }
@@ -169,6 +172,11 @@ export function packetOf(entry: Entry): OutgoingPacket {
   const { brokerId, brokerCounter, topic, payload, qos, dup, messageId } = entry;
   if (entry.released && messageId !== undefined) return { cmd: 'pubrel', messageId };
   return { cmd: 'publish', brokerId, brokerCounter, topic, payload, qos, retain: false, dup, messageId };
+}
+
+/** What a message counts: a topic takes memory and disk as a payload does. */
+export function sizeOf({ topic, payload }: { readonly topic: string; readonly payload: Uint8Array }): number {
+  return Buffer.byteLength(topic) + payload.length;
 }
 
 /** A view of a part of something larger would keep all of it. aedes passes texts of its own on as they are. */

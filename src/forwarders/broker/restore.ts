@@ -45,12 +45,22 @@ export function restore(
     }),
   );
   let counter = BEFORE_ALL;
-  const places = [...rowsOf(rows, 'place')].sort((a, b) => Number(a[1]) - Number(b[1]));
-  for (const [key, message, number, qos, state] of places) {
-    const to = byKey.get(Number(key));
-    const content = messages.get(Number(message));
-    if (to === undefined || content === undefined) continue;
-    content.stored.waits++;
+  const places = [...rowsOf(rows, 'place')]
+    .sort((a, b) => Number(a[1]) - Number(b[1]))
+    .flatMap(([key, message, ...rest]) => {
+      const to = byKey.get(Number(key));
+      const content = messages.get(Number(message));
+      if (to === undefined || content === undefined) return [];
+      // Counted before the first is queued: one that is pushed out of a queue may wait in another one.
+      content.stored.waits++;
+      return [{ to, content, rest }];
+    });
+  for (const { stored } of messages.values()) {
+    journal.goOnFrom(stored.message + 1);
+    if (stored.waits === 0) journal.forget(stored);
+  }
+  for (const { to, content, rest } of places) {
+    const [number, qos, state] = rest;
     const { stored, topic, payload, from } = content;
     const entry: Entry = {
       ...{ brokerId: 'kept', brokerCounter: counter++, topic, payload, stored, own: undefined, from },
@@ -59,10 +69,6 @@ export function restore(
       ...{ dup: to.connected, sent: false },
     };
     sessions.queues.push(to.session.id, entry);
-  }
-  for (const { stored } of messages.values()) {
-    journal.goOnFrom(stored.message + 1);
-    if (stored.waits === 0) journal.forget(stored);
   }
   sessions.fit();
   for (const [topic, payload, qos, from] of rowsOf(rows, 'retained')) {

@@ -1,8 +1,8 @@
 /**
  * The queues of the sessions: what comes in, what is on its way to a client, and what is pushed out. Invariants:
  * - a session holds at most MAX_SESSION_MESSAGES and MAX_SESSION_BYTES, those of an account MAX_ACCOUNT_QUEUED and
- *   MAX_ACCOUNT_QUEUED_BYTES, all of them MAX_ALL_SESSIONS_MESSAGES and MAX_ALL_SESSIONS_BYTES; shares.ts says which account gives
- *   something up, and its longest queue does;
+ *   MAX_ACCOUNT_QUEUED_BYTES, all of them MAX_ALL_SESSIONS_MESSAGES and MAX_ALL_SESSIONS_BYTES. Topics and payloads count.
+ *   shares.ts says which account gives something up, and its longest queue does;
  * - what does not fit pushes records out that were asked for again, then the oldest ordinary message of whoever published most of that
  *   queue, alarms last: who floods a topic pushes out no message of others. An overflow is reported once per episode;
  * - what is queued leaves in the order it came: while a returning client is being sent its queue (`replaying`), newer
@@ -10,7 +10,7 @@
  * - only the connection that has the id now says what was written (persistence.ts): one that was taken over marks nothing as sent.
  */
 import * as limits from './limits.ts';
-import { type Entry, GATEWAY, type OutgoingPacket, packetOf, type Queue, type QueuedPacket } from './queue.ts';
+import { type Entry, GATEWAY, type OutgoingPacket, packetOf, type Queue, type QueuedPacket, sizeOf } from './queue.ts';
 import type { Origin, Session } from './session.ts';
 import type { Place, SessionJournal } from './session-journal.ts';
 import { Ledger, type Measure } from './shares.ts';
@@ -50,7 +50,7 @@ export class SessionQueues {
     const { queue, share, total } = this.pushedOut;
     return queue + share + total;
   }
-  /** All queues together. */
+  /** All queues together; bytes of topics and payloads. */
   get bytes(): number {
     return this.#held.bytes;
   }
@@ -79,7 +79,7 @@ export class SessionQueues {
     const session = this.#sessions.get(id);
     if (session === undefined) return;
     session.queue.push(entry);
-    this.#held.add(session.owner, 1, entry.payload.length);
+    this.#held.add(session.owner, 1, sizeOf(entry));
     this.#bound(session, entry.from);
   }
   /** Puts messages of the gateway itself in front of newer ones, and behind older ones of clients. */
@@ -87,7 +87,7 @@ export class SessionQueues {
     session.queue.insert(entries, ({ own, brokerCounter }) =>
       own === undefined ? (brokerCounter ?? 0) > 0 : own.log === before.log && own.first >= before.seq,
     );
-    for (const entry of entries) this.#held.add(session.owner, 1, entry.payload.length);
+    for (const entry of entries) this.#held.add(session.owner, 1, sizeOf(entry));
     this.#bound(session, GATEWAY);
   }
 
@@ -217,7 +217,7 @@ export class SessionQueues {
 
   #remove(session: Session, entry: Entry): void {
     session.queue.remove(entry);
-    this.#held.add(session.owner, -1, -entry.payload.length);
+    this.#held.add(session.owner, -1, -sizeOf(entry));
     if (entry.stored !== undefined) this.#options.journal?.left(session.key, entry.stored);
     // The place of a queue whose client is away stays where it was: the next start takes the newest from there, as now.
     if (entry.own !== undefined && session.awaySince === undefined) this.#options.moved(session);

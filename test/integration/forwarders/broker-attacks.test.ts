@@ -229,6 +229,7 @@ async function guarded(t: TestContext, bytes: number, drainTimeout: number) {
     packetTimeout: 1e6,
     drainTimeout,
     unsent: 1e9,
+    topicBytes: 1024,
     topicLevels: 16,
     filterLevels: 100,
     filters: 200,

@@ -180,6 +180,7 @@ async function guarded(t: TestContext, more: Partial<GuardLimits> = {}) {
     ...{
       drainTimeout: limits.DRAIN_TIMEOUT,
       unsent: limits.MAX_UNSENT,
+      topicBytes: 1024,
       topicLevels: 16,
       filterLevels: 99,
       filters: 200,

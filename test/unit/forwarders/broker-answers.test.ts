@@ -84,7 +84,12 @@ class Bench {
       this.#socket as unknown as Socket,
       {
         ...{ beforeConnect: 4096, afterConnect: 262_144, packetTimeout: 30_000, drainTimeout: 3_000, unsent: 262_144 },
-        ...{ topicLevels: limits.MAX_LEVELS, filterLevels: limits.MOST_LEVELS, filters: limits.REQUESTS_AT_ONCE },
+        ...{
+          topicBytes: limits.MAX_TOPIC,
+          topicLevels: limits.MAX_LEVELS,
+          filterLevels: limits.MOST_LEVELS,
+          filters: limits.REQUESTS_AT_ONCE,
+        },
       },
       {
         ...{ clock, turnstile: new Turnstile(clock), partial: new PartialPackets(limits.MAX_PARTIAL, () => {}) },

@@ -33,7 +33,12 @@ function guarded(t: TestContext): { guard: FrameGuard; writes: string[] } {
         afterConnect: limits.MAX_PACKET,
         packetTimeout: limits.PACKET_TIMEOUT,
       },
-      ...{ drainTimeout: limits.DRAIN_TIMEOUT, unsent: limits.MAX_UNSENT, topicLevels: limits.MAX_LEVELS },
+      ...{
+        drainTimeout: limits.DRAIN_TIMEOUT,
+        unsent: limits.MAX_UNSENT,
+        topicBytes: limits.MAX_TOPIC,
+        topicLevels: limits.MAX_LEVELS,
+      },
       ...{ filterLevels: limits.MOST_LEVELS, filters: limits.REQUESTS_AT_ONCE },
     },
     {

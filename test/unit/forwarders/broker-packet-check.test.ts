@@ -9,7 +9,7 @@ import { PacketCutter, PartialPackets } from '../../../src/forwarders/broker/pac
 import { packetCases } from '../../harness/mqtt-cases.ts';
 import { allowed } from '../../oracles/mqtt-strict.ts';
 
-const BOUNDS = { topicLevels: 16, filterLevels: 99, filters: 200 };
+const BOUNDS = { topicBytes: 1024, topicLevels: 16, filterLevels: 99, filters: 200 };
 
 /** As the guard asks: first byte, length, body. @returns undefined, or what is wrong */
 function checked(packet: Buffer, level: Level | undefined): string | undefined {

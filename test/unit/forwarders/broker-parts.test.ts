@@ -58,7 +58,12 @@ test('queues keep their bounds and their order whatever happens', async () => {
   const command = fc.oneof(
     {
       weight: 8,
-      arbitrary: fc.record({ do: fc.constant('publish'), size: fc.integer({ min: 1, max: 300_000 }), alarm: fc.boolean() }),
+      arbitrary: fc.record({
+        do: fc.constant('publish'),
+        size: fc.integer({ min: 1, max: 300_000 }),
+        topic: fc.constantFrom(1, 40, limits.MAX_TOPIC, 60_000),
+        alarm: fc.boolean(),
+      }),
     },
     fc.record({ do: fc.constantFrom('resume', 'away', 'end', 'ack'), client: fc.integer({ min: 0, max: 5 }) }),
   );
@@ -77,7 +82,7 @@ test('queues keep their bounds and their order whatever happens', async () => {
       let counter = 0;
       for (const c of commands) {
         if ('size' in c) {
-          const next = packet(++counter, c.alarm ? 'alarm/a' : 'data', c.size);
+          const next = packet(++counter, `${c.alarm ? 'alarm' : 'data'}/${'é'.repeat(c.topic / 2)}`, c.size);
           for (const id of sessions.of(next.topic)) sessions.queues.enqueue(id, next);
           continue;
         }
@@ -98,7 +103,10 @@ test('queues keep their bounds and their order whatever happens', async () => {
           }
           assert.equal(sessions.queues.replaying(id), false);
         }
-        assert.ok(sessions.queues.bytes <= limits.MAX_ALL_SESSIONS_BYTES);
+        const held = [...sessions.all()].flatMap(({ queue }) => queue.entries);
+        const bytes = held.reduce((sum, { topic, payload }) => sum + Buffer.byteLength(topic) + payload.length, 0);
+        assert.equal(sessions.queues.bytes, bytes);
+        assert.ok(bytes <= limits.MAX_ALL_SESSIONS_BYTES);
       }
       for (let i = 0; i < 6; i++) sessions.end(`c${i}`);
       assert.deepEqual({ bytes: sessions.queues.bytes, count: sessions.count }, { bytes: 0, count: 0 });

@@ -1,8 +1,12 @@
 /**
  * QoS 2 messages that clients have published and not released (MQTT-4.3.3): a repeated one is recognised by its packet
- * identifier. Of persistent sessions the identifiers are stored; the content has gone to its receivers already.
+ * identifier. Of persistent sessions the identifiers are stored; the content has gone to its receivers already. Invariants:
+ * - an identifier ends with its session: in a later one of the same client it is that of another message;
+ * - a client has MAX_INCOMING at most: aedes counts those of a connection, the persistence those of a session;
+ * - contents with their topics have MAX_INCOMING_BYTES at most, and are copies: a view would keep what it came with.
  */
 import { MAX_INCOMING_BYTES } from './limits.ts';
+import { sizeOf } from './queue.ts';
 
 /** As aedes has them. */
 export interface IncomingPacket {
@@ -21,19 +25,21 @@ export class Incoming {
   /** Messages whose content found no space. */
   withoutContent = 0;
 
-  /** The content is kept as long as there is space. How many of one client there are, aedes bounds (MAX_INCOMING). */
+  /** The content is kept as long as there is space. */
   store(client: string, packet: IncomingPacket): void {
     const number = packet.messageId ?? 0;
     const packets = this.#clients.get(client) ?? new Map<number, IncomingPacket>();
     this.remove(client, number);
     this.#clients.set(client, packets);
-    const { length } = packet.payload;
-    const fits = this.#bytes + length <= MAX_INCOMING_BYTES;
+    const fits = this.#bytes + bytesOf(packet) <= MAX_INCOMING_BYTES;
     if (!fits) this.withoutContent++;
-    const payload = fits ? packet.payload : Buffer.alloc(0);
-    this.#bytes += payload.length;
-    const { cmd, topic, qos, dup, retain, messageId } = packet;
-    packets.set(number, { cmd, topic, payload, qos, dup, retain, messageId });
+    const { cmd, qos, dup, retain, messageId } = packet;
+    const content = fits
+      ? { topic: packet.topic, payload: alone(packet.payload) }
+      : { topic: undefined, payload: Buffer.alloc(0) };
+    const kept: IncomingPacket = { ...{ cmd, qos, dup, retain, messageId }, ...content };
+    this.#bytes += bytesOf(kept);
+    packets.set(number, kept);
     this.#clients.set(client, packets);
   }
 
@@ -45,7 +51,7 @@ export class Incoming {
     const packets = this.#clients.get(client);
     const packet = this.get(client, number);
     if (packets === undefined || packet === undefined || number === undefined) return false;
-    this.#bytes -= packet.payload.length;
+    this.#bytes -= bytesOf(packet);
     packets.delete(number);
     if (packets.size === 0) this.#clients.delete(client);
     return true;
@@ -56,4 +62,15 @@ export class Incoming {
     for (const number of numbers) this.remove(client, number);
     return numbers;
   }
+}
+
+function bytesOf({ topic = '', payload }: IncomingPacket): number {
+  return sizeOf({ topic, payload });
+}
+
+/** A copy with memory of its own: small ones would share a pool, and one of them would keep all of it. */
+function alone(payload: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(payload.length);
+  copy.set(payload);
+  return copy;
 }

@@ -120,7 +120,7 @@ export const MAX_ACCOUNT_RETAINED_BYTES = STORED * MAX_RETAINED_BYTES;
 /** Bytes of topics and payloads of one account that wait for the disk before they are acknowledged, and those that it may have while the disk is behind. */
 export const MAX_ACCOUNT_UNSETTLED = 1024 * 1024;
 export const MAX_UNSETTLED_BEHIND = 64 * 1024;
-/** QoS 2 messages of one client that it has published and not released, and payload bytes that are kept of all of them. */
+/** QoS 2 messages of one client that it has published and not released, over all connections of a session; bytes of topics and payloads that are kept of all of them. */
 export const MAX_INCOMING = 100;
 export const MAX_INCOMING_BYTES = 1024 * 1024;
 /** How long the disk is waited for before a subscription is granted. */

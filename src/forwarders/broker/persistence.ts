@@ -10,7 +10,7 @@ import type { Clock } from '../../core/clock.ts';
 import { SESSION_IS_PRESENT, Settled } from '../patches/aedes.ts';
 import type { Admission, Publication } from './admission.ts';
 import { Incoming, type IncomingPacket } from './incoming.ts';
-import { SUBSCRIBE_WITHIN } from './limits.ts';
+import { MAX_INCOMING, SUBSCRIBE_WITHIN } from './limits.ts';
 import { type OutgoingPacket, packetOf, type QueuedPacket, type Span } from './queue.ts';
 import type { Filter } from './session.ts';
 import type { SessionJournal } from './session-journal.ts';
@@ -65,6 +65,7 @@ export class BrokerPersistence {
 
   constructor(options: PersistenceOptions) {
     this.#o = options;
+    options.sessions.onNothingLeft = (id) => this.#incoming.forget(id);
   }
 
   // aedes looks whether this is an async function
@@ -146,10 +147,14 @@ export class BrokerPersistence {
 
   async incomingStorePacket(client: Identified, packet: IncomingPacket & Publication): Promise<void> {
     const session = this.#o.sessions.get(client.id);
+    const { messageId } = packet;
+    // aedes counts those of a connection; a session outlives it.
+    if (session !== undefined && messageId !== undefined && isFull(session.incoming, messageId))
+      throw new Error(`maxInflightInbound exceeded: ${MAX_INCOMING} messages of its session wait for their PUBREL`);
     this.#incoming.store(client.id, packet);
-    if (session !== undefined && packet.messageId !== undefined) {
-      session.incoming.add(packet.messageId);
-      this.#o.journal.incoming(session.key, packet.messageId);
+    if (session !== undefined && messageId !== undefined) {
+      session.incoming.add(messageId);
+      this.#o.journal.incoming(session.key, messageId);
     }
     await this.#o.admission.take(packet);
   }
@@ -203,4 +208,8 @@ export class BrokerPersistence {
     await Promise.race([this.#o.settled(), late]);
     cancel();
   }
+}
+
+function isFull(incoming: ReadonlySet<number>, next: number): boolean {
+  return incoming.size >= MAX_INCOMING && !incoming.has(next);
 }

@@ -37,6 +37,8 @@ export class Sessions {
     { count: limits.MAX_ACCOUNT_SESSIONS, bytes: Number.POSITIVE_INFINITY },
   );
   #nextKey = 1;
+  /** Called when nothing is left of what a client had in a session: its packet identifiers mean nothing any more. */
+  onNothingLeft: (id: string) => void = () => {};
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -103,6 +105,8 @@ export class Sessions {
     }
     const isPresent = session !== undefined;
     if (session === undefined) {
+      // What it sent while it had none belongs to no session.
+      this.onNothingLeft(id);
       session = this.add({ key: this.#nextKey, id, owner, away: undefined, place: undefined });
     }
     session.awaySince = undefined;
@@ -154,6 +158,8 @@ export class Sessions {
 
   away(id: string): void {
     const session = this.#sessions.get(id);
+    // Its session made room for another one while it was connected, or it has none.
+    if (session === undefined) this.onNothingLeft(id);
     if (session === undefined || session.awaySince !== undefined) return;
     session.awaySince = this.#options.clock.monotonic();
     session.queue.inFlight = nothingInFlight;
@@ -201,6 +207,7 @@ export class Sessions {
     const { journal } = this.#options;
     this.queues.end(session);
     this.#sessions.delete(id);
+    this.onNothingLeft(id);
     this.#held.add(session.owner, -1);
     for (const { stored } of session.queue.entries) if (stored !== undefined) journal?.left(session.key, stored, 'soon');
     for (const topic of session.filters.keys()) journal?.unfilter(session.key, topic, 'soon');

@@ -1,0 +1,106 @@
+/** QoS 2 messages from clients, until they are released: an identifier belongs to one session, and a session has its bound. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Incoming } from '../../../src/forwarders/broker/incoming.ts';
+import * as limits from '../../../src/forwarders/broker/limits.ts';
+import { endedByAedes } from '../../../src/forwarders/patches/aedes.ts';
+import { KeptBench } from '../../fakes/kept-bench.ts';
+
+const packet = (messageId: number, topic = 't') => ({
+  cmd: 'publish',
+  topic,
+  payload: Buffer.from('x'),
+  qos: 2,
+  retain: false,
+  messageId,
+});
+const a = { id: 'a' };
+const knows = (bench: KeptBench, messageId: number) =>
+  bench.persistence.incomingGetPacket(a, { cmd: 'publish', messageId }).then(
+    () => true,
+    () => false,
+  );
+
+test('a packet identifier of a session that ended is that of a new message', async () => {
+  for (const end of ['end', 'expire', 'other owner', 'displaced'] as const) {
+    let now = 0;
+    const bench = new KeptBench({
+      clock: { monotonic: () => now, wall: () => 0, after: () => () => {}, exactly: () => () => {} },
+    });
+    const { sessions } = bench;
+    sessions.resume('a', 'user:a');
+    await bench.persistence.incomingStorePacket(a, packet(1));
+    sessions.away('a');
+    assert.equal(await knows(bench, 1), true);
+    if (end === 'end') sessions.end('a');
+    if (end === 'expire') {
+      now += limits.SESSION_EXPIRY + 1;
+      sessions.expire();
+    }
+    if (end === 'displaced') for (let i = 0; i < limits.MAX_ACCOUNT_SESSIONS; i++) sessions.resume(`b${i}`, 'user:a');
+    sessions.resume('a', end === 'other owner' ? 'user:b' : 'user:a');
+    assert.equal(sessions.get('a')?.isPresent, false, end);
+    assert.equal(await knows(bench, 1), false, end);
+  }
+});
+
+test('an identifier of a session that goes on is known over connections, and after a restart', async () => {
+  const bench = new KeptBench();
+  bench.sessions.resume('a');
+  await bench.persistence.incomingStorePacket(a, packet(1));
+  bench.sessions.away('a');
+  bench.sessions.resume('a');
+  assert.equal(await knows(bench, 1), true);
+  await bench.persistence.incomingDelPacket(a, { cmd: 'pubrel', messageId: 1 });
+  assert.equal(await knows(bench, 1), false);
+});
+
+test('what a client sends after its session made room leaves nothing behind', async () => {
+  const bench = new KeptBench();
+  await bench.persistence.incomingStorePacket(a, packet(1));
+  bench.sessions.away('a');
+  assert.equal(await knows(bench, 1), false);
+  await bench.persistence.incomingStorePacket(a, packet(2));
+  bench.sessions.resume('a');
+  assert.equal(await knows(bench, 2), false);
+});
+
+test('a session has a bound of unreleased messages, over all of its connections', async () => {
+  const bench = new KeptBench();
+  for (let i = 1; i <= limits.MAX_INCOMING; i++) {
+    if (i % 30 === 1) {
+      bench.sessions.away('a');
+      bench.sessions.resume('a');
+    }
+    await bench.persistence.incomingStorePacket(a, packet(i));
+  }
+  const more = await bench.persistence.incomingStorePacket(a, packet(limits.MAX_INCOMING + 1)).then(
+    () => undefined,
+    (error: Error) => error,
+  );
+  // The connection ends with the counter `incoming`.
+  assert.equal(more && endedByAedes(more), 'incoming');
+  assert.equal(bench.sessions.get('a')?.incoming.size, limits.MAX_INCOMING);
+  // A repetition is none more, and a release makes space.
+  await bench.persistence.incomingStorePacket(a, packet(7));
+  await bench.persistence.incomingDelPacket(a, { cmd: 'pubrel', messageId: 7 });
+  await bench.persistence.incomingStorePacket(a, packet(limits.MAX_INCOMING + 1));
+});
+
+test('the content of an unreleased message is a copy, and counts with its topic', () => {
+  const incoming = new Incoming();
+  const chunk = Buffer.alloc(65_536, 1);
+  incoming.store('a', { ...packet(1), payload: chunk.subarray(10, 20) });
+  const kept = incoming.get('a', 1)?.payload;
+  assert.deepEqual(kept, chunk.subarray(10, 20));
+  assert.equal(kept?.buffer.byteLength, 10);
+  incoming.forget('a');
+  const topic = 'x'.repeat(limits.MAX_TOPIC);
+  const fit = Math.floor(limits.MAX_INCOMING_BYTES / (topic.length + 1));
+  for (let i = 1; i <= fit + 5; i++) incoming.store('a', packet(i, topic));
+  assert.equal(incoming.withoutContent, 5);
+  assert.deepEqual([incoming.get('a', fit)?.topic, incoming.get('a', fit + 1)?.topic], [topic, undefined]);
+  assert.deepEqual(incoming.forget('a').length, fit + 5);
+  incoming.store('a', packet(1, topic));
+  assert.equal(incoming.get('a', 1)?.topic, topic);
+});

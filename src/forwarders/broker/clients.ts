@@ -236,7 +236,7 @@ export class Clients {
     const { sessions } = this.#o;
     const credential = this.credentials.of(client);
     // Its account may have been made again with fewer topics while no broker ran; the queue may hold messages of the others.
-    if (sessions.filters(client.id).some(({ topic }) => !mayRead(credential, topic))) sessions.end(client.id);
+    if (sessions.asked(client.id).some((topic) => !mayRead(credential, topic))) sessions.end(client.id);
     const { flights } = guardOf(client);
     sessions.resume(client.id, credential.owner, (messageId) => flights.has(messageId));
   }

@@ -1,8 +1,9 @@
 /**
- * What aedes keeps between packets, in the shape that aedes 1.2.0 asks for (the interface of aedes-persistence 11). Two things
+ * What aedes keeps between packets, in the shape that aedes 1.2.0 asks for (the interface of aedes-persistence 11). Three things
  * matter beyond storing:
  * - the calls on the way of a publish complete at once (`Settled`, not a promise): ../patches/aedes.ts says why. What has to
  *   be on the disk before a message is acknowledged went there before (admission.ts);
+ * - a filter counts in the turn in which aedes begins to listen for it (`Along`), behind its row on the disk;
  * - wills are in memory: they end with the broker (MQTT 3.1.1, 3.1.2.5, lets a server do so when it stops).
  */
 import { Readable } from 'node:stream';
@@ -85,9 +86,11 @@ export class BrokerPersistence {
     return this.#o.retained(patterns);
   }
 
-  async addSubscriptions(client: Identified, filters: readonly Filter[]): Promise<void> {
-    for (const filter of filters) if (this.#o.granted(client, filter.topic)) this.#o.sessions.subscribe(client.id, { ...filter });
-    await this.#patiently();
+  /** aedes asks once for each filter of a packet, with all of them: those behind it are not granted yet. */
+  addSubscriptions(client: Identified, filters: readonly Filter[]): PromiseLike<void> {
+    const granted = filters.filter(({ topic }) => this.#o.granted(client, topic));
+    const count = this.#o.sessions.announce(client.id, granted);
+    return new Along(this.#patiently(), count);
   }
   async removeSubscriptions(client: Identified, topics: readonly string[]): Promise<void> {
     this.#o.sessions.unsubscribe(client.id, topics);
@@ -207,6 +210,26 @@ export class BrokerPersistence {
     const cancel = this.#o.clock.after(SUBSCRIBE_WITHIN, resolve);
     await Promise.race([this.#o.settled(), late]);
     cancel();
+  }
+}
+
+/** A wait after which something is done in the same turn as what follows it: between two callbacks of a promise others have their turn. */
+class Along implements PromiseLike<undefined> {
+  readonly #over: Promise<void>;
+  readonly #act: () => void;
+  constructor(over: Promise<void>, act: () => void) {
+    this.#over = over;
+    this.#act = act;
+  }
+  // biome-ignore lint/suspicious/noThenProperty: aedes calls `then` on what it gets, and that is the point
+  then<A = undefined, B = never>(
+    fulfilled?: ((value: undefined) => A | PromiseLike<A>) | null,
+    rejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#over.then(() => {
+      this.#act();
+      return fulfilled?.(undefined) as A;
+    }, rejected);
   }
 }
 

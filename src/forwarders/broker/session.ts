@@ -12,6 +12,8 @@ export interface Session {
   readonly id: string;
   readonly owner: string;
   readonly filters: Map<string, FilterRow>;
+  /** Filters that wait for the disk, by their topics: nothing is queued for them yet. They are bounded as subscriptions are. */
+  readonly granting: Map<string, Granting>;
   readonly queue: Queue;
   /** Packet identifiers of QoS 2 messages that its client has published and not released. */
   readonly incoming: Set<number>;
@@ -28,6 +30,11 @@ export interface Session {
   awaited: { readonly entry: Entry; readonly resume: () => void } | undefined;
   /** As the store has it. */
   place: Place | undefined;
+}
+
+/** The row that the disk gets; a later SUBSCRIBE may change it before the filter counts. */
+export interface Granting {
+  row: FilterRow;
 }
 
 /** How a message comes into a queue. */

@@ -2,6 +2,8 @@
  * Persistent sessions (clean session = 0): which there are, whose they are, and their filters; session-queues.ts has their
  * messages. The truth is here in memory; the journal follows. Invariants:
  * - a filter that was not granted is not remembered;
+ * - a new filter counts from the turn in which its client begins to hear it, and is on the disk by then: what was queued before
+ *   would wait for the next connection. Until then it is in `granting`. A filter that is renewed counts at once;
  * - a session belongs to the owner that began it, and ends with it, and when another one asks for it;
  * - where there are too many, shares.ts says whose goes: of that account the one that is away for longest, or the oldest.
  */
@@ -10,7 +12,7 @@ import type { Clock } from '../../core/clock.ts';
 import { matches } from '../../core/topic-filter.ts';
 import * as limits from './limits.ts';
 import { nothingInFlight, Queue } from './queue.ts';
-import type { Filter, Session } from './session.ts';
+import type { Filter, Granting, Session } from './session.ts';
 import { type FilterRow, filterChange, messageChange, type Place, placeChange, sessionChange } from './session-journal.ts';
 import { SessionQueues, type SessionQueuesOptions } from './session-queues.ts';
 import { Ledger, type Loser } from './shares.ts';
@@ -82,6 +84,12 @@ export class Sessions {
     return Array.from(this.#sessions.get(id)?.filters.values() ?? [], ({ topic, qos, rest }) => ({ topic, qos, ...rest }));
   }
 
+  /** Topics of its filters, with those that wait for the disk: they count once it is back. */
+  asked(id: string): string[] {
+    const session = this.#sessions.get(id);
+    return session === undefined ? [] : filterRows(session).map(({ topic }) => topic);
+  }
+
   /** Whether this client gets a session: its own one, or a new one for which another account or its own gives one up. */
   accepts(id: string, owner: string): boolean {
     this.expire();
@@ -104,6 +112,8 @@ export class Sessions {
       session = undefined;
     }
     const isPresent = session !== undefined;
+    // The client of now gets these with the others, and its queue is going to be replayed.
+    if (session !== undefined) this.#count(session, session.granting.values());
     if (session === undefined) {
       // What it sent while it had none belongs to no session.
       this.onNothingLeft(id);
@@ -141,6 +151,7 @@ export class Sessions {
     const session: Session = {
       ...{ key, id, owner, place },
       filters: new Map(),
+      granting: new Map(),
       queue: new Queue(),
       incoming: new Set(),
       dropped: 0,
@@ -177,25 +188,43 @@ export class Sessions {
     for (const session of this.#sessions.values()) if (session.awaySince !== undefined) this.#note(session, 'later');
   }
 
-  subscribe(id: string, { topic, qos, ...rest }: Filter & Record<string, unknown>): void {
+  /** Gives filters to the store. @returns makes new ones count: to be called in the turn in which the client begins to hear them */
+  announce(id: string, filters: readonly Filter[]): () => void {
     const session = this.#sessions.get(id);
-    if (session === undefined) return;
-    const before = session.filters.get(topic);
-    // A filter that is renewed counts from where it did.
-    const row: FilterRow = {
-      topic,
-      qos,
-      rest,
-      place: before !== undefined && before.qos > 0 ? before.place : this.#options.place?.(),
-    };
-    session.filters.set(topic, row);
-    this.#options.journal?.filter(session.key, row);
-    this.revision++;
+    if (session === undefined) return () => {};
+    const news: Granting[] = [];
+    for (const { topic, qos, ...rest } of filters) {
+      const waits = session.granting.get(topic);
+      const renewed = session.filters.has(topic);
+      const before = session.filters.get(topic) ?? waits?.row;
+      // A filter that is renewed counts from where it did.
+      const place = before !== undefined && before.qos > 0 ? before.place : this.#options.place?.();
+      const row: FilterRow = { topic, qos, rest, place };
+      this.#options.journal?.filter(session.key, row);
+      const one = waits ?? { row };
+      one.row = row;
+      if (renewed) this.#count(session, [one]);
+      else {
+        session.granting.set(topic, one);
+        news.push(one);
+      }
+    }
+    // Those that were given up meanwhile, or whose session ended, are in `granting` no more.
+    return () =>
+      this.#count(
+        session,
+        news.filter((one) => session.granting.get(one.row.topic) === one),
+      );
+  }
+  subscribe(id: string, filter: Filter): void {
+    this.announce(id, [filter])();
   }
   unsubscribe(id: string, topics: readonly string[]): void {
     const session = this.#sessions.get(id);
     for (const topic of topics) {
-      if (session?.filters.delete(topic) === true) this.#options.journal?.unfilter(session.key, topic, 'now');
+      const waited = session?.granting.delete(topic) === true;
+      const counted = session?.filters.delete(topic) === true;
+      if (session !== undefined && (waited || counted)) this.#options.journal?.unfilter(session.key, topic, 'now');
     }
     this.revision++;
   }
@@ -210,7 +239,8 @@ export class Sessions {
     this.onNothingLeft(id);
     this.#held.add(session.owner, -1);
     for (const { stored } of session.queue.entries) if (stored !== undefined) journal?.left(session.key, stored, 'soon');
-    for (const topic of session.filters.keys()) journal?.unfilter(session.key, topic, 'soon');
+    for (const { topic } of filterRows(session)) journal?.unfilter(session.key, topic, 'soon');
+    session.granting.clear();
     for (const number of session.incoming) journal?.incomingDone(session.key, number, 'soon');
     journal?.ended(session.key);
     session.awaited?.resume();
@@ -239,7 +269,7 @@ export class Sessions {
     const messages = new Set<number>();
     for (const session of this.#sessions.values()) {
       yield sessionChange({ ...session, away: this.#awayOf(session), place: this.#placeOf(session) });
-      for (const filter of session.filters.values()) yield filterChange(session.key, filter);
+      for (const filter of filterRows(session)) yield filterChange(session.key, filter);
       for (const number of session.incoming) yield { table: 'incoming', values: [session.key, number], gone: false };
       for (const entry of session.queue.entries) {
         const { stored, topic, payload, qos, from } = entry;
@@ -248,6 +278,14 @@ export class Sessions {
         messages.add(stored.message);
         yield placeChange(session.key, stored.message, entry);
       }
+    }
+  }
+
+  #count(session: Session, granted: Iterable<Granting>): void {
+    for (const { row } of granted) {
+      session.filters.set(row.topic, row);
+      session.granting.delete(row.topic);
+      this.revision++;
     }
   }
 
@@ -285,4 +323,9 @@ export class Sessions {
     const first = queue.entries.find((p) => p.own !== undefined)?.own;
     return first === undefined ? this.#options.place?.() : { log: first.log, seq: first.first };
   }
+}
+
+/** Those that count and those that wait for the disk. No topic is among both. */
+function filterRows({ filters, granting }: Session): FilterRow[] {
+  return [...filters.values(), ...Array.from(granting.values(), ({ row }) => row)];
 }

@@ -79,8 +79,9 @@ export function restore(
 }
 
 /**
- * Gives sessions what the gateway published before `to` and they did not get.
- * @param missed readings of a session that are not in its queue
+ * Gives sessions what the gateway published before `to` and they did not get. The log may answer late, when clients are there: a
+ * session that has ended gets nothing, and one whose queue was handed out would not hand out more before its next connection.
+ * @param missed what of the log a session misses in its queue
  */
 export async function restoreOwn(
   sessions: Sessions,
@@ -100,7 +101,9 @@ export async function restoreOwn(
   const wants = (topic: string) => waiting.some(({ wanted }) => wanted.some((filter) => matches(filter.topic, topic)));
   const { messages, left } = await backlog.read(oldest, to, { data: wants(`${root}/data`), notices: true });
   let counter = BEFORE_ALL / 2;
-  for (const { session, place, wanted } of waiting) {
+  for (const { session, place, wanted: before } of waiting) {
+    if (sessions.get(session.id) !== session) continue;
+    const wanted = before.filter(({ topic }) => session.filters.has(topic));
     const gets = ({ topic, span }: OwnMessage): boolean =>
       backlog.isFrom(place, span) &&
       wanted.some((filter) => backlog.isFrom(filter.place ?? place, span) && matches(filter.topic, `${root}/${topic}`));
@@ -116,7 +119,8 @@ export async function restoreOwn(
       };
       return { ...common, qos: 1, dup: false, messageId: undefined, sent: false, released: false };
     });
-    sessions.queues.insert(session, entries, to);
+    if (session.awaySince !== undefined || session.replaying) sessions.queues.insert(session, entries, to);
+    else for (const span of spansOf(entries)) missed(session, span);
     if (
       left !== undefined &&
       wanted.some((filter) => matches(filter.topic, `${root}/data`)) &&
@@ -128,6 +132,16 @@ export async function restoreOwn(
 
 function rowsOf(rows: Rows, table: BrokerTable): readonly (readonly BrokerValue[])[] {
   return rows.get(table) ?? [];
+}
+/** From the first to the last number, of each log. */
+function spansOf(entries: readonly Entry[]): Iterable<Span> {
+  const spans = new Map<string, Span>();
+  for (const { own } of entries) {
+    if (own === undefined) continue;
+    const { first, last } = spans.get(own.log) ?? own;
+    spans.set(own.log, { log: own.log, first: Math.min(first, own.first), last: Math.max(last, own.last) });
+  }
+  return spans.values();
 }
 function spanAt({ log, seq }: Place): Span {
   return { log, first: seq, last: seq };

@@ -1,7 +1,9 @@
 /**
  * A client's message before it is acknowledged. aedes writes PUBACK and hands the message on afterwards, so what has to
  * outlive a power cut goes to the store here, and `take` resolves when it is on the disk. What was admitted is recognised in
- * the queues and among the retained messages by its payload, which aedes passes on as it is.
+ * the queues and among the retained messages by its payload, which aedes passes on as it is. Invariants:
+ * - what `take` gave to the disk is handed on, whether or not its PUBACK can still be written (make-aedes.ts);
+ * - the row of a message stays while any session is still being given it.
  */
 import type { BrokerStore } from '../../core/broker-store.ts';
 import { MAX_ACCOUNT_UNSETTLED, MAX_UNSETTLED_BEHIND } from './limits.ts';
@@ -110,6 +112,8 @@ export class Admission {
     this.#admitted.delete(packet.payload);
     let { payload } = packet;
     let stored = admitted?.stored;
+    // Held until everybody has it: a full queue may push it out before the next session gets it.
+    if (stored !== undefined) stored.waits++;
     for (const [id, granted] of highest(subs)) {
       const session = this.#sessions.get(id);
       if (session === undefined) continue;
@@ -124,6 +128,7 @@ export class Admission {
       if (stored === undefined && !isOwn) {
         payload = copyOf(payload);
         stored = this.#journal.message(packet.topic, payload, packet.qos, from);
+        if (stored !== undefined) stored.waits++;
       }
       const entry = this.#sessions.queues.entry(
         id,
@@ -138,6 +143,7 @@ export class Admission {
       session.queue.remove(entry);
       if (entry.stored !== undefined) this.#journal.left(session.key, entry.stored);
     }
+    if (stored !== undefined && --stored.waits <= 0) this.#journal.forget(stored);
   }
 
   /** A client's retained message. */

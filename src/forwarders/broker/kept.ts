@@ -81,9 +81,10 @@ export class Kept {
 
   /** Sessions and retained messages of the last run. */
   async open(): Promise<void> {
-    const { store, retained } = this.#o;
+    const { store, retained, logger } = this.#o;
     const rows = await store?.open(() => this.#rows());
-    if (rows !== undefined) restore(rows, { sessions: this.sessions, retained, journal: this.#journal });
+    const orphans = rows === undefined ? 0 : restore(rows, { sessions: this.sessions, retained, journal: this.#journal });
+    if (orphans > 0) logger.info({ rows: orphans }, 'Rows of broker.db that belonged to no session and no message were deleted.');
     // Accounts change while no broker runs as well.
     this.sessions.endOf((owner) => !this.#o.isOwner(owner));
   }

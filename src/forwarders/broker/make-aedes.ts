@@ -1,6 +1,6 @@
 /** aedes with our parts in its hooks: it keeps no message and decides nothing by itself. */
 import { Readable } from 'node:stream';
-import type { Aedes, Client } from 'aedes';
+import type { Aedes, Client, PublishPacket } from 'aedes';
 import { asWritten, oneClientAnId } from '../patches/aedes.ts';
 import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import type { Audience } from './audience.ts';
@@ -50,7 +50,15 @@ export async function makeAedes({ audience, clients, kept, replays, traffic }: A
     authenticate: (client, username, password, next) => {
       void clients.admit(client, username, password).then((refusal) => next(refusal ?? null, refusal === undefined));
     },
-    authorizePublish: (client, packet, next) => traffic.arrived(client, packet, next),
+    authorizePublish: (client, packet, next) =>
+      traffic.arrived(client, packet, (error) => {
+        if (error || client === null || !isUnanswered(client, packet)) {
+          next(error ?? null);
+          return;
+        }
+        // aedes hands on what it could acknowledge. This one is on the disk: left out now, it would come after a restart.
+        aedes.publish(packet, () => next(GONE));
+      }),
     // aedes delivers a message to the first filter that it finds, and lowers its QoS to that of the filter that is its topic. With
     // QoS 2 for all of them `forward` alone decides (MQTT-3.3.5-1). The SUBACK has what was asked for.
     authorizeSubscribe: (client, subscription, next) => {
@@ -72,4 +80,11 @@ export async function makeAedes({ audience, clients, kept, replays, traffic }: A
   for (const event of ['clientError', 'connectionError'] as const)
     aedes.on(event, (client, error) => clients.failed(client, error));
   return aedes;
+}
+
+const GONE = new Error('its client is gone');
+
+/** A message of QoS 1 whose PUBACK cannot be written any more. A will has no identifier; what else is published waits for no answer. */
+function isUnanswered({ connecting, connected }: Client, { qos, messageId }: PublishPacket): boolean {
+  return qos === 1 && messageId !== undefined && !connecting && !connected;
 }

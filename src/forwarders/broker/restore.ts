@@ -1,4 +1,7 @@
-/** Makes sessions and retained messages of the rows that the last run left, within the limits of this one. */
+/**
+ * Makes sessions and retained messages of the rows that the last run left, within the limits of this one. A row that belongs to
+ * nothing is deleted: numbers are used again, and it would be taken for one of another session or message.
+ */
 import type { BrokerChange, BrokerTable, BrokerValue } from '../../core/broker-store.ts';
 import { matches } from '../../core/topic-filter.ts';
 import { MAX_SUBSCRIPTIONS } from './limits.ts';
@@ -14,10 +17,12 @@ const BEFORE_ALL = -1_000_000_000;
 
 type Rows = ReadonlyMap<BrokerTable, readonly (readonly BrokerValue[])[]>;
 
+/** @returns how many rows belonged to nothing */
 export function restore(
   changes: readonly BrokerChange[],
   { sessions, retained, journal }: { sessions: Sessions; retained: Retained; journal: SessionJournal },
-): void {
+): number {
+  let orphans = 0;
   const rows = new Map<BrokerTable, (readonly BrokerValue[])[]>();
   for (const { table, values } of changes) {
     const list = rows.get(table);
@@ -36,8 +41,15 @@ export function restore(
     const filter = { topic: String(topic), qos: Number(qos), rest: parseRest(rest), place: placeOf(log, seq) };
     if (session !== undefined && session.filters.size < MAX_SUBSCRIPTIONS) session.filters.set(filter.topic, filter);
     else journal.unfilter(Number(key), filter.topic, 'later');
+    if (session === undefined) orphans++;
   }
-  for (const [key, number] of rowsOf(rows, 'incoming')) byKey.get(Number(key))?.session.incoming.add(Number(number));
+  for (const [key, number] of rowsOf(rows, 'incoming')) {
+    const session = byKey.get(Number(key))?.session;
+    session?.incoming.add(Number(number));
+    if (session !== undefined) continue;
+    journal.incomingDone(Number(key), Number(number), 'later');
+    orphans++;
+  }
   const messages = new Map(
     rowsOf(rows, 'message').map(([message, topic, payload, , from]) => {
       const stored: Stored = { message: Number(message), waits: 0 };
@@ -50,14 +62,20 @@ export function restore(
     .flatMap(([key, message, ...rest]) => {
       const to = byKey.get(Number(key));
       const content = messages.get(Number(message));
-      if (to === undefined || content === undefined) return [];
+      if (to === undefined || content === undefined) {
+        journal.unplaced(Number(key), Number(message));
+        orphans++;
+        return [];
+      }
       // Counted before the first is queued: one that is pushed out of a queue may wait in another one.
       content.stored.waits++;
       return [{ to, content, rest }];
     });
   for (const { stored } of messages.values()) {
     journal.goOnFrom(stored.message + 1);
-    if (stored.waits === 0) journal.forget(stored);
+    if (stored.waits > 0) continue;
+    journal.forget(stored);
+    orphans++;
   }
   for (const { to, content, rest } of places) {
     const [number, qos, state] = rest;
@@ -76,6 +94,7 @@ export function restore(
     if (!retained.keep(packet, String(from))) journal.unretained(packet.topic, 'later');
   }
   sessions.revision++;
+  return orphans;
 }
 
 /**

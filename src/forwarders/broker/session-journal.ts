@@ -68,8 +68,12 @@ export class SessionJournal {
   }
   /** A session does not wait for it any more. */
   left(key: number, stored: Stored, pace: BrokerPace = 'later'): void {
-    this.#gone('place', [key, stored.message], pace);
+    this.unplaced(key, stored.message, pace);
     if (--stored.waits <= 0) this.forget(stored, pace);
+  }
+  /** The row of a place alone goes. */
+  unplaced(key: number, message: number, pace: BrokerPace = 'later'): void {
+    this.#gone('place', [key, message], pace);
   }
   forget(stored: Stored, pace: BrokerPace = 'later'): void {
     this.#gone('message', [stored.message], pace);

@@ -3,15 +3,16 @@ import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { openAccess } from '../../fakes/open-access.ts';
-import { BrokerBench, Raw, text } from '../../harness/embedded-broker.ts';
+import { SlowDisk } from '../../fakes/slow-disk.ts';
+import { BrokerBench, Raw, ROOT, remaining, text } from '../../harness/embedded-broker.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
 /** Flags of a CONNECT that asks for a session. */
 const KEEPS = 0;
 const PUBREC = 0x50;
 
-async function start(t: TestContext): Promise<BrokerBench> {
-  const bench = new BrokerBench(t, { access: openAccess('plant/#') });
+async function start(t: TestContext, store?: SlowDisk): Promise<BrokerBench> {
+  const bench = new BrokerBench(t, { access: openAccess('plant/#'), store });
   await bench.start();
   return bench;
 }
@@ -59,4 +60,66 @@ test('a topic of more than 1 kB ends the connection with a counter of its own ru
   publish(client, `plant/${'x'.repeat(limits.MAX_TOPIC - 5)}`, 2, 2, 'm');
   await waitFor('the end', () => client.closed && bench.broker.status().refused.topic === 1);
   assert.equal(answers(client, PUBREC), 1);
+});
+
+/** Contents of the PUBLISH packets that it got, which begin with a given text and end with `;`. */
+function contents(raw: Raw, prefix: string): string[] {
+  return raw.bytes.toString('latin1').match(new RegExp(`${prefix}[^;]*;`, 'g')) ?? [];
+}
+const acknowledge = (raw: Raw, id: number): void => raw.packet(0x40, Buffer.from([id >> 8, id & 255]));
+/** The packet identifier behind this topic. */
+function identifier(raw: Raw, topic: string): number {
+  const at = raw.bytes.lastIndexOf(text(topic));
+  assert.ok(at >= 0);
+  return raw.bytes.readUInt16BE(at + text(topic).length);
+}
+
+test('what comes while a subscription waits for the disk is left in no queue', async (t) => {
+  const disk = new SlowDisk();
+  disk.hangs = false;
+  const bench = await start(t, disk);
+  const client = await join(t, bench, 'c', KEEPS);
+  const event = (seq: number, word: string) =>
+    bench.broker.notice({ kind: 'event', key: 'e', seq, json: `{"word":"${word};"}`, unnumbered: true });
+  disk.hangs = true;
+  client.subscribe([`${ROOT}/event`], 1);
+  await waitFor('the row of the filter', () => disk.filters().length === 1);
+  event(1, 'early');
+  assert.equal(bench.broker.status().queuedMessages, 0);
+  disk.hangs = false;
+  disk.answer();
+  await waitFor('SUBACK', () => client.bytes.includes(Buffer.from([0x90, 3, 0, 9, 1])));
+  event(2, 'late');
+  assert.equal(bench.broker.status().queuedMessages, 1);
+  await waitFor('the later event', () => contents(client, 'late').length === 1);
+  acknowledge(client, identifier(client, `${ROOT}/event`));
+  await waitFor('an empty queue', () => bench.broker.status().queuedMessages === 0);
+  assert.deepEqual(contents(client, 'early'), []);
+});
+
+test('a message whose client leaves before the disk has it is handed on then, and leaves no row', async (t) => {
+  for (const leaves of ['with DISCONNECT', 'without a word'] as const) {
+    const disk = new SlowDisk();
+    disk.hangs = false;
+    const bench = await start(t, disk);
+    const reader = await join(t, bench, 'r', KEEPS);
+    reader.subscribe(['plant/#'], 1);
+    await waitFor('SUBACK', () => reader.bytes.includes(Buffer.from([0x90, 3, 0, 9, 1])));
+    const publisher = await join(t, bench, 'p', 2);
+    disk.hangs = true;
+    const body = Buffer.concat([text('plant/x'), Buffer.from([0, 1]), Buffer.from('once;')]);
+    publisher.send(0x32, remaining(body.length), body, ...(leaves === 'with DISCONNECT' ? [0xe0, 0] : []));
+    await waitFor('the row of the message', () => disk.of('message').length === 1);
+    if (leaves === 'without a word') publisher.socket.resetAndDestroy();
+    await waitFor('its end', () => bench.broker.status().clients === 1);
+    assert.deepEqual(contents(reader, 'once'), []);
+    disk.hangs = false;
+    disk.answer();
+    await waitFor('the message', () => contents(reader, 'once').length > 0);
+    acknowledge(reader, identifier(reader, 'plant/x'));
+    await waitFor('an empty queue', () => bench.broker.status().queuedMessages === 0);
+    assert.deepEqual(contents(reader, 'once'), ['once;']);
+    assert.deepEqual([disk.of('message'), disk.of('place')], [[], []]);
+    await bench.broker.stop();
+  }
 });

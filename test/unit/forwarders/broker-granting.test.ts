@@ -1,41 +1,9 @@
 /** A new filter counts from the turn in which its client begins to hear it, with its row on the disk. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { BrokerChange, BrokerStore } from '../../../src/core/broker-store.ts';
 import { KeptBench } from '../../fakes/kept-bench.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-
-/** A disk that answers when the test says so. */
-class SlowDisk implements BrokerStore {
-  /** The rows, as the disk would have them. */
-  readonly rows = new Map<string, BrokerChange>();
-  readonly full = false;
-  whole: () => Iterable<BrokerChange> = () => [];
-  #waiters: ((safe: boolean) => void)[] = [];
-  async open(whole: () => Iterable<BrokerChange>): Promise<readonly BrokerChange[]> {
-    this.whole = whole;
-    return [];
-  }
-  change(change: BrokerChange): void {
-    const name = JSON.stringify([change.table, ...change.values.slice(0, 2)]);
-    if (change.gone) this.rows.delete(name);
-    else this.rows.set(name, change);
-  }
-  settled(): Promise<boolean> {
-    return new Promise((resolve) => this.#waiters.push(resolve));
-  }
-  answer(): void {
-    for (const resolve of this.#waiters.splice(0)) resolve(true);
-  }
-  status() {
-    return { state: 'file', fault: undefined, bytes: 0, commits: 0, failures: 0, repairs: 0 } as const;
-  }
-  async close(): Promise<void> {}
-  /** Topics and QoS of the filters on it. */
-  filters(changes: Iterable<BrokerChange> = this.rows.values()): unknown[] {
-    return [...changes].filter(({ table }) => table === 'filter').map(({ values }) => [values[1], values[2]]);
-  }
-}
+import { SlowDisk } from '../../fakes/slow-disk.ts';
 
 async function make() {
   const disk = new SlowDisk();

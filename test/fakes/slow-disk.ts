@@ -1,0 +1,50 @@
+import {
+  BROKER_TABLES,
+  type BrokerChange,
+  type BrokerStore,
+  type BrokerTable,
+  type BrokerValue,
+  rowName,
+} from '../../src/core/broker-store.ts';
+
+/** Keeps the rows of the broker as a disk does, and answers when the test says so. */
+export class SlowDisk implements BrokerStore {
+  /** The rows, as the disk would have them. */
+  readonly rows = new Map<string, BrokerChange>();
+  readonly full = false;
+  /** False: it answers at once. */
+  hangs = true;
+  /** The rows of an earlier run. */
+  readonly before: BrokerChange[] = [];
+  whole: () => Iterable<BrokerChange> = () => [];
+  #waiters: ((safe: boolean) => void)[] = [];
+  async open(whole: () => Iterable<BrokerChange>): Promise<readonly BrokerChange[]> {
+    this.whole = whole;
+    return this.before;
+  }
+  change(change: BrokerChange): void {
+    const name = rowName(change);
+    if (change.gone) this.rows.delete(name);
+    else this.rows.set(name, change);
+  }
+  settled(): Promise<boolean> {
+    if (!this.hangs) return Promise.resolve(true);
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+  answer(): void {
+    for (const resolve of this.#waiters.splice(0)) resolve(true);
+  }
+  status() {
+    return { state: 'file', fault: undefined, bytes: 0, commits: 0, failures: 0, repairs: 0 } as const;
+  }
+  async close(): Promise<void> {}
+  /** Those of a table, without their columns behind the keys. */
+  of(table: BrokerTable): BrokerValue[][] {
+    const { keys } = BROKER_TABLES[table];
+    return [...this.rows.values()].filter((row) => row.table === table).map(({ values }) => values.slice(0, keys));
+  }
+  /** Topics and QoS of the filters on it. */
+  filters(changes: Iterable<BrokerChange> = this.rows.values()): unknown[] {
+    return [...changes].filter(({ table }) => table === 'filter').map(({ values }) => [values[1], values[2]]);
+  }
+}

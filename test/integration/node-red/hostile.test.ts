@@ -91,7 +91,7 @@ test('a flow that loops for ever is found by a message that does not return; Nod
   // Somebody presses its button once: the flow is harmless after the restart.
   const flow = startsWith(LOOP).map((node) => ({ ...node, once: false }));
   assert.equal(await site.deploy(flow), 204);
-  assert.equal((await site.ask('POST', '/inject/begin')).code, 200);
+  await waitFor('its button', async () => (await site.ask('POST', '/inject/begin')).code === 200);
   await site.until('unhealthy');
   await waitFor('its end', () => !site.processes().includes(pid ?? 0));
   await site.gateway.waitForLog(/Node-RED hangs and is ended/);

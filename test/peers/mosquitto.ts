@@ -172,14 +172,16 @@ export class Subscriber {
     return subscriber;
   }
 
-  async resume(): Promise<void> {
+  /** @param timeout milliseconds until it gives up; default: as long as any wait */
+  async resume(timeout?: number): Promise<void> {
     const acks = () => readFileSync(this.file, 'latin1').split('SUBACK').length;
     const before = acks();
     const child = new Child(this.#python, this.#args);
     this.#child = child;
     await waitFor(
-      () => `the subscriber's SUBACK: ${child.stderr.join('\n')}`,
+      () => `the subscriber's SUBACK; sessions known: ${this.sessions.join(' ')}; ${child.stderr.join('\n')}`,
       () => acks() > before,
+      timeout === undefined ? {} : { timeout },
     );
   }
 

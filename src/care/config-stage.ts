@@ -155,7 +155,7 @@ function dropNamed(configFile: string): void {
 }
 
 function drop(configFile: string, stage: string): void {
-  // Whoever still writes into it finds nothing under its name, and never a part of the files.
+  // An earlier restore that still writes finds nothing under the old name, and never a part of the files.
   const gone = stageOf(configFile, newId());
   try {
     renameSync(stage, gone);

@@ -36,7 +36,7 @@ function answers(raw: Raw, first: number): number {
   return found;
 }
 
-test('unreleased messages of a session count over its connections, and the client is told', async (t) => {
+test('unreleased messages of a session count over its connections and have a bound', async (t) => {
   const bench = await start(t);
   const half = limits.MAX_INCOMING / 2;
   const first = await join(t, bench, 'c', KEEPS);

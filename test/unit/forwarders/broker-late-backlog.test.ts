@@ -1,4 +1,4 @@
-/** The log answers when clients are there already: nothing is queued where nobody takes it, and what is left out is told. */
+/** A log that answers when clients are there already: the broker queues nothing that nobody takes, and reports what it leaves out. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { OwnBacklog, OwnMessages } from '../../../src/forwarders/broker/own-backlog.ts';
@@ -58,7 +58,7 @@ test('a session that ended while the log was read gets nothing, and holds nothin
   }
 });
 
-test('a session whose queue was handed out is told what of a late log it misses', async () => {
+test('an event names the numbers of a late log that a connected session misses', async () => {
   const { sessions, missed, answer } = make();
   sessions.resume('a', 'user:a');
   for await (const _ of sessions.queues.replay('a')) assert.fail('there is nothing yet');

@@ -37,7 +37,7 @@ export interface Route {
 export async function openWire(route: Route, reached: (stage: Stage) => void): Promise<Duplex> {
   const { address, proxy, signal, clock, meter } = route;
   const { host, port } = proxy?.address ?? address;
-  // Whoever asked may have given up while the files of TLS were read.
+  // The caller may have given up while the files of TLS were read.
   if (signal.aborted) throw closedError();
   const socket = createConnection({ host, port, noDelay: true });
   meter?.watch(socket);

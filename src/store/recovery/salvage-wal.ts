@@ -4,6 +4,8 @@
  *
  * - A frame is sound when its checksum follows from what stands in the frame before it, wherever the chain broke.
  * - Only frames up to the last commit count: what is behind it was never committed.
+ * - A power cut keeps or loses whole sectors of the last commit. Where a sector ends within the head of a frame, the mark of a
+ *   commit may be that of an earlier round of the file, before salts of this one. Only the checksum proves such a mark.
  * - The number of a page is only a name here. What reads pages asks for those that are there, never for 1 to the highest.
  */
 import { closeSync, fstatSync, readSync } from 'node:fs';
@@ -11,7 +13,11 @@ import { openThere } from '../files/whole-file.ts';
 
 const HEAD = 32;
 const FRAME_HEAD = 24;
+/** The mark of a commit and the salts are before and behind this byte of the head. */
+const SALTS = 8;
 const MAGIC = 0x377f0682;
+/** Bytes that a disk writes whole; 4096 of newer disks are several of them. */
+const SECTOR = 512;
 /** Bytes read at once. */
 const WINDOW = 1024 * 1024;
 /** Frames that are looked at. The writer refuses commits beyond 128 MiB (wal.ts), which is half as many; what is longer is not ours. */
@@ -36,7 +42,7 @@ export interface Wal {
   /** How many of them SQLite still reads, and how many pages the database has by the last of them. */
   readonly chain: number;
   readonly pages: number;
-  /** Commits that SQLite does not read any more; one may be the torn end of a power cut. */
+  /** Commits that SQLite does not read any more; one at most is the torn end of a power cut. */
   readonly behind: number;
 }
 
@@ -81,13 +87,13 @@ function scan(fd: number, size: number, likely: number): Wal {
   let behind = 0;
   for (const { bytes, at, offset, sound } of file.all(good ? start : undefined)) {
     // Left from an earlier round of the file, or damaged: the chain ends.
-    const ours = salts === undefined || bytes.compare(salts, 0, 8, at + 8, at + 16) === 0;
+    const ours = salts === undefined || bytes.compare(salts, 0, 8, at + SALTS, at + SALTS + 8) === 0;
     if (!ours || !sound) whole = false;
     const page = bytes.readUInt32BE(at);
     if (!ours || page === 0) continue;
     frames.push({ page, offset, sound });
     const size = bytes.readUInt32BE(at + 4);
-    if (size === 0) continue;
+    if (size === 0 || (!sound && (offset - FRAME_HEAD + SALTS) % SECTOR === 0)) continue;
     committed = frames.length;
     if (whole) {
       chain = frames.length;
@@ -156,7 +162,7 @@ class Frames {
     const counts = new Map<string, number>();
     for (const { bytes, at, sound } of this.all(undefined)) {
       if (bytes.readUInt32BE(at) === 0) continue;
-      const salts = bytes.subarray(at + 8, at + 16);
+      const salts = bytes.subarray(at + SALTS, at + SALTS + 8);
       if (sound) return { salts: Buffer.from(salts) };
       const name = salts.toString('hex');
       const count = counts.get(name);

@@ -251,6 +251,44 @@ test('frames of an earlier round of the file are not taken for this one', (t) =>
   assert.equal(wal.behind, 0);
 });
 
+test('a torn commit over an earlier round is one commit, whichever sectors are lost', (t) => {
+  const file = path.join(scratch(t, 'torn'), 'log.db');
+  const db = new Database(file);
+  t.after(() => db.close());
+  db.pragma('page_size = 1024');
+  db.pragma('journal_mode = WAL');
+  db.pragma('wal_autocheckpoint = 0');
+  db.exec(
+    'create table small (n); insert into small values (0); create table large (body); insert into large values (zeroblob(60000))',
+  );
+  db.pragma('wal_checkpoint(RESTART)');
+  // Each frame of the earlier round ends a commit.
+  for (let i = 0; i < 80; i++) db.prepare('update small set n = ?').run(i);
+  db.pragma('wal_checkpoint(RESTART)');
+  for (let i = 0; i < 9; i++) db.prepare('update small set n = ?').run(i);
+  const before = readFileSync(`${file}-wal`);
+  const chain = readWal(`${file}-wal`, 1024).chain;
+  db.prepare('update large set body = randomblob(60000)').run();
+  const after = readFileSync(`${file}-wal`);
+  const whole = readWal(`${file}-wal`, 1024).chain;
+  const sectors = Array.from({ length: Math.ceil(after.length / 512) }, (_, i) => i).filter(
+    (i) => !before.subarray(i * 512, (i + 1) * 512).equals(after.subarray(i * 512, (i + 1) * 512)),
+  );
+  assert.ok(chain < 41 && whole > 64, 'the head of frame 41, which two sectors share, is in the commit');
+  const cut = path.join(scratch(t, 'torn'), 'log.db-wal');
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.nat(sectors.length - 1), { minLength: 1 }), (lost) => {
+      const bytes = Buffer.from(after);
+      for (const at of lost.map((i) => (sectors[i] as number) * 512)) before.copy(bytes, at, at, at + 512);
+      writeFileSync(cut, bytes);
+      const found = readWal(cut, 1024);
+      assert.ok(found.behind <= 1, `${found.behind} commits behind, without the sectors ${lost.map((i) => sectors[i])}`);
+      assert.ok(found.chain === chain || (found.chain === whole && bytes.equals(after)));
+    }),
+    { numRuns: 300 },
+  );
+});
+
 for (const header of ['sound', 'random'] as const)
   test(`pages near 2^32 behind a ${header} header cost no more than the files hold`, (t) => {
     const { file, truth } = make(scratch(t, 'salvage'), 'log.db', 5, 60, 1024);

@@ -198,7 +198,8 @@ function newestOf({ nodes, recorder }: Device, at: number): Sample {
 
 /** Why a point is bad. */
 function culprit({ inputs, own }: Node): string {
-  const bad = inputs.find(({ at, reason }) => at !== undefined && !hasValue(reason));
+  const all = inputs.filter(({ at, reason }) => at !== undefined && !hasValue(reason));
+  const bad = all.find(({ reason }) => reason === own.reason) ?? (reasonName(own.reason) === 'timeout' ? undefined : all[0]);
   if (bad !== undefined) return `${bad.key} is bad, ${reasonName(bad.reason)}`;
   if (reasonName(own.reason) !== 'timeout') return reasonName(own.reason);
   const oldest = inputs.reduce((a, b) => ((a.at ?? 0) <= (b.at ?? 0) ? a : b));

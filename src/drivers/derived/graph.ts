@@ -6,7 +6,8 @@
  * - One sample computes each point once, after all its inputs: nobody sees a point of a new and an old input of one sample.
  * - One record a device and cause, with the time of the cause. Points that the cause does not reach are absent in it.
  * - A point has no reading before each of its inputs had one. A bad input makes it bad for the same reason, an uncertain one
- *   uncertain; an input older than `staleAfter` makes it bad, `timeout`, at the time at which it became too old.
+ *   uncertain; an input older than `staleAfter` makes it bad, `timeout`, at the time at which it became too old. A formula may have a
+ *   result `without` such an input.
  * - A reading that is older than the newest one of its point changes nothing.
  * - Bounded: one slot a source, one node a point; what a point remembers has the bounds of its formula.
  */
@@ -251,26 +252,27 @@ export class Graph {
   /** @returns undefined while an input never had a reading */
   #compute(node: Node, now: Instant): Result | undefined {
     const { inputs, calculation, point, back } = node;
-    const values: Input[] = [];
+    // Without a bad input each has its value.
+    const values: (Input | undefined)[] = [];
     let doubt = GOOD;
     let bad = GOOD;
     for (const [i, slot] of inputs.entries()) {
       const { at, reason } = slot;
       if (at === undefined) return undefined;
-      if (now.at - at > point.staleAfter) return { value: 0, reason: TIMEOUT };
-      if (!hasValue(reason)) {
-        bad ||= reason;
-        continue;
-      }
-      const input = this.#input(node, i, slot);
-      if (input === undefined) bad ||= INVALID;
-      else if (!Number.isFinite(input.value)) bad ||= NOT_A_NUMBER;
-      else values.push(input);
-      doubt ||= reason;
+      const isOld = now.at - at > point.staleAfter;
+      if (isOld && calculation.without === undefined) return { value: 0, reason: TIMEOUT };
+      const isThere = !isOld && hasValue(reason);
+      const input = isThere ? this.#input(node, i, slot) : undefined;
+      const isNumber = input !== undefined && Number.isFinite(input.value);
+      values.push(isNumber ? input : undefined);
+      if (isNumber) doubt ||= reason;
+      else if (isThere) bad ||= input === undefined ? INVALID : NOT_A_NUMBER;
+      else bad ||= isOld ? TIMEOUT : reason;
     }
-    const isRemembering = bad !== GOOD && calculation.gap !== undefined;
-    if (bad !== GOOD && !isRemembering) return { value: 0, reason: bad };
-    const { value, reason } = isRemembering && calculation.gap ? calculation.gap(now) : calculation.step(values, now);
+    const result =
+      bad === GOOD ? calculation.step(values as Input[], now) : (calculation.gap?.(now) ?? calculation.without?.(values));
+    if (result === undefined) return { value: 0, reason: bad };
+    const { value, reason } = result;
     if (!hasValue(reason)) return { value: 0, reason };
     const shown = this.#rounded(point, value * back.scale + back.offset);
     if (!Number.isFinite(shown)) return { value: 0, reason: NOT_A_NUMBER };
@@ -299,11 +301,15 @@ export class Graph {
   }
 }
 
-/** When the first of its inputs is too old. A point that is bad already has nothing to say then. */
-function dueOf({ bad, inputs, point }: Node): number {
+/** When the next of its inputs is too old. A point that is bad already has nothing to say then. */
+function dueOf({ bad, inputs, own, point }: Node): number {
   if (bad) return Number.POSITIVE_INFINITY;
   let due = Number.POSITIVE_INFINITY;
-  for (const { at } of inputs) if (at !== undefined) due = Math.min(due, at + point.staleAfter + 1);
+  for (const { at } of inputs) {
+    const old = at === undefined ? Number.POSITIVE_INFINITY : at + point.staleAfter + 1;
+    // The point was computed without an input that was too old by then.
+    if (own.at === undefined || old > own.at) due = Math.min(due, old);
+  }
   return due;
 }
 

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { conversion } from '../../../src/core/dimensions.ts';
-import { type Calculation, good, type Result } from '../../../src/drivers/derived/formula.ts';
-import { aqi, POLLUTANTS } from '../../../src/drivers/derived/formulas/aqi.ts';
+import { reasonCode } from '../../../src/core/reasons.ts';
+import { because, type Calculation, good, type Result } from '../../../src/drivers/derived/formula.ts';
+import { aqi, aqiWithout, POLLUTANTS } from '../../../src/drivers/derived/formulas/aqi.ts';
 import { dewPoint } from '../../../src/drivers/derived/formulas/dew-point.ts';
 import { ageing, kinetic } from '../../../src/drivers/derived/formulas/mkt.ts';
 import { nowcast } from '../../../src/drivers/derived/formulas/nowcast.ts';
@@ -123,6 +124,33 @@ test('aqi: it never falls while a concentration rises', () => {
       assert.ok(at(low, less) <= at(low, more));
     }),
   );
+});
+
+test('aqi: without one mean it is never above the index of both, and good only where both agree', () => {
+  const two = POLLUTANTS.filter(({ second }) => second !== undefined);
+  assert.deepEqual(
+    two.map(({ formula }) => formula),
+    ['aqi-ozone', 'aqi-so2'],
+  );
+  const concentration = fc.integer({ min: 0, max: 1200 });
+  let [exact, partial] = [0, 0];
+  fc.assert(
+    fc.property(concentration, concentration, fc.constantFrom(...two), (first, other, of) => {
+      const by = 10 ** of.digits;
+      const both = aqi(first / by, of, other / by);
+      for (const one of [aqiWithout(first / by, of), aqiWithout(undefined, of, other / by)]) {
+        if (one === undefined) continue;
+        assert.ok(valueIn(one) <= valueIn(both));
+        if (typeof one === 'number') {
+          assert.equal(one, both);
+          exact++;
+        } else if (one.reason === reasonCode('partial')) partial++;
+        else assert.deepEqual(one, because('out-of-range', one.value));
+      }
+    }),
+  );
+  assert.ok(exact > 0 && partial > 0);
+  assert.equal(aqiWithout(undefined, pollutant('aqi-ozone')), undefined);
 });
 
 test('aqi: each cut concentration has an index, and its neighbour has one nearby', () => {
@@ -298,6 +326,7 @@ test('no formula throws, hangs or gives a value that is no number as a good one'
           const result: Result = made.step(inputs, { at, offset: 1.7e12, known: true });
           assert.equal(typeof result.value, 'number');
           made.gap?.({ at, offset: 0, known: false });
+          made.without?.(inputs.map((input, i) => (i === 0 ? undefined : input)));
           assert.ok(JSON.stringify(made.save?.(at) ?? null).length < 20_000);
         }
       },

@@ -4,7 +4,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { type DerivedBench, derivedBench, type Given, MemoryBench } from '../../fakes/derived-bench.ts';
 
-const SOURCES = { 'a.x': 'Cel', 'a.h': '%', 'b.p': 'W', 'b.n': 'm3', 'b.pm': 'ug/m3' };
+const SOURCES = { 'a.x': 'Cel', 'a.h': '%', 'a.s': '[ppb]', 'b.p': 'W', 'b.n': 'm3', 'b.pm': 'ug/m3', 'b.d': '[ppb]' };
 const DEVICES = `
   one:
     bus: sums
@@ -21,7 +21,8 @@ const DEVICES = `
       cast: {compute: nowcast, from: b.pm}
       aqi: {compute: aqi, from: two.cast}
       smooth: {compute: moving-average, from: one.dew, unit: Cel, over: 2h}
-      cost: {compute: sum, from: [one.energy], unit: MW.h}`;
+      cost: {compute: sum, from: [one.energy], unit: MW.h}
+      so2: {compute: aqi-so2, from: {so2: a.s, day: b.d}}`;
 const START = 1_700_000_000_000;
 
 interface Step {
@@ -40,12 +41,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({
     wait: fc.integer({ min: 0, max: 40 }),
     device: fc.constant('a' as const),
-    values: fc.record({ x: given(-20, 40), h: given(1, 100) }),
+    values: fc.record({ x: given(-20, 40), h: given(1, 100), s: given(0, 400) }),
   }),
   fc.record({
     wait: fc.integer({ min: 0, max: 40 }),
     device: fc.constant('b' as const),
-    values: fc.record({ p: given(-500, 5000), n: given(0, 999), pm: given(0, 300) }),
+    values: fc.record({ p: given(-500, 5000), n: given(0, 999), pm: given(0, 300), d: given(0, 700) }),
   }),
 );
 const steps = fc.array(step, { minLength: 1, maxLength: 60 });

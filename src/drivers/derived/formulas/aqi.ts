@@ -2,10 +2,11 @@
  * Air Quality Index of single pollutants, US EPA, 2024: table 6 and equation 1 of EPA-454/B-24-002 (the same as table 2 of appendix G to
  * 40 CFR part 58). A concentration is cut to the digits of the table, an index is rounded to whole numbers. The index of a place is the
  * largest of its pollutants, for which the formula `maximum` is there.
- * - Ozone and sulphur dioxide have a second table for means of another length; the larger index counts.
+ * - Ozone and sulphur dioxide have a second table for means of another length; the larger index counts. Where one mean is bad, the index
+ *   is that of the other one (`aqiWithout`).
  * - The numbers were compared with copies of that table and with the worked examples of EPA's guide, not with the table itself.
  */
-import { because, type Formula, fixed, plain, type Result, type Role } from '../formula.ts';
+import { because, type Calculation, type Formula, fixed, good, plain, type Result, type Role } from '../formula.ts';
 
 /** From and to: concentration in the last digit of the table, and index. */
 type Row = readonly [low: number, high: number, from: number, to: number];
@@ -116,10 +117,39 @@ export function aqi(concentration: number, pollutant: Pollutant = PM25, other?: 
   return first !== 'above' || index > last || holds ? index : because('out-of-range', last);
 }
 
+/**
+ * The index while one of the two means is bad: the larger of those that can be computed. It is good where the other mean cannot raise
+ * it, and uncertain, `partial`, where it could.
+ * @param concentration the first mean; undefined: bad
+ * @param other the second mean; undefined: bad or left out
+ * @returns undefined where the mean that is left has no index
+ */
+export function aqiWithout(concentration: number | undefined, pollutant: Pollutant, other?: number): Result | number | undefined {
+  const { rows, digits, second } = pollutant;
+  if (concentration !== undefined) {
+    const index = aqi(concentration, pollutant);
+    return typeof index === 'number' ? because('partial', index) : index;
+  }
+  if (second === undefined || other === undefined) return undefined;
+  const index = indexIn(second.rows, other, digits);
+  if (index === 'below') return undefined;
+  if (index === 'above') return because('out-of-range', lastOf(second.rows));
+  return index > lastOf(rows) ? index : because('partial', index);
+}
+
 const roleOf = ({ unit, molarMass }: Pollutant, name: string): Role => ({ ...fixed(name, unit), molarMass });
 
 export const aqiFormulas: readonly Formula[] = POLLUTANTS.map((pollutant) => {
   const { formula, name, role, mean, second } = pollutant;
+  const calculation: Calculation = {
+    ...plain((concentration, other) => aqi(concentration as number, pollutant, other))(),
+    ...(second !== undefined && {
+      without: ([concentration, other]) => {
+        const index = aqiWithout(concentration?.value, pollutant, other?.value);
+        return typeof index === 'number' ? good(index) : index;
+      },
+    }),
+  };
   return {
     name: formula,
     doc: `Air Quality Index of ${name} (US EPA 2024, EPA-454/B-24-002). The input is ${mean}${second ? `; \`${second.role}\` is ${second.mean}, and may be left out` : ''}.`,
@@ -129,6 +159,6 @@ export const aqiFormulas: readonly Formula[] = POLLUTANTS.map((pollutant) => {
     ],
     unit: '1',
     decimals: 0,
-    create: plain((concentration, other) => aqi(concentration as number, pollutant, other)),
+    create: () => calculation,
   };
 });

@@ -287,6 +287,7 @@ export class Gateway implements Starting, Reloadable {
   /** The configuration on trial is kept. */
   confirm(): void {
     this.ingest.take(this.rules.confirm(this.ingest.moment()));
+    this.#parts.actions.confirm();
   }
 
   /** From now on this configuration is in force for everybody who asks. */

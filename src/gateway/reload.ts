@@ -129,20 +129,24 @@ export class Reload {
     // All of it in one turn: buses that did not change go on polling while the others are exchanged, and what the rules say from here
     // on is acted on and told in its order. The new buses are known before something is written to them.
     const transitions = force(config, field.shapes, !endsTrial);
-    actions.reload();
+    actions.reload(!endsTrial);
     this.exchange = field.apply();
     try {
       ingest.take(transitions);
       await this.exchange;
     } catch (thrown) {
       const back = force(before, plant.shapes, endsTrial);
-      actions.reload();
+      actions.reload(endsTrial);
       ingest.take(back);
+      actions.begin();
       keepOnly(before);
       forwarders.republish(withoutAlarm(config, before));
       throw thrown;
     }
-    if (!trial) ingest.take(rules.confirm(ingest.moment()));
+    if (!trial) {
+      ingest.take(rules.confirm(ingest.moment()));
+      actions.confirm();
+    }
     // As they are now: a device may be read by other requests since.
     this.#gateway.setInventory(config, plant.shapes);
     ingest.tick();

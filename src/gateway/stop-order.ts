@@ -35,7 +35,7 @@ export interface StoppedParts {
   readonly flows: Pick<Parts['flows'], 'stop'>;
   readonly watch: Pick<Parts['watch'], 'stop'>;
   readonly safe: Pick<Parts['safe'], 'stop'>;
-  readonly actions: Pick<Parts['actions'], 'stop'>;
+  readonly actions: Pick<Parts['actions'], 'stop' | 'end'>;
   readonly plant: Pick<Parts['plant'], 'stop'>;
   readonly access: Pick<Parts['access'], 'stop'>;
   readonly forwarders: Pick<Parts['forwarders'], 'stop'>;
@@ -85,6 +85,9 @@ export async function stopInOrder(
     started().finder?.stop(),
     access,
   );
+  // Messages that the far side has acknowledged meanwhile are done, and their events are in the log.
+  parts.actions.end();
+  if (started().ingest !== undefined) parts.outside.flush();
   await started().log?.close(budget.for('log'));
   await started().admin?.stop();
   await budget.within(budget.for('flows'), flows);

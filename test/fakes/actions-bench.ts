@@ -120,10 +120,10 @@ export function actionsBench(rules: readonly ResolvedRule[], options: BenchOptio
       logged,
     },
     waiting: () => Object.fromEntries(actions.status().kinds.map(({ kind, waiting }) => [kind, waiting])),
-    /** Rules of another configuration. */
-    reload: (next: readonly ResolvedRule[]) => {
+    /** Rules of another configuration. @param trial it may be rolled back */
+    reload: (next: readonly ResolvedRule[], trial = false) => {
       known = new Map(next.map((rule) => [rule.name, rule]));
-      actions.reload();
+      actions.reload(trial);
       actions.begin();
     },
     /** The same rules in the next run, after so long. The log is what was saved. */

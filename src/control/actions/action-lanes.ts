@@ -101,6 +101,12 @@ export class ActionLanes {
     for (const lane of this.#all()) lane.drop(jobs);
   }
 
+  /** They are wanted after all. @returns those that still run; the others are to be added again */
+  want(jobs: ReadonlySet<Job>): ReadonlySet<Job> {
+    for (const job of jobs) this.#unwanted.delete(job);
+    return new Set(this.#all().flatMap((lane) => lane.want(jobs)));
+  }
+
   stop(): void {
     for (const lane of this.#all()) lane.stop();
   }

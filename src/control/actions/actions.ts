@@ -8,24 +8,24 @@
  * - Writes, outputs, hooks and messages are done at least once: one that a restart interrupts is done again. A flow is triggered at
  *   most once. What is done is never repeated (book.ts).
  * - A rule that is only observed does nothing.
+ * - A configuration on trial takes nothing away for good: what the one before still had to do is parked (parked-actions.ts).
  */
 
 import type { ResolvedAction } from '../../config/actions.ts';
 import type { ResolvedRule } from '../../config/kinds.ts';
-import type { AlarmTransition, Severity } from '../../core/alarm.ts';
-import type { Logger } from '../../core/logger.ts';
+import type { AlarmTransition } from '../../core/alarm.ts';
 import { plainValue, type Value } from '../../core/point.ts';
-import type { GatewayEvent } from '../../core/ports.ts';
-import { phrase, type Sentence } from '../../core/sentence.ts';
 import type { Moment } from '../../rules/rule-state.ts';
 import { ActionLanes, type LanesSide } from './action-lanes.ts';
+import { ActionReports, type ReportsSide } from './action-reports.ts';
 import { Book, type Planned } from './book.ts';
 import { rulePrincipal } from './interlocks.ts';
 import { actionAt, type Job, nameOf, parseBook } from './job.ts';
 import type { Outcome } from './lane.ts';
 import { isOutputState, Outputs } from './outputs.ts';
+import { type Parked, ParkedActions } from './parked-actions.ts';
 import { type ActionCounts, type ActionFigures, ActionTally } from './tally.ts';
-import type { AlarmFacts } from './texts.ts';
+import { type AlarmFacts, factsOf } from './texts.ts';
 
 const KEY = '@action.';
 /** Whether a saved state is that of an action or an output. */
@@ -41,19 +41,12 @@ export interface AlarmLook {
   readonly value?: Value | undefined;
 }
 
-export interface ActionsSide extends LanesSide {
-  readonly logger: Logger;
+export interface ActionsSide extends LanesSide, ReportsSide {
   /** As configured now. */
   readonly rules: () => ReadonlyMap<string, ResolvedRule>;
   readonly moment: () => Moment;
   readonly look: (rule: string) => AlarmLook | undefined;
   readonly save: (key: string, state: unknown) => void;
-  /** Adds words to the alarm, for everybody who sees it. */
-  readonly remark: (rule: string, occurrence: number, words: Sentence) => void;
-  /** Events of actions; the caller bounds how many there are. */
-  readonly tell: (event: GatewayEvent) => void;
-  /** An event as everybody may see it, in the log of the process too. Absent: as it was made. */
-  readonly disclose?: ((event: GatewayEvent) => GatewayEvent) | undefined;
 }
 
 export interface ActionsStatus {
@@ -67,25 +60,29 @@ export interface ActionsStatus {
 export class Actions {
   readonly #s: ActionsSide;
   readonly #books = new Map<string, Book>();
+  readonly #parked = new ParkedActions();
   /** Those that a time will change. */
   readonly #timed = new Set<string>();
   readonly #lanes: ActionLanes;
   readonly #outputs: Outputs;
+  readonly #reports: ActionReports;
   readonly tally: ActionTally;
   #fresh: Job[] = [];
   #rules: ReadonlyMap<string, ResolvedRule> = new Map();
   #cancel: (() => void) | undefined;
   #begun = false;
   #stopped = false;
+  #ended = false;
 
   constructor(side: ActionsSide) {
     this.#s = side;
     const { clock } = side;
     this.tally = new ActionTally(() => clock.monotonic());
+    this.#reports = new ActionReports(side);
     this.#lanes = new ActionLanes(side, {
       settled: (job, outcome) => this.#settled(job, outcome),
       begun: (job) => this.tally.started(job),
-      failing: (job, error) => this.#remark(job, 'action-failing', error),
+      failing: (job, error) => this.#reports.remark(job, 'action-failing', error),
     });
     this.#outputs = new Outputs({
       ...{ clock, tell: side.tell, save: side.save, tally: this.tally },
@@ -123,7 +120,7 @@ export class Actions {
     for (const t of transitions) {
       const book = t.observed ? undefined : this.#books.get(t.rule);
       if (book === undefined) continue;
-      this.#plan(t.rule, book.take(t, this.#factsOf(t, moment), moment), moment);
+      this.#plan(t.rule, book.take(t, factsOf(t, moment), moment), moment);
       this.#outputs.changed(t.rule);
     }
   }
@@ -147,30 +144,62 @@ export class Actions {
     this.#schedule();
   }
 
-  /** The configuration was exchanged. Call it before the transitions of the exchange are planned. */
-  reload(): void {
+  /**
+   * The configuration was exchanged. Call it before the transitions of the exchange are planned, and `begin` behind them.
+   * @param trial what rules that it lacks or changes still had to do is kept until `confirm`; a call without `trial` gives it back
+   */
+  reload(trial = false): void {
     const moment = this.#s.moment();
     this.#rules = this.#s.rules();
+    const back = trial ? undefined : this.#parked.take();
     const gone: Job[] = [];
+    const paused: Job[] = [];
     for (const [name, book] of this.#books) {
       const rule = this.#rules.get(name);
-      if (rule !== undefined && acts(rule)) continue;
-      gone.push(...book.jobs);
+      const { jobs, escalation } = book;
+      if (rule !== undefined && acts(rule)) {
+        const left = book.change(rule, moment);
+        (trial && this.#parked.put(name, { jobs: left, escalation }) ? paused : gone).push(...left);
+        this.#save(name, book, moment);
+        continue;
+      }
+      (trial && this.#parked.put(name, { jobs, escalation, book }) ? paused : gone).push(...jobs);
       this.#books.delete(name);
       this.#timed.delete(name);
-      this.#s.save(KEY + name, null);
+      this.#store(name, moment);
     }
-    for (const [name, book] of this.#books) {
-      const rule = this.#rules.get(name);
-      if (rule === undefined) continue;
-      gone.push(...book.change(rule, moment));
-      this.#save(name, book, moment);
-    }
-    for (const job of gone) this.tally.ended(job, 'superseded');
-    this.#forget(gone);
-    this.tally.keep((figures) => this.#exists(figures));
+    this.#forget([...paused, ...gone]);
     this.#rewrite(moment);
+    for (const [name, parked] of back ?? []) gone.push(...this.#resume(name, parked, moment));
+    this.#superseded(gone);
     this.#schedule();
+  }
+
+  /** The rules of the trial are kept: what those before them still had to do is not done. */
+  confirm(): void {
+    const moment = this.#s.moment();
+    const parked = this.#parked.take();
+    for (const name of parked.keys()) this.#store(name, moment);
+    this.#superseded([...parked.values()].flatMap(({ jobs }) => jobs));
+  }
+
+  /** @returns jobs that no rule wants any more */
+  #resume(name: string, parked: Parked, moment: Moment): readonly Job[] {
+    const book = this.#books.get(name);
+    if (book === undefined) {
+      this.#store(name, moment);
+      return parked.jobs;
+    }
+    const { jobs, dropped } = book.resume(parked, this.#now(name), moment);
+    const running = this.#lanes.want(new Set(jobs));
+    this.#fresh.push(...jobs.filter((job) => !running.has(job) && !this.#fresh.includes(job)));
+    this.#plan(name, { jobs: [], dropped }, moment);
+    return parked.jobs.filter((job) => !jobs.includes(job) && !dropped.includes(job));
+  }
+
+  #superseded(jobs: readonly Job[]): void {
+    for (const job of jobs) this.tally.ended(job, 'superseded');
+    this.tally.keep((figures) => this.#exists(figures));
   }
 
   clockKnown(moment: Moment): void {
@@ -178,15 +207,21 @@ export class Actions {
       book.clockKnown(moment);
       this.#save(name, book, moment);
     }
+    this.#parked.clockKnown(moment);
     this.#schedule();
   }
 
-  /** What waits stays in the log for the next start. */
+  /** What waits stays in the log for the next start. What runs may still be done until `end`. */
   stop(): void {
     this.#stopped = true;
     this.#cancel?.();
     this.#lanes.stop();
     this.#outputs.stop();
+  }
+
+  /** The log closes: how the others end is not kept, and the next start does them again. */
+  end(): void {
+    this.#ended = true;
   }
 
   /** No rule wants these any more. Of those that were not begun, `#enqueue` leaves them out. */
@@ -233,7 +268,7 @@ export class Actions {
   #plan(rule: string, { jobs, dropped }: Planned, moment: Moment): void {
     for (const job of dropped) {
       this.tally.ended(job, 'dropped');
-      this.#overflow(job);
+      this.#reports.dropped(job);
     }
     this.#forget(dropped);
     // After `stop` the log keeps them.
@@ -243,9 +278,13 @@ export class Actions {
   }
 
   #save(rule: string, book: Book, moment: Moment): void {
-    this.#s.save(KEY + rule, book.save(moment));
+    this.#store(rule, moment);
     if (book.due === Number.POSITIVE_INFINITY) this.#timed.delete(rule);
     else this.#timed.add(rule);
+  }
+
+  #store(rule: string, moment: Moment): void {
+    this.#s.save(KEY + rule, this.#parked.saved(rule, this.#books.get(rule)?.save(moment), moment) ?? null);
   }
 
   #enqueue(job: Job): void {
@@ -258,24 +297,22 @@ export class Actions {
   }
 
   #settled(job: Job, outcome: Outcome): void {
-    // The next start does it.
-    if (this.#stopped) return;
-    const { action, facts } = job;
+    // The next start does the others.
+    if (this.#ended || (this.#stopped && outcome.result !== 'done')) return;
+    if (this.#parked.has(job)) {
+      // It waits for the configuration before.
+      if (outcome.result !== 'done') return;
+      const moment = this.#s.moment();
+      this.#parked.done(job, moment.at);
+      this.#store(job.facts.rule, moment);
+      this.tally.ended(job, 'done');
+    }
     // One that a reload or newer jobs took away while it ran was counted then.
     if (this.#isWanted(job)) this.tally.ended(job, outcome.result, outcome.result === 'failed' ? outcome.error : undefined);
     this.#finish(job, outcome.result === 'failed' || outcome.result === 'dropped');
-    if (outcome.result === 'dropped') this.#overflow(job);
-    else if (outcome.result === 'failed') {
-      const next = action.orElse === undefined ? '' : ` Its fallback is next: ${nameOf(action.orElse)}.`;
-      this.#tell(
-        job,
-        'critical',
-        'failed',
-        `The action "${nameOf(action)}" of the rule ${facts.rule} failed: ${outcome.error.message}.${next}`,
-      );
-      this.#remark(job, 'action-failed', outcome.error);
-    } else if (outcome.result === 'done' && action.kind !== 'write')
-      this.#tell(job, 'info', 'done', `The rule ${facts.rule} did the action "${nameOf(action)}".`);
+    if (outcome.result === 'dropped') this.#reports.dropped(job);
+    else if (outcome.result === 'failed') this.#reports.failed(job, outcome.error);
+    else if (outcome.result === 'done') this.#reports.done(job);
     this.begin();
   }
 
@@ -284,45 +321,6 @@ export class Actions {
     const book = this.#books.get(job.facts.rule);
     const moment = this.#s.moment();
     if (book !== undefined) this.#plan(job.facts.rule, book.finished(job, failed, moment.at), moment);
-  }
-
-  #overflow(job: Job): void {
-    this.#tell(
-      job,
-      'critical',
-      'dropped',
-      `Too many actions wait, so the action "${nameOf(job.action)}" of the rule ${job.facts.rule} was left out.`,
-    );
-  }
-
-  #remark({ facts, action }: Job, say: 'action-failed' | 'action-failing', { message: why }: Error): void {
-    this.#s.remark(facts.rule, facts.occurrence, phrase(say, { action: nameOf(action), why }));
-  }
-
-  #tell({ action, facts, at }: Job, severity: Severity, result: string, message: string): void {
-    const { rule, occurrence } = facts;
-    const data = {
-      rule,
-      occurrence,
-      action: action.kind,
-      of: nameOf(action),
-      at,
-      result,
-      via: 'rule',
-      who: rulePrincipal(rule).who,
-    };
-    const made = { event: 'action', severity, message, data };
-    const event = this.#s.disclose?.(made) ?? made;
-    this.#s.logger[severity === 'info' ? 'info' : 'warn'](event.data ?? {}, event.message);
-    this.#s.tell(event);
-  }
-
-  #factsOf(t: AlarmTransition, moment: Moment): AlarmFacts {
-    return {
-      ...{ rule: t.rule, point: t.point, occurrence: t.occurrence, state: t.state, severity: t.severity, message: t.message },
-      value: t.value === undefined ? '' : String(plainValue(t.value, t.type)),
-      time: Math.round(t.at + moment.wall - moment.at),
-    };
   }
 
   /** The alarm as it is now, for an escalation. */

@@ -11,6 +11,7 @@ import type { AlarmTransition } from '../../core/alarm.ts';
 import type { Moment } from '../../rules/rule-state.ts';
 import { Escalation } from './escalation.ts';
 import { dueOf, isOf, type Job, jobOf, MOST_JOBS, type SavedBook, saveJob } from './job.ts';
+import type { Parked } from './parked-actions.ts';
 import type { AlarmFacts } from './texts.ts';
 import { isActive, type Seen, stepOf, UNSEEN, waitsForPerson } from './triggers.ts';
 
@@ -61,6 +62,9 @@ export class Book {
   get facts(): AlarmFacts | undefined {
     return this.#facts;
   }
+  get escalation(): Escalation | undefined {
+    return this.#escalation;
+  }
 
   /** The rule has other actions now. Those that wait go on where they are the same. @returns those that are not done any more */
   change(rule: ResolvedRule, moment: Moment): Job[] {
@@ -74,6 +78,26 @@ export class Book {
       this.#escalation = new Escalation(rule.escalation, moment, this.#escalation.save(moment));
     this.#awaitPerson(this.#seen.state, moment);
     return gone;
+  }
+
+  /**
+   * The rule is as before a trial: it goes on with what it had to do. An alarm that stands again is the one that was acted on before.
+   * A write belongs to an alarm that stands, or to one that does not: it is left out where that has changed meanwhile.
+   * @returns the jobs that are done from now on
+   */
+  resume({ jobs, escalation }: Pick<Parked, 'jobs' | 'escalation'>, now: AlarmNow, moment: Moment): Planned {
+    if (!this.#seen.open && now.state !== 'normal')
+      this.#seen = { ...this.#seen, state: now.state, open: true, holding: isActive(now.state) };
+    const { escalation: setting } = this.#rule;
+    const isOlder = escalation !== undefined && escalation.since < (this.#escalation?.since ?? Number.POSITIVE_INFINITY);
+    if (isOlder && setting !== undefined && waitsForPerson(now.state))
+      this.#escalation = new Escalation(setting, moment, escalation.save(moment));
+    return this.#bounded(
+      jobs.filter(
+        (job) => isOf(job, this.#rule) && (job.action.kind !== 'write' || isActive(job.facts.state) === isActive(now.state)),
+      ),
+      this.#jobs,
+    );
   }
 
   /** A transition of the alarm. */
@@ -141,9 +165,15 @@ export class Book {
 
   #add(planned: readonly Omit<Job, 'due'>[], now: number): Planned {
     const jobs = planned.map((job) => ({ ...job, ...dueOf(job.action, now) }));
-    this.#jobs = [...this.#jobs, ...jobs];
-    const dropped = this.#jobs.slice(0, Math.max(0, this.#jobs.length - MOST_JOBS));
-    this.#jobs = this.#jobs.slice(-MOST_JOBS);
+    const { dropped } = this.#bounded(this.#jobs, jobs);
     return { jobs: jobs.filter((job) => !dropped.includes(job)), dropped };
+  }
+
+  /** Both wait from now on. @returns the older ones that fit, and those that do not */
+  #bounded(older: readonly Job[], newer: readonly Job[]): Planned {
+    const all = [...older, ...newer];
+    const dropped = all.slice(0, Math.max(0, all.length - MOST_JOBS));
+    this.#jobs = all.slice(-MOST_JOBS);
+    return { jobs: older.filter((job) => !dropped.includes(job)), dropped };
   }
 }

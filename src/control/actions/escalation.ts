@@ -36,6 +36,11 @@ export class Escalation {
     if (saved.last !== undefined && saved.done > 0) this.#last = this.#since + saved.last;
   }
 
+  /** Monotonic time from which on it waits; it may lie before the start of this run. */
+  get since(): number {
+    return this.#since;
+  }
+
   /** Monotonic time at which it acts next; Infinity: never again. */
   get due(): number {
     const { after, repeat } = this.#setting;

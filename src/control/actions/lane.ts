@@ -109,6 +109,13 @@ export class Lane<J> {
     this.#next();
   }
 
+  /** They are wanted after all. @returns those that still run, and are tried again where they fail */
+  want(jobs: ReadonlySet<J>): J[] {
+    const here = this.#entries.filter(({ job }) => jobs.has(job));
+    for (const entry of here) entry.unwanted = false;
+    return here.map(({ job }) => job);
+  }
+
   /** Those that wait are forgotten here; what runs ends by itself. */
   stop(): void {
     this.#stopped = true;

@@ -99,6 +99,8 @@ export class ActionTally {
     const key = action.kind === 'output' ? `output ${action.point}` : `${facts.rule} ${at}`;
     const before = this.#own.get(key);
     if (before === undefined && this.#own.size >= MOST_ACTIONS_KEPT) return;
+    // Another action of the rule stands in its place by now.
+    if (before !== undefined && before.action !== nameOf(action)) return;
     const named = { rule: facts.rule, action: nameOf(action), ...(at !== undefined && { place: at }) };
     this.#own.set(key, change({ ...NONE, ...before, ...named, [what]: (before?.[what] ?? 0) + 1 }));
   }

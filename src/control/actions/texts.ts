@@ -2,7 +2,9 @@
  * Texts of an alarm in the places of a template. Values come from the field: a text never gets another place filled, never becomes a
  * second argument, and has a bound. Pure.
  */
-import type { AlarmState, Severity } from '../../core/alarm.ts';
+import type { AlarmState, AlarmTransition, Severity } from '../../core/alarm.ts';
+import { plainValue } from '../../core/point.ts';
+import type { Moment } from '../../rules/rule-state.ts';
 
 /** What is known of an alarm when an action begins. Plain JSON: it is kept with the action. */
 export interface AlarmFacts {
@@ -17,6 +19,15 @@ export interface AlarmFacts {
   /** UTC ms, as known when it happened. */
   readonly time: number;
   readonly message: string;
+}
+
+/** @param moment of now */
+export function factsOf(t: AlarmTransition, { at, wall }: Moment): AlarmFacts {
+  return {
+    ...{ rule: t.rule, point: t.point, occurrence: t.occurrence, state: t.state, severity: t.severity, message: t.message },
+    value: t.value === undefined ? '' : String(plainValue(t.value, t.type)),
+    time: Math.round(t.at + wall - at),
+  };
 }
 
 /** Letters of a text that is filled in, and of all of them together. */

@@ -33,7 +33,7 @@ function bench(...first: ResolvedRule[]) {
   let config = configOf(first);
   const told: string[] = [];
   const did: string[] = [];
-  const later = { fault: undefined as Error | undefined };
+  const later = { fault: undefined as Error | undefined, silent: false };
   let corrected = 0;
   const kept = { newest: [] as string[], gone: [] as string[] };
   const log = {
@@ -56,7 +56,10 @@ function bench(...first: ResolvedRule[]) {
     moment: () => ingest.moment(),
     look: (rule) => rules.look(rule, ingest.moment()),
     commands: {
-      run: async (command: { readonly value: unknown }) => void did.push(String(command.value)),
+      run: async (command: { readonly value: unknown }) => {
+        if (later.silent) throw new Error('no answer');
+        did.push(String(command.value));
+      },
     } as never,
     assertFree: () => {},
     busOf: () => 'plant',
@@ -180,6 +183,27 @@ test('after a reload that failed, alarms and delays of rules that it lacked or c
     b.exchanges();
     await b.reload(...next);
     assert.deepEqual([b.told.at(-1), b.stands()], ['hot 1 normal', []]);
+  }
+});
+
+test('a write that waits for its device goes on after a reload that failed and after a trial', async () => {
+  for (const how of ['failed', 'rolled back', 'kept']) {
+    const b = bench(ruleOf('hot', 5, 1));
+    b.later.silent = true;
+    b.read(9);
+    await b.settled();
+    b.later.silent = false;
+    b.exchanges(how === 'failed' ? new Error('the port is taken') : undefined);
+    if (how === 'failed') await assert.rejects(b.reload(ruleOf('hot', 7, 2)), /the port is taken/);
+    else if (how === 'kept') await b.reload(ruleOf('hot', 7, 2));
+    else {
+      await b.trial(ruleOf('hot', 7, 2));
+      await b.settled();
+      assert.deepEqual(b.did, [], 'nobody does it during the trial');
+      await b.reload(ruleOf('hot', 5, 1));
+    }
+    await b.settled();
+    assert.deepEqual(b.did, how === 'kept' ? [] : ['1'], how);
   }
 });
 

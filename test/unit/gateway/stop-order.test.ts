@@ -19,7 +19,7 @@ function bench(hangs: readonly string[] = []) {
   const now = (name: string) => () => void story.push(name);
   const parts: StoppedParts = {
     commands: { stop: now('commands'), flush: now('commands told') },
-    actions: { stop: now('actions') },
+    actions: { stop: now('actions'), end: now('actions over') },
     outside: { flush: now('outside told') },
     watch: { stop: now('watch') },
     ...{ flows: part('flows'), safe: part('safe'), plant: part('plant'), access: part('access') },
@@ -63,6 +63,7 @@ test('no command comes in, safe values go out, and what was read is committed be
     ...[['flows', 'safe'] as const, ['safe', 'plant'] as const, ['plant', 'ingest'] as const, ['ingest', 'log'] as const],
     ...[['commands told', 'ingest'] as const, ['outside told', 'ingest'] as const, ['commit soon', 'forwarders'] as const],
     ...[['forwarders', 'log'] as const, ['access', 'log'] as const, ['log', 'admin'] as const],
+    ...[['forwarders', 'actions over'] as const, ['actions over', 'log'] as const],
   ])
     before(story, first, second);
   assert.equal(story.at(-1), 'lock', 'nobody else opens the files before they are closed');

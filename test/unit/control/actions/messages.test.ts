@@ -134,6 +134,41 @@ test('a restart sends what waited, for the rest of its time', async () => {
   assert.deepEqual(dues, [3 * MINUTE]);
 });
 
+test('a message that is acknowledged in the last words of a run is not sent by the next one', async () => {
+  const b = actionsBench([ruleOf('dry', { actions: [call()] })]);
+  const answer = Promise.withResolvers<MessageOutcome>();
+  b.deliveries.set('cloud', () => answer.promise);
+  await b.turn('dry', 'active-unacknowledged');
+  b.actions.stop();
+  answer.resolve({ result: 'acknowledged' });
+  await b.clock.advance(0);
+  b.actions.end();
+  assert.deepEqual(
+    b.events.map(({ data }) => data?.result),
+    ['done'],
+  );
+  const next = b.restart(MINUTE);
+  await next.clock.advance(10 * MINUTE);
+  assert.deepEqual(next.did, []);
+});
+
+test('a message that fails in the last words, or is answered after the log has closed, is sent by the next run', async () => {
+  for (const outcome of ['lost', 'acknowledged'] as const) {
+    const b = actionsBench([ruleOf('dry', { actions: [call()] })]);
+    const answer = Promise.withResolvers<MessageOutcome>();
+    b.deliveries.set('cloud', () => answer.promise);
+    await b.turn('dry', 'active-unacknowledged');
+    b.actions.stop();
+    if (outcome === 'acknowledged') b.actions.end();
+    answer.resolve({ result: outcome });
+    await b.clock.advance(0);
+    assert.deepEqual(b.events, []);
+    const next = b.restart(MINUTE, { deliveries: new Map() });
+    await next.clock.advance(0);
+    assert.deepEqual(next.did, ['deliver cloud action/dry/call: dry 1']);
+  }
+});
+
 test('a restart after its time fails it without sending, where the clock is known', async () => {
   const b = actionsBench([ruleOf('dry', { actions: [call()] })]);
   b.deliveries.set('cloud', never);

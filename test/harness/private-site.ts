@@ -142,7 +142,7 @@ rules:
   busy: {point: band.load, above: 5, do: [{write: band.heartbeat, value: 7, retries: 0}]}
 privacy:
   location: {upstream: {round: 0.01}}
-  household: {upstream: {aggregate: 1m}}
+  household: {upstream: {aggregate: 15m}}
   environmental: {upstream: never}
 buffer: {commitEvery: 200ms}
 forwarders:

@@ -23,7 +23,7 @@ const WRITES_AT_ONCE = 4;
 const HOOKS = 200;
 const HOOKS_AT_ONCE = 2;
 const PUBLISHES = 1000;
-/** For each forwarder: those that wait, and those that are with it. */
+/** For each forwarder: those that wait, and those of one severity that are with it. */
 const UPSTREAM = 200;
 const UPSTREAM_AT_ONCE = 4;
 /** A forwarder that a reload exchanges is there again soon, ms. */
@@ -165,7 +165,7 @@ export class ActionLanes {
     const known = this.#upstream.get(forwarder);
     if (known !== undefined) return known;
     const lane = this.#lane({
-      ...{ most: UPSTREAM, atOnce: UPSTREAM_AT_ONCE, oldestGoes: true },
+      ...{ most: UPSTREAM, atOnce: UPSTREAM_AT_ONCE, aside: true, oldestGoes: true },
       perform: (job) => this.#deliver(job),
       late: ({ action }, last) => late(action, last?.message),
     });

@@ -11,7 +11,6 @@ import type { AlarmTransition } from '../../core/alarm.ts';
 import type { Moment } from '../../rules/rule-state.ts';
 import { Escalation } from './escalation.ts';
 import { dueOf, isOf, type Job, jobOf, MOST_JOBS, type SavedBook, saveJob } from './job.ts';
-import type { Parked } from './parked-actions.ts';
 import type { AlarmFacts } from './texts.ts';
 import { isActive, type Seen, stepOf, UNSEEN, waitsForPerson } from './triggers.ts';
 
@@ -19,6 +18,13 @@ import { isActive, type Seen, stepOf, UNSEEN, waitsForPerson } from './triggers.
 export interface AlarmNow {
   readonly state: Seen['state'];
   readonly occurrence: number;
+}
+
+/** What a rule still had to do when another one took its place. */
+export interface Left {
+  readonly jobs: readonly Job[];
+  /** The wait for a person as it was. */
+  readonly escalation: Escalation | undefined;
 }
 
 export interface Planned {
@@ -85,11 +91,12 @@ export class Book {
    * A write belongs to an alarm that stands, or to one that does not: it is left out where that has changed meanwhile.
    * @returns the jobs that are done from now on
    */
-  resume({ jobs, escalation }: Pick<Parked, 'jobs' | 'escalation'>, now: AlarmNow, moment: Moment): Planned {
+  resume({ jobs, escalation }: Left, now: AlarmNow, moment: Moment): Planned {
     if (!this.#seen.open && now.state !== 'normal')
       this.#seen = { ...this.#seen, state: now.state, open: true, holding: isActive(now.state) };
     const { escalation: setting } = this.#rule;
-    const isOlder = escalation !== undefined && escalation.since < (this.#escalation?.since ?? Number.POSITIVE_INFINITY);
+    // A wait that went on during the trial, a fraction of a millisecond apart, knows what it has done.
+    const isOlder = escalation !== undefined && escalation.since < (this.#escalation?.since ?? Number.POSITIVE_INFINITY) - 1;
     if (isOlder && setting !== undefined && waitsForPerson(now.state))
       this.#escalation = new Escalation(setting, moment, escalation.save(moment));
     return this.#bounded(

@@ -4,6 +4,7 @@
  *   `oldestGoes` the oldest of them;
  * - one with a time (`due`) that has not begun by then fails;
  * - of those that wait the most severe begins first, and those of one key begin in the order in which they came;
+ * - with `aside`, places count for each severity: those that run take none from a more severe one;
  * - with `newest`, a job whose key comes again before it began is given up: the newest word about a point is the one that counts. A
  *   newer job that is refused takes nobody's place: it fails at once;
  * - what fails is tried again after 1 s, doubled each time up to 30 s, `retries` times; a wait that was asked for (a point may be
@@ -31,6 +32,8 @@ export interface LaneOptions<J> {
   readonly clock: Clock;
   readonly most: number;
   readonly atOnce: number;
+  /** One that runs may last long, and takes no place from what is more severe. At most `atOnce` for each severity run. */
+  readonly aside?: boolean;
   readonly newest?: boolean;
   /** News count for more than what has waited long. */
   readonly oldestGoes?: boolean;
@@ -148,7 +151,7 @@ export class Lane<J> {
 
   #next(): void {
     this.#expire();
-    while (!this.#stopped && this.#running < this.#o.atOnce) {
+    while (!this.#stopped && (this.#running < this.#o.atOnce || this.#o.aside === true)) {
       const entry = this.#pick();
       if (entry === undefined) break;
       void this.#run(entry);
@@ -166,7 +169,7 @@ export class Lane<J> {
     for (const { job, last } of over) this.#o.settled(job, { result: 'failed', error: late(job, last) });
   }
 
-  /** The most severe of those that are due and whose key is free. */
+  /** The most severe of those that are due, have a place, and whose key is free. */
   #pick(): Entry<J> | undefined {
     const now = this.#o.clock.monotonic();
     const taken = new Set<string>();
@@ -174,10 +177,16 @@ export class Lane<J> {
     for (const entry of this.#entries) {
       const free = !taken.has(entry.key);
       taken.add(entry.key);
-      if (!free || entry.begun || entry.again > now) continue;
+      if (!free || entry.begun || entry.again > now || !this.#hasPlace(entry)) continue;
       if (best === undefined || rank(entry) > rank(best)) best = entry;
     }
     return best;
+  }
+
+  #hasPlace(entry: Entry<J>): boolean {
+    const { atOnce, aside } = this.#o;
+    if (aside !== true || this.#running < atOnce) return this.#running < atOnce;
+    return this.#entries.filter((one) => one.begun && rank(one) >= rank(entry)).length < atOnce;
   }
 
   async #run(entry: Entry<J>): Promise<void> {

@@ -8,14 +8,10 @@
  * - Bounded: one entry for each rule of the configuration before, MOST_JOBS jobs each.
  */
 import type { Moment } from '../../rules/rule-state.ts';
-import type { Book } from './book.ts';
-import type { Escalation } from './escalation.ts';
+import type { Book, Left } from './book.ts';
 import { type Job, MOST_JOBS, type SavedBook, saveJob } from './job.ts';
 
-export interface Parked {
-  readonly jobs: readonly Job[];
-  /** The wait for a person as it was. */
-  readonly escalation: Escalation | undefined;
+export interface Parked extends Left {
   /** Present: the rule does nothing on trial, so this is all that the log has of it. */
   readonly book?: Book | undefined;
 }

@@ -29,7 +29,7 @@ function clockAfter(hours: number): string {
 const ROWS: Readonly<Record<string, Row>> = {
   json: { format: 'json' },
   zipped: { format: 'json', keys: 'compress: gzip' },
-  windows: { format: 'json', keys: 'filter: {every: 1m}' },
+  windows: { format: 'json', keys: 'filter: {every: 15m}' },
   budget: { format: 'json', keys: `budget: {perDay: 15kB, between: ["${clockAfter(-12)}", "${clockAfter(11)}"]}` },
   'line-protocol': { format: 'line-protocol' },
   senml: { format: 'senml' },

@@ -76,6 +76,11 @@ test('values inside of a deadband never make an alarm chatter', () => {
     below: { point: 'tank.level', below: 8, deadband: 2 },
     outside: { point: 'tank.level', outside: { min: 0, max: 8 }, deadband: 2 },
     inside: { point: 'tank.level', inside: { min: 8, max: 20 }, deadband: 2 },
+    // What a window makes of such values lies between them.
+    average: { point: 'tank.level', average: { above: 8, over: '10s' }, deadband: 2 },
+    minimum: { point: 'tank.level', minimum: { below: 8, over: '10s' }, deadband: 2 },
+    maximum: { point: 'tank.level', maximum: { above: 8, over: '10s' }, deadband: 2 },
+    percentile: { point: 'tank.level', percentile: { p: 90, above: 8, over: '10s' }, deadband: 2 },
   };
   // Beyond 6 and 10 an alarm may end or begin again.
   const value = fc.double({ min: 6, max: 10, noNaN: true, minExcluded: true, maxExcluded: true });

@@ -301,6 +301,25 @@ test('a rule that is only observed does nothing', async () => {
   assert.deepEqual(b.did, []);
 });
 
+test('a write and a hook that are done while the gateway stops are not done again', async () => {
+  const b = actionsBench([ruleOf('dry', { actions: [write('pump.run', 0), hook('siren')] })], { hooks: [SIREN] });
+  const answer = Promise.withResolvers<void>();
+  b.points.set('pump.run', () => answer.promise);
+  b.hookRuns.set('siren', async () => {
+    await answer.promise;
+    return '';
+  });
+  await b.turn('dry', 'active-unacknowledged');
+  assert.equal(b.did.length, 2);
+  b.actions.stop();
+  answer.resolve();
+  await b.clock.advance(0);
+  b.actions.end();
+  const next = b.restart(60_000);
+  await next.clock.advance(60_000);
+  assert.deepEqual(next.did, []);
+});
+
 test('a reload drops what a rule does not do any more, and keeps the rest', async () => {
   const b = actionsBench([ruleOf('dry', { actions: [write('pump.run', 0), write('pump.valve', 0)] })]);
   b.points.set('pump.run', silent);

@@ -44,6 +44,26 @@ test('a full queue leaves out the newest of the least severe', () => {
   assert.deepEqual([lane.waiting, lane.running], [2, 1]);
 });
 
+test('with places for each severity those that run hold up nobody who is more severe', async () => {
+  const { lane, add, began, runs, clock } = bench({ most: 20, atOnce: 2, aside: true });
+  for (const severity of ['info', 'critical', 'warning'] as const) for (let i = 0; i < 4; i++) add(`${severity} ${i}`, severity);
+  assert.deepEqual(began, ['info 0', 'info 1', 'critical 0', 'critical 1']);
+  assert.deepEqual(
+    [lane.waiting, lane.running],
+    [8, 4],
+    'a warning waits for the critical ones, since all of them would leave before it',
+  );
+  runs.get('critical 0')?.resolve();
+  await clock.advance(0);
+  assert.equal(began.at(-1), 'critical 2');
+  for (const i of [1, 2, 3]) {
+    runs.get(`critical ${i}`)?.resolve();
+    await clock.advance(0);
+  }
+  assert.deepEqual(began.slice(-2), ['warning 0', 'warning 1']);
+  assert.equal(lane.running, 4);
+});
+
 test('what is dropped is not begun, and is not tried again when it runs', async () => {
   const { clock, lane, add, began, settled, runs } = bench();
   add('runs', 'info');

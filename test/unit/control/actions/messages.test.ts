@@ -103,6 +103,20 @@ test('many rules: 200 wait for a forwarder, the oldest of the least severe goes'
   assert.equal(waits(b), 204);
 });
 
+test('messages of little severity that stay with their forwarder hold up no severe one', async () => {
+  const rules = [...Array.from({ length: 8 }, (_, i) => `note${i}`), 'fire'].map((name) =>
+    ruleOf(name, { actions: [call()], severity: name === 'fire' ? 'critical' : 'info' }),
+  );
+  const b = actionsBench(rules);
+  b.deliveries.set('cloud', ({ topic }) => (topic.includes('fire') ? Promise.resolve({ result: 'acknowledged' }) : never()));
+  for (const { name } of rules) await b.turn(name, 'active-unacknowledged');
+  assert.deepEqual(
+    b.events.map(({ data }) => [data?.rule, data?.result]),
+    [['fire', 'done']],
+  );
+  assert.equal(b.did.length, 5, 'four of the others are with the forwarder');
+});
+
 test('a forwarder that a reload exchanges gets the message again', async () => {
   const b = actionsBench([ruleOf('dry', { actions: [call()] })]);
   const outcomes: MessageOutcome[] = [{ result: 'lost' }, { result: 'lost' }, { result: 'acknowledged' }];
@@ -152,7 +166,7 @@ test('a message that is acknowledged in the last words of a run is not sent by t
   assert.deepEqual(next.did, []);
 });
 
-test('a message that fails in the last words, or is answered after the log has closed, is sent by the next run', async () => {
+test('a message that fails in the last words, or is answered too late, is sent by the next run', async () => {
   for (const outcome of ['lost', 'acknowledged'] as const) {
     const b = actionsBench([ruleOf('dry', { actions: [call()] })]);
     const answer = Promise.withResolvers<MessageOutcome>();

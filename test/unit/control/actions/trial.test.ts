@@ -37,7 +37,7 @@ for (const [words, next] of [
   ['does nothing', [ruleOf('dry')]],
   ['does something else', [ruleOf('dry', { actions: [write('pump.run', 7)] })]],
 ] as const)
-  test(`a write that waits is done after a roll-back of a trial in which its rule ${words}`, async () => {
+  test(`a write that waits is done after a trial in which its rule ${words}`, async () => {
     const { b, rules } = await waiting();
     b.reload(next, true);
     await b.clock.advance(10 * MINUTE);
@@ -88,7 +88,7 @@ test('what runs when a trial begins and is done meanwhile is not done again', as
   assert.equal(b.actions.tally.of('write', 'done'), 1);
 });
 
-test('what still runs after a roll-back is not begun a second time, and is tried again where it fails', async () => {
+test('what still runs after a roll-back is begun once, and is tried again where it fails', async () => {
   const rules = [ruleOf('dry', { actions: [write('pump.run', 0)] })];
   const b = actionsBench(rules);
   const answer = Promise.withResolvers<void>();
@@ -156,6 +156,20 @@ test('an alarm that waits for a person has waited during the trial too', async (
     await b.clock.advance(1);
     assert.deepEqual(b.did, ['rule rule dry: siren.on=1']);
   }
+});
+
+test('what an escalation did during a trial is not done again after it', async () => {
+  const rules = [ruleOf('dry', escalation(10 * MINUTE))];
+  const b = actionsBench(rules);
+  await b.clock.advance(0.3);
+  await b.turn('dry', 'active-unacknowledged');
+  await b.clock.advance(6 * MINUTE);
+  b.reload([ruleOf('dry', { ...escalation(10 * MINUTE), actions: [write('pump.run', 7)] })], true);
+  await b.clock.advance(6 * MINUTE);
+  assert.deepEqual(b.did, ['rule rule dry: siren.on=1']);
+  b.reload(rules);
+  await b.clock.advance(60 * MINUTE);
+  assert.equal(b.did.length, 1);
 });
 
 test('an exchange that fails within the end of a trial keeps what was before the trial', async () => {

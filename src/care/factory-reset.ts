@@ -23,12 +23,13 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { starterConfig } from '../config/starter.ts';
-import { readYamlFile } from '../config/yaml-source.ts';
+import { parseYamlText } from '../config/yaml-source.ts';
 import { type Owner, syncFolder } from '../disk/durable.ts';
 import { LOCK_FILE, StateDirLock } from '../store/state-dir.ts';
 import { type Erased, eraseAny, eraseState } from './erase.ts';
-import { filesBeside } from './files-beside.ts';
+import { filesBeside, wordsOf } from './files-beside.ts';
 import { jsonOf } from './json-of.ts';
+import { readAnything, readLastGood, writtenFolders } from './last-good.ts';
 import { give, ownerOf, readObeyed, writeSynced } from './own-files.ts';
 import { assertStateFolder, OF_A_DISK } from './state-folder.ts';
 
@@ -56,7 +57,10 @@ export function resetPlan(
 ): ResetPlan {
   const file = path.resolve(configFile);
   const folder = path.dirname(file);
-  const beside = filesBeside(file, readYamlFile(file).value).map((name) => path.join(folder, name));
+  const texts = textsOf(file, stateDir);
+  const values = texts.map((text) => parseYamlText(file, text).value ?? [...wordsOf(text)]);
+  const beside = filesBeside(file, values).map((name) => path.join(folder, name));
+  const runtime = texts.flatMap((text) => writtenFolders('runtimeDir', text)).map((dir) => path.resolve(folder, dir));
   const profiles = path.join(folder, 'profiles');
   const ours = existsSync(folder)
     ? readdirSync(folder)
@@ -68,32 +72,36 @@ export function resetPlan(
     ...ours,
     ...(existsSync(profiles) ? [profiles] : []),
     ...others,
-    ...runtimeDirs(stateDir, runtimeDir),
+    ...runtimeDirs(stateDir, [...(runtimeDir === undefined ? [] : [runtimeDir]), ...runtime]),
     ...(existsSync(`${stateDir}-node-red`) ? [`${stateDir}-node-red`] : []),
   ];
   return { configFile: file, paths: [...new Set(paths)].slice(0, MOST_PATHS) };
 }
 
+/** Texts of a configuration: as it is, and as it was when it ran well. A broken one may lack what it had. */
+function textsOf(file: string, stateDir: string): string[] {
+  const now = readAnything(file);
+  return [...(now === undefined ? [] : [now]), ...readLastGood(stateDir, file).map(({ text }) => text)];
+}
+
 /** Folders for the newest readings that belong to this state folder (store/tail/runtime-dir.ts). */
-function runtimeDirs(stateDir: string, configured: string | undefined): string[] {
+function runtimeDirs(stateDir: string, named: readonly string[]): string[] {
   const hash = createHash('sha256').update(path.resolve(stateDir)).digest('hex').slice(0, 12);
   const owner = existsSync(stateDir) ? statSync(stateDir).uid : 0;
   const likely = [
-    configured,
+    ...named,
     '/run/sluice',
     `/run/sluice/${hash}`,
     `/dev/shm/sluice-${owner}-${hash}`,
     `/dev/shm/sluice-0-${hash}`,
   ];
-  return likely
-    .filter((dir) => dir !== undefined)
-    .filter((dir) => {
-      try {
-        return readFileSync(path.join(dir, 'owner'), 'utf8').trim() === path.resolve(stateDir);
-      } catch {
-        return false;
-      }
-    });
+  return likely.filter((dir) => {
+    try {
+      return readFileSync(path.join(dir, 'owner'), 'utf8').trim() === path.resolve(stateDir);
+    } catch {
+      return false;
+    }
+  });
 }
 
 export interface ResetMark {

@@ -25,6 +25,23 @@ export function filesBeside(configFile: string, value: unknown, onOther: (file: 
   return [...found].sort();
 }
 
+/**
+ * The values of a text that cannot be read as YAML, as well as they can be known: each word, and what stands behind a key or a dash.
+ * More than there is does no harm, for only names of files count.
+ */
+export function* wordsOf(text: string): Generator<string> {
+  for (const line of withoutComments(text).split(/[\r\n]+/)) {
+    yield* line.split(/[\s"'`,;:{}[\]()]+/);
+    yield line
+      .replace(/^[^:]*:\s|^\s*-\s/, '')
+      .trim()
+      .replaceAll(/^["']|["']$/g, '');
+  }
+}
+
+/** A sign # inside of quotes begins none; a word behind it is then lost, which a person sees in the list of what goes. */
+export const withoutComments = (text: string): string => text.replaceAll(/(^|\s)#.*$/gm, '$1');
+
 function walk(value: unknown, take: (text: string) => void): void {
   if (typeof value === 'string') take(value);
   else if (typeof value === 'object' && value !== null) for (const item of Object.values(value)) walk(item, take);

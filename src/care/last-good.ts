@@ -12,8 +12,11 @@ import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { writeOwn } from '../access/state-file.ts';
+import { isSection } from '../config/checker.ts';
+import { parseYamlText } from '../config/yaml-source.ts';
 import type { Ran } from '../core/configuring.ts';
 import { makeFolder } from '../store/files/make-folder.ts';
+import { withoutComments } from './files-beside.ts';
 import { jsonOf } from './json-of.ts';
 
 export const CONFIG_FOLDER = 'config';
@@ -128,19 +131,30 @@ function dropOldProfiles(folder: string, file: string): void {
  */
 export function likelyStateDirs(file: string, env: NodeJS.ProcessEnv): string[] {
   const folder = path.dirname(path.resolve(file));
-  const written = [...(readAnything(file)?.matchAll(/stateDir["']?[ \t]*:[ \t]*["']?([^\s"'#,{}]{1,4000})/g) ?? [])]
-    .slice(0, 4)
-    .map(([, dir = '']) => path.resolve(folder, dir));
+  const written = writtenFolders('stateDir', readAnything(file) ?? '').map((dir) => path.resolve(folder, dir));
   const service = env.STATE_DIRECTORY?.split(':')[0];
   return [...new Set([...written, ...(service ? [service] : []), '/var/lib/sluice', path.join(folder, 'state')])];
 }
 
-function readAnything(file: string): string | undefined {
+/** Folders as a text of a configuration names them. A comment says nothing: each starter names one there. */
+export function writtenFolders(key: 'stateDir' | 'runtimeDir', text: string): string[] {
+  const { value } = parseYamlText('', text);
+  const { gateway } = isSection(value) ? value : {};
+  const written = isSection(gateway) ? gateway[key] : undefined;
+  if (typeof written === 'string') return [written];
+  // What can be read as YAML and names none has none.
+  if (value !== undefined) return [];
+  const words = withoutComments(text).matchAll(new RegExp(`${key}["']?[ \\t]*:[ \\t]*["']?([^\\s"'#,{}]{1,4000})`, 'g'));
+  return [...words].slice(0, 4).map(([, dir = '']) => dir);
+}
+
+/** The text of a file, whatever is wrong with it; undefined: there is none, or it is too long for a configuration. */
+export function readAnything(file: string): string | undefined {
   let fd: number | undefined;
   try {
     fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     const stat = fstatSync(fd);
-    return stat.isFile() && stat.size <= MOST_BYTES ? readFileSync(fd, 'latin1') : undefined;
+    return stat.isFile() && stat.size <= MOST_BYTES ? readFileSync(fd, 'utf8') : undefined;
   } catch {
     return undefined;
   } finally {

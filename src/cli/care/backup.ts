@@ -4,6 +4,7 @@ import path from 'node:path';
 import { Archive } from '../../care/archive.ts';
 import { makeBackup } from '../../care/backup.ts';
 import { type Entry, revisionOf } from '../../care/entries.ts';
+import { writtenFolders } from '../../care/last-good.ts';
 import { inspect, restore } from '../../care/restore.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { formatSize } from '../../core/units.ts';
@@ -138,7 +139,7 @@ function lastRevision(entries: readonly Entry[], configFile: string): number | u
 }
 
 function stateDirIn(text: string, config: string): string {
-  const [, dir] = /stateDir["']?[ \t]*:[ \t]*["']?([^\s"'#,{}]{1,4000})/.exec(text) ?? [];
+  const [dir] = writtenFolders('stateDir', text);
   return path.resolve(path.dirname(path.resolve(config)), dir ?? '/var/lib/sluice');
 }
 

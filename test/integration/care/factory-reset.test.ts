@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import test from 'node:test';
+import test, { type TestContext } from 'node:test';
 import { factoryReset, readResetMark, resetPlan } from '../../../src/care/factory-reset.ts';
+import { keepLastGood } from '../../../src/care/last-good.ts';
 import { continueReset } from '../../../src/cli/care/factory-reset.ts';
+import { VERSION } from '../../../src/core/version.ts';
 import { fakeTcp } from '../../fakes/modbus-device.ts';
 import { startChild } from '../../harness/child.ts';
 import { loopDisk, mayMount, run } from '../../harness/loop-disk.ts';
@@ -58,6 +60,9 @@ forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:1', username: clerk, pas
   return gateway;
 }
 
+const reset = (t: TestContext, config: string, env: NodeJS.ProcessEnv) =>
+  startChild(t, process.execPath, [MAIN, 'factory-reset', '--yes', '-c', config], { env });
+
 test('nothing with a secret is left beside a starter configuration, and links lead nowhere', async (t) => {
   const gateway = plant(scratch(t, 'reset'));
   const other = path.join(scratch(t, 'other'), 'file');
@@ -81,6 +86,28 @@ test('nothing with a secret is left beside a starter configuration, and links le
   assert.deepEqual(readdirSync(gateway.folder).sort(), ['gateway.yaml', 'keys', 'state']);
   assert.equal(readFileSync(other, 'utf8'), 'not of the gateway');
   assert.equal((await sluice(t, 'check', gateway.config)).code, 0, 'the starter configuration is valid');
+});
+
+test('a broken configuration keeps no state folder and no file beside it from a reset', async (t) => {
+  // The gateway never ran for a minute with one file, and did with the other.
+  for (const good of [false, true]) {
+    const gateway = plant(scratch(t, 'reset'));
+    const text = readFileSync(gateway.config, 'utf8').replace('stateDir: state', `stateDir: ${gateway.stateDir}`);
+    if (good) await keepLastGood(gateway.stateDir, { file: gateway.config, text, profiles: [] }, VERSION, 1_795_000_000_000);
+    const commented = path.join(gateway.folder, 'commented');
+    const broken = good ? 'gateway: {id: g1\n' : `# stateDir: ${commented}   # as shipped\n${text}\nforwarders: [\n`;
+    gateway.write(broken);
+    const env = good ? { STATE_DIRECTORY: gateway.stateDir } : {};
+    const done = await reset(t, gateway.config, env);
+    assert.equal(await done.ended, 0, done.stderr.join('\n'));
+    assert.deepEqual(
+      texts(gateway.folder).filter(([, found]) => found.includes(PLANTED)),
+      [],
+      `last good: ${good}`,
+    );
+    assert.deepEqual(readdirSync(gateway.stateDir), ['sluice.lock']);
+    assert.equal(existsSync(commented), false);
+  }
 });
 
 test('a reset that is cut goes on at the next run and at the next start', (t) => {

@@ -85,6 +85,30 @@ test('a backup that names the folder of somebody else as its state takes nothing
   assert.deepEqual(readdirSync(home), ['anna'], 'no lock either: the next try finds it the same');
 });
 
+test('a folder in a comment of the configuration gets no state of a backup', async (t) => {
+  const { folder, file } = boards(t);
+  const [meant, commented] = [path.join(folder, 'new/state'), path.join(folder, 'commented')];
+  // Its own profile is not in its place yet, so the configuration is not valid as a whole.
+  const yaml = `gateway:
+  id: new
+  # stateDir: ${commented}   # the folder for everything that the gateway writes
+  stateDir: ${meant}
+buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: 1}}
+devices: {meter: {bus: plant, unit: 1, profile: own-meter}}
+`;
+  const profile = 'title: Own meter\nfamily: modbus\npoints: {a: {table: holding, address: 0, type: uint16}}\n';
+  const parts: Part[] = [
+    ['config', 'gateway.yaml', yaml],
+    ['config', 'profiles/own-meter.yaml', profile],
+    ['state', 'access.json', 'accounts'],
+  ];
+  mkdirSync(path.join(folder, 'new'));
+  const done = await sluice(t, 'restore', '--yes', file(archive(parts)), '-c', path.join(folder, 'new/gateway.yaml'));
+  assert.equal(done.code, 0, done.stderr);
+  assert.equal(readFileSync(path.join(meant, 'access.json'), 'utf8'), 'accounts');
+  assert.equal(existsSync(commented), false);
+});
+
 test('a disk that is too small for the files beside the configuration keeps what is on it', async (t) => {
   const { folder, old, file } = boards(t);
   const many = (size: number, count: number): Part[] =>

@@ -10,6 +10,7 @@
 import { createHash } from 'node:crypto';
 import {
   closeSync,
+  constants,
   existsSync,
   fsyncSync,
   linkSync,
@@ -185,16 +186,26 @@ function replaceConfig(
   syncFolder(folder);
 }
 
-/** Writes zeros into the free space of the disk once, and gives it back. @returns bytes that were written */
-export function fillFree(folder: string): number {
+/**
+ * Writes zeros into the free space of the disk once, and gives it back. The file has no name while it grows: a kill or a power cut leaves
+ * no full disk, on which no gateway could start.
+ * @param afterPiece for tests: called after each piece
+ * @returns bytes that were written
+ */
+export function fillFree(folder: string, afterPiece: () => void = () => {}): number {
   const file = path.join(folder, '.fill');
   const zeros = Buffer.alloc(1024 * 1024);
   let bytes = 0;
-  const fd = openSync(file, 'w', 0o600);
+  // What has the name already, be it a link, is never written to.
+  rmSync(file, { force: true });
+  const fd = openSync(file, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
   try {
+    rmSync(file);
+    syncFolder(folder);
     for (let size = zeros.length; size >= 512; ) {
       try {
         bytes += writeSync(fd, zeros, 0, size);
+        afterPiece();
       } catch (thrown) {
         if (!(thrown instanceof Error && 'code' in thrown && (thrown.code === 'ENOSPC' || thrown.code === 'EDQUOT')))
           throw thrown;
@@ -208,7 +219,6 @@ export function fillFree(folder: string): number {
     }
   } finally {
     closeSync(fd);
-    rmSync(file, { force: true });
   }
   return bytes;
 }

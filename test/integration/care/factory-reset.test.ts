@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { factoryReset, readResetMark, resetPlan } from '../../../src/care/factory-reset.ts';
+import { factoryReset, fillFree, readResetMark, resetPlan } from '../../../src/care/factory-reset.ts';
 import { keepLastGood } from '../../../src/care/last-good.ts';
 import { continueReset } from '../../../src/cli/care/factory-reset.ts';
 import { VERSION } from '../../../src/core/version.ts';
 import { fakeTcp } from '../../fakes/modbus-device.ts';
 import { startChild } from '../../harness/child.ts';
-import { loopDisk, mayMount, run } from '../../harness/loop-disk.ts';
+import { loopDisk, mayMount, mountPoint, run } from '../../harness/loop-disk.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { Gateway, MAIN, sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -130,6 +130,23 @@ test('a reset that is cut goes on at the next run and at the next start', (t) =>
     );
     assert.deepEqual(readdirSync(gateway.stateDir), ['sluice.lock'], step);
   }
+});
+
+test('filling the disk leaves nothing of it after a cut, and writes to no file behind a link', (t) => {
+  if (!mayMount(t)) return;
+  const [disk, other] = [mountPoint(t, 'fill'), path.join(scratch(t, 'other'), 'file')];
+  run('mount', '-t', 'tmpfs', '-o', 'size=4m', 'fill', disk);
+  writeFileSync(other, 'of somebody else');
+  symlinkSync(other, path.join(disk, '.fill'));
+  let pieces = 0;
+  const cut = () => {
+    assert.deepEqual(readdirSync(disk), [], 'a power cut now gives the room back');
+    if (++pieces === 2) throw new Error('cut');
+  };
+  assert.throws(() => fillFree(disk, cut), /cut/);
+  assert.ok(fillFree(disk) > 3 * 1024 ** 2);
+  assert.deepEqual(readdirSync(disk), []);
+  assert.equal(readFileSync(other, 'utf8'), 'of somebody else');
 });
 
 test('a running gateway is not reset, and no block of its disk has the secret afterwards', { timeout: 200_000 }, async (t) => {

@@ -17,11 +17,12 @@ import {
   statfsSync,
 } from 'node:fs';
 import path from 'node:path';
-import { readYamlFile } from '../config/yaml-source.ts';
+import { parseYamlText, readYamlFile } from '../config/yaml-source.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import { copyLog, logBytes } from '../store/copy/copy-log.ts';
 import { ArchiveWriter, CHUNK } from './archive.ts';
 import {
+  BROKEN_YAML,
   CARD_RECORD,
   END,
   type Entry,
@@ -34,6 +35,7 @@ import {
   MOST_SMALL,
 } from './entries.ts';
 import { filesBeside } from './files-beside.ts';
+import type { LastGood } from './last-good.ts';
 
 /** Left free beside the copy, bytes: the gateway that runs needs some. */
 const RESERVE = 8 * 1024 * 1024;
@@ -45,6 +47,8 @@ export interface BackupRequest {
   readonly gateway: string;
   /** Files of profiles beside the configuration that it uses. */
   readonly profiles: readonly string[];
+  /** The file is broken: this takes its place, and the file goes along as `gateway.yaml.broken`. */
+  readonly lastGood?: Pick<LastGood, 'text' | 'profiles'> | undefined;
   readonly withLog: boolean;
   readonly passphrase: string | undefined;
   readonly program: string;
@@ -69,9 +73,8 @@ export async function makeBackup(request: BackupRequest): Promise<BackupReport> 
   try {
     const { files, log } = await copyLog(stateDir, scratch, withLog ? 'all' : 'small');
     const notes: string[] = [];
-    const sources: (Pick<Entry, 'where' | 'name'> & { readonly file: string })[] = [
-      { where: 'config', name: GATEWAY_YAML, file: configFile },
-      ...besides(request, notes).map((name) => ({ where: 'config' as const, name, file: path.join(folderOf(configFile), name) })),
+    const sources: Source[] = [
+      ...configFiles(request, notes),
       ...stateFiles(stateDir).map((name) => ({ where: 'state' as const, name, file: path.join(stateDir, name) })),
       ...files.map((name) => ({ where: 'state' as const, name, file: path.join(scratch, name) })),
     ];
@@ -79,11 +82,11 @@ export async function makeBackup(request: BackupRequest): Promise<BackupReport> 
     write(writer.begin());
     const entries: Entry[] = [];
     let configs = 0;
-    for (const { where, name, file } of sources) {
-      const entry = writeEntry(writer, { where, name, file }, write, notes);
+    for (const source of sources) {
+      const entry = writeEntry(writer, source, write, notes);
       if (entry === undefined) continue;
       entries.push(entry);
-      if (where === 'config') configs += entry.size;
+      if (source.where === 'config') configs += entry.size;
       if (configs > MOST_CONFIGS)
         throw new SluiceError(
           'usage',
@@ -143,17 +146,40 @@ function scratchIn(stateDir: string, bytes: number): string {
   }
 }
 
-/** Names, relative to the folder of the configuration, of what it uses there: profiles, secrets, certificates. */
-function besides({ configFile, profiles, stateDir }: BackupRequest, notes: string[]): string[] {
+interface Source extends Pick<Entry, 'where' | 'name'> {
+  readonly file: string;
+  /** In place of its content. */
+  readonly text?: string;
+  /** It lies in a folder of the gateway's user. */
+  readonly ofGateway?: boolean;
+}
+
+/** The configuration, and what it uses beside it: profiles, secrets, certificates. */
+function configFiles(request: BackupRequest, notes: string[]): Source[] {
+  const { configFile, profiles, stateDir, lastGood } = request;
+  const folder = folderOf(configFile);
   const secrets = path.join(path.resolve(stateDir), 'secrets');
   const note = (file: string) => {
     if (path.dirname(path.resolve(file)) === secrets) return;
     notes.push(`${file} is not in the backup: it is not beside the configuration. Copy it yourself.`);
   };
-  const named = filesBeside(configFile, readYamlFile(configFile).value, note);
-  const folder = folderOf(configFile);
+  const { value } = lastGood === undefined ? readYamlFile(configFile) : parseYamlText(configFile, lastGood.text);
+  const named = filesBeside(configFile, value, note);
   const own = profiles.map((file) => path.relative(folder, path.resolve(file))).filter(isConfigName);
-  return [...new Set([...named, ...own])].sort();
+  const beside = [...new Set([...named, ...own])].sort();
+  const all: Source[] = [
+    { where: 'config', name: GATEWAY_YAML, file: configFile, ...(lastGood !== undefined && { text: lastGood.text }) },
+    ...beside.map((name) => ({ where: 'config' as const, name, file: path.join(folder, name) })),
+  ];
+  if (lastGood === undefined) return all;
+  const kept = lastGood.profiles.map((file) => ({ name: `profiles/${path.basename(file)}`, file }));
+  all.push(...kept.map((one) => ({ ...one, where: 'config' as const, ofGateway: true })));
+  notes.push(`${configFile} has faults, so the backup has the last good configuration in its place.`);
+  if (existsSync(configFile)) {
+    all.push({ where: 'config', name: BROKEN_YAML, file: configFile });
+    notes.push(`The file with the faults is in the backup as ${BROKEN_YAML}: correct it after a restore.`);
+  }
+  return all.filter(({ name }, i) => all.findLastIndex((other) => other.name === name) === i);
 }
 
 function stateFiles(stateDir: string): string[] {
@@ -181,16 +207,21 @@ function stateFiles(stateDir: string): string[] {
 
 function writeEntry(
   writer: ArchiveWriter,
-  { where, name, file }: Pick<Entry, 'where' | 'name'> & { readonly file: string },
+  { where, name, file, text, ofGateway = where === 'state' }: Source,
   write: (bytes: Uint8Array) => void,
   notes: string[],
 ): Entry | undefined {
+  if (text !== undefined) {
+    const bytes = Buffer.from(text);
+    write(writer.add(Buffer.concat([entryHead({ where, name, size: bytes.length }), bytes])));
+    return { where, name, size: bytes.length };
+  }
   let fd: number;
   try {
     // Root must not read for the user of the gateway what that user may not read.
-    if (where === 'state' && realpathSync(file) !== path.join(realpathSync(path.dirname(file)), path.basename(file)))
+    if (ofGateway && realpathSync(file) !== path.join(realpathSync(path.dirname(file)), path.basename(file)))
       throw new Error('it is a link');
-    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK | (where === 'state' ? constants.O_NOFOLLOW : 0));
+    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK | (ofGateway ? constants.O_NOFOLLOW : 0));
   } catch (cause) {
     throw new SluiceError(
       'usage',

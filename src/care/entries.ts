@@ -32,6 +32,8 @@ const SECRET = /^secrets\/[a-z0-9][a-z0-9._-]{0,100}$/;
 const UPSTREAM = /^config\/upstream(?:\.json|-copy\.json|-\d{1,10}\.yaml)$/;
 const REVISION = /^flow-revisions\/(?:(\d{1,12})\.flows|ran-well\.json)$/;
 export const GATEWAY_YAML = 'gateway.yaml';
+/** The file of a gateway that ran with its last good configuration. */
+export const BROKEN_YAML = 'gateway.yaml.broken';
 
 export interface Entry {
   readonly where: 'config' | 'state';

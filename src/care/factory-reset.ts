@@ -37,8 +37,8 @@ import { assertStateFolder, OF_A_DISK } from './state-folder.ts';
 const RESET_MARK = '.factory-reset';
 /** Made by commands of Sluice. */
 const OURS = /(?:\.sluice|\.sluice-backup|\.sluice-restore|\.receipt|^sluice-support-.*\.tar\.gz)$/;
-/** What provisioning keeps beside a configuration (provisioning/apply.ts, disk.ts). */
-const BESIDE = ['.before-provisioning', '.before-provisioning.new', '.new'];
+/** What provisioning (provisioning/apply.ts, disk.ts) and a restore leave beside a configuration. */
+const BESIDE = ['.broken', '.before-provisioning', '.before-provisioning.new', '.new'];
 const MOST_PATHS = 10_000;
 /** A path has at most 4,096 bytes; plans are far smaller. */
 const MOST_MARK = 4 * 1024 * 1024;

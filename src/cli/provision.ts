@@ -2,9 +2,10 @@
 import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
+import { readDecision } from '../care/config-stage.ts';
 import { settleAtBoot } from '../care/settle.ts';
 import { loadConfigText } from '../config/load.ts';
-import { SluiceError } from '../core/errors.ts';
+import { SluiceError, toError } from '../core/errors.ts';
 import { readMeasured } from '../drivers/modbus/measured-file.ts';
 import { kinds } from '../gateway/registry.ts';
 import { findText } from '../provisioning/card-text.ts';
@@ -13,7 +14,7 @@ import { type CheckConfig, planOf } from '../provisioning/plan.ts';
 import { provision } from '../provisioning/provision.ts';
 import { outerAddresses } from '../provisioning/status-text.ts';
 import { bootFolder } from './boot-folder.ts';
-import { continueReset } from './care/factory-reset.ts';
+import { continueReset, hasUnfinishedReset } from './care/factory-reset.ts';
 import { boardPorts, PROFILES } from './config-file.ts';
 
 export interface ProvisionCommandOptions {
@@ -35,20 +36,42 @@ export async function provisionCard(options: ProvisionCommandOptions): Promise<v
   if (options.boot !== undefined && !existsSync(options.boot))
     throw new SluiceError('not-found', `there is no folder ${options.boot}; name the folder where the card is mounted`);
   const { report, root, config, state } = options;
-  // Only root can finish them where the service may not write the configuration.
-  if (report !== true) {
-    continueReset(config, [path.resolve(state)], true);
-    settleAtBoot(path.resolve(config), path.resolve(state));
-  }
+  const stuck = report === true ? undefined : unfinishedAt(options);
+  const words = stuck === undefined ? pendingAt(options) : `${stuck.message.charAt(0).toUpperCase()}${stuck.message.slice(1)}.`;
   const done = provision({
     ...{ boot, root, check: checkMade, reportOnly: report === true },
+    unfinished: words,
     ...{ config: path.resolve(config), stateDir: path.resolve(state) },
     addresses: () => outerAddresses(networkInterfaces()),
   });
+  if (stuck !== undefined) throw stuck;
   const lines = [done.result, ...(done.id === undefined ? [] : [`Gateway id: ${done.id}`]), ...done.remarks];
   process.stdout.write(options.json ? `${JSON.stringify(done)}\n` : `${lines.join('\n')}\n`);
   if (done.outcome === 'refused') throw new SluiceError('config-invalid', done.faults.join('\n'));
   if (done.outcome === 'failed') throw new SluiceError('access-write', done.result);
+}
+
+/**
+ * Finishes a reset or a restore that was interrupted. Only root can where the service may not write the configuration.
+ * @returns why that failed: a technician reads it on the card, since no gateway starts meanwhile
+ */
+function unfinishedAt({ config, state }: ProvisionCommandOptions): Error | undefined {
+  try {
+    continueReset(config, [path.resolve(state)], true);
+    settleAtBoot(path.resolve(config), path.resolve(state));
+    return undefined;
+  } catch (thrown) {
+    return toError(thrown);
+  }
+}
+
+/** For the later report, which finishes nothing. @returns why no gateway starts; undefined: nothing was interrupted */
+function pendingAt({ config, state }: ProvisionCommandOptions): string | undefined {
+  if (hasUnfinishedReset(config, [path.resolve(state)]))
+    return 'A factory reset was interrupted, and no gateway starts before it is finished: sudo sluice factory-reset --yes';
+  if (readDecision(path.resolve(config)) !== undefined)
+    return 'A restore was interrupted, and no gateway starts before it is finished: sudo sluice provision';
+  return undefined;
 }
 
 function dryRun(boot: string | undefined, options: ProvisionCommandOptions): void {

@@ -44,7 +44,7 @@ export function startConfig(file: string): StartConfig {
 }
 
 type Found =
-  | { readonly config: GatewayConfig; readonly warnings: readonly string[]; readonly kept: number }
+  | { readonly config: GatewayConfig; readonly warnings: readonly string[]; readonly kept: number; readonly good: LastGood }
   /** `words` complete the refusal. */
   | { readonly config: undefined; readonly words: string };
 
@@ -59,6 +59,7 @@ export function lastGoodConfig(file: string, readSecrets = true): Found {
           config,
           warnings: warnings.map((fault) => `In the last good configuration: ${formatFault(fault)}`),
           kept: good.at,
+          good,
         };
       const why = faults[0] === undefined ? 'it has another state folder' : formatFault(faults[0]);
       words = `\nThe last good configuration cannot be used by this version either (${good.version} kept it): ${why}`;

@@ -38,6 +38,8 @@ export interface ProvisionOptions {
   readonly random?: (count: number) => Uint8Array;
   /** Only writes the status file anew. */
   readonly reportOnly?: boolean;
+  /** What has to be finished before anything else is done, for the status file. It ends with a full stop. */
+  readonly unfinished?: string | undefined;
 }
 
 export type Outcome = 'no-file' | 'applied' | 'unchanged' | 'refused' | 'failed';
@@ -67,7 +69,7 @@ export function provision(options: ProvisionOptions): Provisioned {
   let settled: Settled | undefined;
   let report: CardReport;
   try {
-    if (options.reportOnly !== true) {
+    if (options.reportOnly !== true && options.unfinished === undefined) {
       disk.folder(stateDir, { mode: 0o750, owner });
       const random = options.random === undefined ? {} : { random: options.random };
       settled = settleIdentity({ ...{ root, stateDir, config, owner, disk, running: holderOf(stateDir) }, ...random });
@@ -76,9 +78,11 @@ export function provision(options: ProvisionOptions): Provisioned {
     }
     const identity = settled ?? readIdentity(stateDir);
     report =
-      identity === undefined
-        ? { outcome: 'no-file', result: 'This board was not started with Sluice yet.' }
-        : card(options, { disk, owner, ...identity });
+      options.unfinished !== undefined
+        ? { outcome: 'failed', result: options.unfinished }
+        : identity === undefined
+          ? { outcome: 'no-file', result: 'This board was not started with Sluice yet.' }
+          : card(options, { disk, owner, ...identity });
   } catch (thrown) {
     if (thrown instanceof PowerCut) throw thrown;
     report = {

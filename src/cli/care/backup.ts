@@ -30,7 +30,8 @@ export interface BackupOptions {
 
 export async function backup(to: string | undefined, options: BackupOptions): Promise<void> {
   const read = readConfig(options.config, { readSecrets: false });
-  const found = read.config ?? lastGoodConfig(options.config, false).config;
+  const last = read.config === undefined ? lastGoodConfig(options.config, false) : undefined;
+  const found = read.config ?? last?.config;
   if (found === undefined) throw new SluiceError('config-invalid', refusedWords(read.faults));
   const { id, stateDir } = found.gateway;
   const made = Date.now();
@@ -45,6 +46,7 @@ export async function backup(to: string | undefined, options: BackupOptions): Pr
         ...(read.read === undefined ? [] : ranOf(options.config, read.read).profiles),
         ...pushedProfiles(options.config, stateDir, baseOf(read)),
       ],
+      lastGood: last?.config === undefined ? undefined : last.good,
       withLog: options.withLog === true,
       write: (bytes) => file.write(bytes),
     });

@@ -73,6 +73,14 @@ export function cardWords(boot: string | undefined): string {
     : `${card.file} stays on the card. The next start of the board puts it in force again: remove it, or erase the card.\n`;
 }
 
+/** Whether root has to finish a reset. The mark of another user means nothing to it. */
+export function hasUnfinishedReset(file: string, elsewhere: readonly string[]): boolean {
+  return [...likelyStateDirs(file, process.env), ...elsewhere].some((stateDir) => {
+    const mark = readResetMark(stateDir);
+    return mark !== undefined && mark !== 'foreign' && mark.plan.configFile === path.resolve(file);
+  });
+}
+
 /**
  * Before a start: a reset that a kill or a power cut interrupted is finished.
  * @param elsewhere folders of the state that the caller knows besides the likely ones

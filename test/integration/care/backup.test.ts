@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statS
 import path from 'node:path';
 import test from 'node:test';
 import { Archive } from '../../../src/care/archive.ts';
+import { keepLastGood } from '../../../src/care/last-good.ts';
 import { inspect, restore } from '../../../src/care/restore.ts';
 import { continueRestore, settleState } from '../../../src/care/settle.ts';
 import { VERSION } from '../../../src/core/version.ts';
@@ -119,6 +120,39 @@ forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${mosquitto.port}', user
     assert.equal(await board.stop(), 0, board.tail());
   }
   assert.deepEqual(new Consumer().feedAll(subscriber.messages()).judge(), [], 'no number came twice with another content');
+});
+
+test('a backup of a gateway with a broken file brings the last good configuration back', async (t) => {
+  const gateway = makeGateway(t, () => 'gateway: {id: g1\n');
+  const good = `gateway: {id: g1, stateDir: state, runtimeDir: run}
+buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: 1}}
+devices: {d1: {bus: plant, unit: 1, profile: own-meter}}
+forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:1', username: clerk, password: {file: keys/secret.txt}}}
+`;
+  const profile =
+    'vendor: T\nmodel: M\ntitle: own\nfamily: modbus\nsources: [a]\npoints: {n: {table: holding, address: 0, type: uint16}}\n';
+  for (const folder of ['keys', 'profiles', 'state']) mkdirSync(path.join(gateway.folder, folder));
+  const own = path.join(gateway.folder, 'profiles/own-meter.yaml');
+  writeFileSync(own, profile);
+  writeFileSync(path.join(gateway.folder, 'keys/secret.txt'), SECRET, { mode: 0o600 });
+  writeFileSync(path.join(gateway.stateDir, 'access.json'), 'accounts');
+  await keepLastGood(gateway.stateDir, { file: gateway.config, text: good, profiles: [own] }, VERSION, 1_795_000_000_000);
+  // The profile was broken too.
+  writeFileSync(own, 'family: [\n');
+  const file = path.join(gateway.folder, 'g1.sluice-backup');
+  const made = await sluice(t, 'backup', file, '-c', gateway.config);
+  assert.equal(made.code, 0, made.stderr);
+  assert.match(made.stdout, /gateway\.yaml has faults, so the backup has the last good configuration in its place\./);
+  const to = path.join(scratch(t, 'restored'), 'gateway.yaml');
+  const done = await sluice(t, 'restore', file, '-c', to);
+  assert.equal(done.code, 0, done.stderr);
+  const folder = path.dirname(to);
+  assert.equal(readFileSync(to, 'utf8'), good);
+  assert.equal(readFileSync(`${to}.broken`, 'utf8'), 'gateway: {id: g1\n');
+  assert.equal(readFileSync(path.join(folder, 'profiles/own-meter.yaml'), 'utf8'), profile);
+  assert.equal(readFileSync(path.join(folder, 'keys/secret.txt'), 'utf8'), SECRET);
+  assert.equal(readFileSync(path.join(folder, 'state/access.json'), 'utf8'), 'accounts');
+  assert.equal((await sluice(t, 'check', to)).code, 0);
 });
 
 test('a cut restore leaves the old gateway or the new one, and a forged file changes nothing', async (t) => {

@@ -1,5 +1,7 @@
 /** What is wrong with a line, where YAML says only that it lost its way. */
 
+import { shownPair } from './yaml-words.ts';
+
 /** A line that a person wrote out of habit, or with one blank too many or too few. */
 export interface LineFault {
   /** From 0. */
@@ -94,9 +96,8 @@ function oddLine(text: string): Omit<LineFault, 'line'> | undefined {
   const rest = text.slice(column);
   if (/^(\/\/|\/\*|;|--\s)/.test(rest)) return { column, message: 'a comment begins with #' };
   const [, key = '', value = ''] = /^([A-Za-z][\w-]*)\s*=\s*(.*?)\s*$/.exec(rest) ?? [];
-  if (key !== '')
-    return { column, message: `write a colon and a space in place of the equals sign: "${`${key}: ${value}`.trim()}"` };
+  if (key !== '') return { column, message: `write a colon and a space in place of the equals sign: ${shownPair(key, value)}` };
   const [, glued = '', worth = ''] = /^(?:- )?([A-Za-z][\w-]*):([^\s/].*?)\s*$/.exec(rest) ?? [];
-  if (glued !== '') return { column, message: `a space is missing after the colon; write "${glued}: ${worth}"` };
+  if (glued !== '') return { column, message: `a space is missing after the colon; write ${shownPair(glued, worth)}` };
   return undefined;
 }

@@ -12,7 +12,7 @@ import type { Fault, Path } from './fault.ts';
 import { pathText } from './fault.ts';
 import { yamlFaults } from './yaml-faults.ts';
 import { offsetInside } from './yaml-text.ts';
-import { NO_ANCHOR } from './yaml-words.ts';
+import { isSecret, NO_ANCHOR, shownValue } from './yaml-words.ts';
 
 export const MAX_FILE_BYTES = 1024 * 1024;
 /**
@@ -231,17 +231,18 @@ class Converter {
     this.#targets = targets;
   }
 
-  value(written: Node | null, depth: number): unknown {
+  /** @param key behind which it stands */
+  value(written: Node | null, depth: number, key = ''): unknown {
     if (++this.#count > MAX_VALUES) throw new TooMuch('the file holds too many values (100,000 once anchors are expanded)');
     if (depth > MAX_DEPTH)
       throw new TooMuch(`the file is nested more than ${MAX_DEPTH} levels deep; is an anchor used inside itself?`);
     const node = resolveAlias(written, this.#targets);
     if (isMap(node)) return this.#map(node, depth);
-    if (isSeq(node)) return node.items.map((item) => this.value(item as Node | null, depth + 1));
+    if (isSeq(node)) return node.items.map((item) => this.value(item as Node | null, depth + 1, key));
     if (isScalar(node) && node.type === 'PLAIN' && /^[“”„‘’«]/.test(node.source ?? ''))
       this.#at(
         node.range?.[0] ?? 0,
-        `these quotes come from a word processor; write the straight ones: "${(node.source ?? '').slice(0, 60).replaceAll(/[“”„‘’«»"]/g, '')}"`,
+        `these quotes come from a word processor; write the straight ones: "${shownValue(key, (node.source ?? '').slice(0, 60).replaceAll(/[“”„‘’«»"]/g, ''))}"`,
       );
     if (isScalar(node)) return typeof node.value === 'bigint' ? Number(node.value) : node.value;
     return null;
@@ -259,7 +260,13 @@ class Converter {
         this.#at(offset, 'a key must be a word; put text that begins with { or [ in quotes');
         continue;
       }
-      const value = this.value(pair.value as Node | null, depth + 1);
+      // In braces, a secret whose colon is missing or glued: it would be shown as a key that nobody knows.
+      const [, head] = isPlainAlone(pair) && isSecret(key) ? (/^([\w-]+)[^\w-]/.exec(key) ?? []) : [];
+      if (head !== undefined) {
+        this.#at(offset, `a colon and a space stand behind a key; write "${head}: …"`);
+        continue;
+      }
+      const value = this.value(pair.value as Node | null, depth + 1, key);
       if (key === '<<') {
         for (const item of Array.isArray(value) ? value : [value]) {
           if (typeof item === 'object' && item !== null && !Array.isArray(item)) merged.push(item as Record<string, unknown>);
@@ -278,6 +285,12 @@ class Converter {
     for (const item of merged) for (const [key, value] of Object.entries(item)) if (!(key in result)) result[key] = value;
     return result;
   }
+}
+
+/** A word without a value. */
+function isPlainAlone({ key, value }: Pair): boolean {
+  const isEmpty = value === null || (isScalar(value) && value.value === null && (value.source ?? '') === '');
+  return isEmpty && isScalar(key) && key.type === 'PLAIN';
 }
 
 function keyOf(pair: Pair): string | undefined {

@@ -2,6 +2,17 @@ import type { YAMLError } from 'yaml';
 
 export const NO_ANCHOR = 'there is no anchor (&name) before this alias (*name); put text that begins with * in quotes';
 
+/** Words that stand in the names of secrets, and the sign before the host of an address with a password. */
+const SECRET = /pass|secret|token|key|code|credential|psk|phrase|@/i;
+
+/** A key and its value, as a message may show them: messages go to logs, to the card and upstream. */
+export function shownPair(key: string, value: string): string {
+  return `"${`${key}: ${shownValue(key, value)}`.trim()}"`;
+}
+export const shownValue = (key: string, value: string): string => (isSecret(`${key} ${value}`) ? '…' : value);
+/** Whether a text may have a secret in it. */
+export const isSecret = (text: string): boolean => SECRET.test(text);
+
 /** Words for the errors of the YAML library, for a person who indents with spaces for the first time. */
 const WORDS: Partial<Record<YAMLError['code'], string>> = {
   ALIAS_PROPS: 'an alias (*name) cannot have & or ! before it; remove them',
@@ -33,8 +44,12 @@ function gluedKey(text: string, offset: number): string | undefined {
   const begin = text.lastIndexOf('\n', Math.max(0, offset - 1)) + 1;
   const line = text.slice(begin).split('\n', 1)[0] ?? '';
   const [, key, value] = /^\s*([A-Za-z]\w*):(\S.*?)\s*$/.exec(line) ?? [];
-  return key === undefined || value === undefined || value.startsWith('/') ? undefined : `"${key}: ${value}"`;
+  return key === undefined || value === undefined || value.startsWith('/') ? undefined : shownPair(key, value);
 }
+
+/** What stands on the line before a place. */
+const keyBefore = (text: string, offset: number): string =>
+  text.slice(text.lastIndexOf('\n', Math.max(0, offset - 1)) + 1, offset);
 
 export function explainYaml(error: YAMLError, text: string): string {
   const offset = error.pos[0];
@@ -43,6 +58,7 @@ export function explainYaml(error: YAMLError, text: string): string {
   if (error.code === 'TAG_RESOLVE_FAILED') {
     const tag = /![\w-]+/.exec(error.message)?.[0];
     if (tag === '!secret') return '!secret is not used here; a secret is written {file: …} or {env: …}';
+    if (tag !== undefined && isSecret(keyBefore(text, offset))) return 'text that begins with ! must be put in quotes';
     if (tag !== undefined) return `${tag} is not used here; write the value itself, or put the text in quotes`;
   }
   if (error.code === 'BLOCK_IN_FLOW' && !/^-\s/.test(text.slice(offset, offset + 2)))

@@ -3,7 +3,10 @@ import { ftruncateSync, mkdirSync, openSync, symlinkSync, writeFileSync } from '
 import path from 'node:path';
 import test from 'node:test';
 import fc from 'fast-check';
+import { checkMade } from '../../../src/cli/provision.ts';
+import { formatFault } from '../../../src/config/fault.ts';
 import { decode, encodeFile, findText } from '../../../src/provisioning/card-text.ts';
+import { planOf } from '../../../src/provisioning/plan.ts';
 import { CARD, FakeBoard, SECRETS } from '../../harness/fake-board.ts';
 import { scratch } from '../../harness/scratch.ts';
 
@@ -145,4 +148,68 @@ test('a text in any encoding is written back as it was read', () => {
 
 test('a boot partition that is not there is no fault', () => {
   assert.deepEqual(findText('/nowhere/at/all'), { kind: 'none' });
+});
+
+test('no fault shows a secret of the file, whatever sign is missing or too much', () => {
+  const text = `name: Ghat 1
+upstream:
+  url: mqtts://broker.example.org
+  password: Geheim-77-upstream
+claimCode: 4HJN-P8WZ-6STD
+wifi: {name: Ghat, password: Geheim-88-wlan}
+`;
+  const secrets = ['Geheim-77-up', 'P8WZ-6S', 'Geheim-88-wl'];
+  const context = { config: '/etc/g.yaml', stateDir: '/s', id: 'g', former: [], folder: '/nowhere' };
+  const faultsOf = (changed: string): string => {
+    const planned = planOf(
+      { file: 'sluice.yaml', text: changed, encoding: 'utf-8', hasMark: false },
+      { ...context, check: () => ({ faults: [], warnings: [] }) },
+    );
+    return 'faults' in planned ? planned.faults.join('\n') : planned.plan.warnings.join('\n');
+  };
+  const by = (key: string, ...pairs: readonly (readonly [string, string])[]) =>
+    pairs.map(([from, to]) => text.replace(from, to)).concat(text.replace(key, `${key} `));
+  const habits = by(
+    'claimCode',
+    ['password: G', 'password:G'],
+    ['password: G', 'password = G'],
+    ['password: Geheim-77-upstream', 'password: “Geheim-77-upstream”'],
+    ['password: G', 'password: !G'],
+    ['claimCode: 4', 'claimCode:4'],
+    ['Ghat, password: G', 'Ghat, password:G'],
+    ['wifi: {', 'wifi:{'],
+    ['wifi: {', 'wifi = {'],
+    ['url: mqtts://', 'url:mqtts://anna:Geheim-77-up@'],
+    ['url: mqtts://', 'url = mqtts://anna:Geheim-77-up@'],
+  );
+  // One sign goes, comes or is another one, from the first secret on.
+  const slips = [...[...text.slice(text.indexOf('password'))].keys()].flatMap((at) => {
+    const i = at + text.indexOf('password');
+    return [...':"\'{}[!&*#= \n“'].flatMap((sign) => [
+      text.slice(0, i) + sign + text.slice(i),
+      text.slice(0, i) + sign + text.slice(i + 1),
+    ]);
+  });
+  let faulty = 0;
+  // The same in gateway.yaml, whose faults go upstream as well.
+  const gateway = (line: string) =>
+    `gateway: {id: g}\nforwarders:\n  cloud:\n    type: mqtt\n    url: mqtt://h\n    username: a\n    ${line}\n`;
+  for (const line of [
+    'password:Geheim-77-up',
+    'password = Geheim-77-up',
+    'password: “Geheim-77-up”',
+    'password: !Geheim-77-up',
+    'proxy: {url: socks5://h, password:Geheim-77-up}',
+    'password: [Geheim-77-up]',
+    'passwort: Geheim-77-up',
+  ]) {
+    const faults = checkMade(gateway(line), '/etc/gateway.yaml').faults.map(formatFault).join('\n');
+    assert.ok(faults !== '' && !faults.includes('Geheim-77'), `${line}: ${faults}`);
+  }
+  for (const changed of [...habits, ...slips]) {
+    const faults = faultsOf(changed);
+    if (faults !== '') faulty++;
+    for (const secret of secrets) assert.ok(!faults.includes(secret), `${faults}\n${changed}`);
+  }
+  assert.ok(faulty > slips.length / 3, `${faulty} of ${slips.length}`);
 });

@@ -4,7 +4,7 @@
  * - It is the text of the file as it was, with a head in comments. Secrets that stand elsewhere stay references. Relative names start
  *   at the folder of the configuration file, as they did then.
  * - It belongs to one configuration file: another gateway on the board never starts with it.
- * - Profiles that lie beside the configuration are kept with it, under their content: `config/profiles/<hash>/<name>.yaml`.
+ * - Profiles that lie beside the configuration are kept with it as they ran, under their content: `config/profiles/<hash>/<name>.yaml`.
  * - The one before it stays as `last-good.previous.yaml`: for an older version of the program, and for a damaged file.
  * - It is written only when the text changed, so a restart does not wear the card.
  */
@@ -91,9 +91,7 @@ function readText(file: string): string | undefined {
 export async function keepLastGood(stateDir: string, ran: Ran, version: string, at: number): Promise<boolean> {
   const folder = path.join(stateDir, CONFIG_FOLDER);
   const [newest] = readLastGood(stateDir, ran.file);
-  const sources = ran.profiles
-    .slice(0, MOST_PROFILES)
-    .map((file) => ({ name: path.basename(file), text: readFileSync(file, 'utf8') }));
+  const sources = ran.profiles.slice(0, MOST_PROFILES).map(({ file, text }) => ({ name: path.basename(file), text }));
   const kept = sources.map(({ name, text }) => ({ text, at: `${PROFILES}/${hashOf(text).slice(0, 16)}/${name}` }));
   const profiles = kept.map((profile) => profile.at).sort();
   const same = newest?.text === ran.text && String(profiles.map((p) => path.join(folder, p))) === String(newest.profiles);

@@ -40,7 +40,11 @@ export function baseOf({ config, read }: LoadResult): Base | undefined {
 /** What is kept of a configuration that is in force. */
 export function ranOf(file: string, { text, profiles }: Pick<NonNullable<LoadResult['read']>, 'text' | 'profiles'>): Ran {
   const shipped = path.resolve(PROFILES) + path.sep;
-  return { file: path.resolve(file), text, profiles: profiles.filter((profile) => !path.resolve(profile).startsWith(shipped)) };
+  return {
+    file: path.resolve(file),
+    text,
+    profiles: profiles.filter((profile) => !path.resolve(profile.file).startsWith(shipped)),
+  };
 }
 
 /** What a start finds. Never throws. */
@@ -93,5 +97,5 @@ export function pushedProfiles(file: string, stateDir: string, base: Base | unde
   if (yaml === undefined) return [];
   const { version } = found.current;
   const { read } = readUpstream({ yaml, version, base }, file, { readSecrets: false, secretsLater: true });
-  return read === undefined ? [] : ranOf(file, read).profiles;
+  return read === undefined ? [] : ranOf(file, read).profiles.map((profile) => profile.file);
 }

@@ -7,6 +7,7 @@
  */
 import path from 'node:path';
 import type * as z from 'zod';
+import type { ReadProfile } from '../core/configuring.ts';
 import { actionConflicts } from './action-conflicts.ts';
 import { checkAmong } from './among.ts';
 import { type BoardPorts, type NamedBoard, onBoard } from './board-ports.ts';
@@ -65,10 +66,10 @@ export interface LoadResult {
   readonly config?: GatewayConfig;
   readonly faults: Fault[];
   readonly warnings: Fault[];
-  /** The text that was read, and the files of profiles that it uses; absent when there is a fault. */
+  /** The text that was read, and the profiles that it uses as they were read; absent when there is a fault. */
   readonly read?: {
     readonly text: string;
-    readonly profiles: readonly string[];
+    readonly profiles: readonly ReadProfile[];
     /** What forwarders take from elsewhere. */
     readonly references: readonly SecretReference[];
   };
@@ -226,7 +227,11 @@ class Loader {
       nodeRed: nodeRed && resolveNodeRed(nodeRed, this.#folder),
     };
     const budgets = this.#budgets(config);
-    const read = { text: source.text, profiles: library.files, references };
+    const read = {
+      text: source.text,
+      profiles: library.files.map((file) => ({ file, text: library.texts.get(file) ?? '' })),
+      references,
+    };
     return { config, faults, warnings: inFileOrder(this.#warnings, files), read, budgets, remark };
   }
 

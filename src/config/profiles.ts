@@ -77,6 +77,8 @@ export class ProfileLibrary {
   /** Faults inside profile files, in the order met. */
   readonly faults: Fault[] = [];
   readonly files: string[] = [];
+  /** Their texts as they were read. */
+  readonly texts = new Map<string, string>();
   readonly #dirs: readonly string[];
   readonly #extra: readonly string[];
   readonly #kinds: Kinds;
@@ -129,6 +131,7 @@ export class ProfileLibrary {
       return { missing: `the profile "${name}" is defined twice, in ${file} and in ${other}; rename or remove one` };
     const source = readYamlFile(file);
     if (!this.files.includes(file)) this.files.push(file);
+    this.texts.set(file, source.text);
     const before = this.faults.length;
     const report = (fault: Fault) => this.faults.push(fault);
     this.faults.push(...source.faults);

@@ -50,11 +50,17 @@ export interface ConfigReport {
   readonly fault?: string | undefined;
 }
 
+/** A profile as it was read: its file may have another text by now. */
+export interface ReadProfile {
+  readonly file: string;
+  readonly text: string;
+}
+
 /** A configuration that ran, as it is kept. */
 export interface Ran {
   /** The configuration file on the board. */
   readonly file: string;
   readonly text: string;
-  /** Files of profiles beside the configuration that it uses. */
-  readonly profiles: readonly string[];
+  /** The profiles beside the configuration that it uses. */
+  readonly profiles: readonly ReadProfile[];
 }

@@ -43,7 +43,7 @@ export async function backup(to: string | undefined, options: BackupOptions): Pr
     const report = await makeBackup({
       ...{ configFile: options.config, stateDir, gateway: id, program: VERSION, made, passphrase },
       profiles: [
-        ...(read.read === undefined ? [] : ranOf(options.config, read.read).profiles),
+        ...(read.read === undefined ? [] : ranOf(options.config, read.read).profiles.map(({ file: profile }) => profile)),
         ...pushedProfiles(options.config, stateDir, baseOf(read)),
       ],
       lastGood: last?.config === undefined ? undefined : last.good,

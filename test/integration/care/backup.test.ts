@@ -136,7 +136,12 @@ forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:1', username: clerk, pas
   writeFileSync(own, profile);
   writeFileSync(path.join(gateway.folder, 'keys/secret.txt'), SECRET, { mode: 0o600 });
   writeFileSync(path.join(gateway.stateDir, 'access.json'), 'accounts');
-  await keepLastGood(gateway.stateDir, { file: gateway.config, text: good, profiles: [own] }, VERSION, 1_795_000_000_000);
+  await keepLastGood(
+    gateway.stateDir,
+    { file: gateway.config, text: good, profiles: [{ file: own, text: profile }] },
+    VERSION,
+    1_795_000_000_000,
+  );
   // The profile was broken too.
   writeFileSync(own, 'family: [\n');
   const file = path.join(gateway.folder, 'g1.sluice-backup');

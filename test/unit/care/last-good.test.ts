@@ -4,10 +4,14 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, s
 import path from 'node:path';
 import test from 'node:test';
 import { keepLastGood, likelyStateDirs, readLastGood } from '../../../src/care/last-good.ts';
+import { readConfig } from '../../../src/cli/config-file.ts';
+import { ranOf } from '../../../src/cli/pushed-config.ts';
+import { lastGoodConfig } from '../../../src/cli/start-config.ts';
+import type { ReadProfile } from '../../../src/core/configuring.ts';
 import { seeded } from '../../../src/core/seeded.ts';
 import { scratch } from '../../harness/scratch.ts';
 
-const keep = (dir: string, text: string, profiles: string[] = [], file = '/etc/sluice/gateway.yaml', version = '1.0.0') =>
+const keep = (dir: string, text: string, profiles: ReadProfile[] = [], file = '/etc/sluice/gateway.yaml', version = '1.0.0') =>
   keepLastGood(dir, { file, text, profiles }, version, 1_795_000_000_000);
 const texts = (dir: string, file = '/etc/sluice/gateway.yaml') => readLastGood(dir, file).map(({ text }) => text);
 
@@ -30,16 +34,40 @@ test('two texts are kept, newest first, of this configuration file alone, and on
 
 test('profiles beside the configuration are kept under their content, and go with it', async (t) => {
   const dir = scratch(t, 'good');
-  const profile = path.join(dir, 'meter.yaml');
-  writeFileSync(profile, 'one');
-  await keep(dir, 'a: 1\n', [profile]);
+  const profile = (text: string): ReadProfile => ({ file: path.join(dir, 'meter.yaml'), text });
+  await keep(dir, 'a: 1\n', [profile('one')]);
   const [first] = readLastGood(dir, '/etc/sluice/gateway.yaml');
-  writeFileSync(profile, 'two');
   assert.equal(readFileSync(String(first?.profiles[0]), 'utf8'), 'one');
-  assert.equal(await keep(dir, 'a: 1\n', [profile]), true, 'the profile changed');
+  assert.equal(await keep(dir, 'a: 1\n', [profile('two')]), true, 'the profile changed');
   await keep(dir, 'a: 2\n', []);
   await keep(dir, 'a: 3\n', []);
   assert.equal(existsSync(String(first?.profiles[0])), false);
+});
+
+test('a profile that was changed since the start is kept as it ran', async (t) => {
+  const dir = scratch(t, 'good');
+  const [file, profile] = [path.join(dir, 'gateway.yaml'), path.join(dir, 'profiles/own-meter.yaml')];
+  mkdirSync(path.dirname(profile));
+  const good =
+    'title: own\nvendor: v\nmodel: m\nfamily: modbus\nsources: [a]\npoints: {n: {table: holding, address: 0, type: uint16}}\n';
+  writeFileSync(profile, good);
+  writeFileSync(
+    file,
+    `gateway: {id: g, stateDir: state}
+buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: 1}}
+devices: {d1: {bus: plant, unit: 1, profile: own-meter}}
+`,
+  );
+  const { read } = readConfig(file);
+  assert.ok(read);
+  const ran = ranOf(file, read);
+  const stateDir = path.join(dir, 'state');
+  await keepLastGood(stateDir, ran, '1.0.0', 1_795_000_000_000);
+  // A mistake in the profile, and a stop before the minute of a reload is over.
+  writeFileSync(profile, good.replace('points:', 'points: ['));
+  await keepLastGood(stateDir, ran, '1.0.0', 1_795_000_060_000);
+  assert.equal(readConfig(file).config, undefined);
+  assert.equal(lastGoodConfig(file).config?.gateway.id, 'g', 'the next start runs');
 });
 
 test('a damaged, foreign, open or linked file is not believed, and the one before it is', async (t) => {

@@ -14,7 +14,7 @@ import type { Disk } from './disk.ts';
 import { COUNTRY_FILE, countryText, TIME_FILE, timeText, WIFI_FILE, wifiPasswordIn, wifiText } from './network.ts';
 import { PEM_KEYS } from './pem-parts.ts';
 import type { Plan, UpstreamFiles } from './plan.ts';
-import { type Applied, SECRET_FILE, writeApplied } from './record.ts';
+import { type Applied, SECRET_FILE, SECRET_NAMES, writeApplied } from './record.ts';
 import type { SecretName } from './schema.ts';
 
 export interface ApplyContext {
@@ -62,8 +62,9 @@ export function applyPlan(plan: Plan, context: ApplyContext): string[] {
   const old = readSmall(context.config, 1024 * 1024);
   const group = { uid: process.getuid?.() ?? 0, gid: owner?.gid ?? process.getgid?.() ?? 0 };
   if (old === undefined || old.toString('utf8') !== text) {
-    const earlier = `${context.config}.before-provisioning`;
-    if (old !== undefined) disk.put(earlier, old, { mode: 0o640, owner: group });
+    // After a cut behind the configuration the same file is applied once more, and the one before stays what it was.
+    if (old !== undefined && withoutNames(old.toString('utf8')) !== withoutNames(text))
+      disk.put(earlierOf(context.config), old, { mode: 0o640, owner: group });
     disk.folder(path.dirname(context.config), { mode: 0o750, owner: group });
     disk.put(context.config, text, { mode: 0o640, owner: group });
   }
@@ -75,14 +76,18 @@ export function applyPlan(plan: Plan, context: ApplyContext): string[] {
   return remarks;
 }
 
+const earlierOf = (config: string): string => `${config}.before-provisioning`;
+/** Each time a secret is written, its file has another name. */
+const withoutNames = (text: string): string => text.replaceAll(SECRET_NAMES, '$1');
+
 /** Removes secrets that neither the configuration nor the one before it names. */
 export function dropOldSecrets({ disk, stateDir, config }: Pick<ApplyContext, 'disk' | 'stateDir' | 'config'>): void {
   const folder = path.join(stateDir, 'secrets');
   if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return;
-  const used = readSmall(config, 1024 * 1024)?.toString('utf8') ?? '';
-  if (used === '') return;
+  const [now = '', before = ''] = [config, earlierOf(config)].map((file) => readSmall(file, 1024 * 1024)?.toString('utf8'));
+  if (now === '') return;
   for (const name of readdirSync(folder))
-    if (SECRET_FILE.test(name.replace(/\.new$/, '')) && !used.includes(name)) disk.remove(path.join(folder, name));
+    if (SECRET_FILE.test(name.replace(/\.new$/, '')) && !`${now}\n${before}`.includes(name)) disk.remove(path.join(folder, name));
 }
 
 function network(plan: Plan, { root, disk }: ApplyContext, remarks: string[]): void {

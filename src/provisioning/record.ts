@@ -34,6 +34,8 @@ export function readApplied(stateDir: string): Applied | undefined {
 }
 
 export const SECRET_FILE = /^upstream-(?:password|ca|cert|key)-[0-9a-f]{8}$/;
+/** Such names in a text. */
+export const SECRET_NAMES = /\bupstream-(password|ca|cert|key)-[0-9a-f]{8}\b/g;
 
 export function writeApplied(disk: Disk, stateDir: string, owner: Owner | undefined, applied: Applied): void {
   disk.put(recordFile(stateDir), `${JSON.stringify({ v: 1, ...applied })}\n`, { mode: 0o600, owner });

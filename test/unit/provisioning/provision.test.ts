@@ -156,14 +156,19 @@ test('a power cut at any step leaves the old or the new configuration, each with
     const strip = (b: FakeBoard) =>
       Object.fromEntries(
         Object.entries(b.files())
-          .filter(([name]) => !name.includes('applied.json') && !name.includes('.key') && !name.includes('.before-'))
+          .filter(([name]) => !name.includes('applied.json') && !name.includes('.key'))
           .map(([name, content]) => [
-            name.replace(/password-[0-9a-f]{8}/, 'password'),
+            name.replace(/password-[0-9a-f]{8}/, `password ${content}`),
             content.replaceAll(b.stateDir, 'S').replace(/password-[0-9a-f]{8}/g, 'password'),
           ]),
       );
     expected.start();
     assert.deepEqual(strip(board), strip(expected), `cut ${cut}`);
+    // A person can go back to the configuration before, with its secrets.
+    const before = board.files()['etc/gateway.yaml.before-provisioning'] ?? '';
+    assert.match(before, /old\.example\.org/, `cut ${cut}`);
+    const [old = ''] = /upstream-password-[0-9a-f]{8}/.exec(before) ?? [];
+    assert.equal(board.state(`secrets/${old}`), 'old-secret-1', `cut ${cut}`);
   }
   assert.deepEqual([...seen].sort(), ['new', 'old']);
 });

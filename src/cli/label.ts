@@ -1,16 +1,16 @@
 /** `sluice label`: the label of this gateway, for a terminal or as a file. */
-import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { CLAIM_FILE } from '../access/account-files.ts';
 import { claimCodeOf } from '../access/secrets.ts';
 import { isSection } from '../config/checker.ts';
 import { readYamlFile } from '../config/yaml-source.ts';
-import { SluiceError, toError } from '../core/errors.ts';
+import { SluiceError } from '../core/errors.ts';
 import { readSmall } from '../disk/durable.ts';
 import { authorityFingerprintOf } from '../provisioning/authority.ts';
 import { readIdentity } from '../provisioning/identity.ts';
 import { type LabelFacts, labelForTerminal, labelPng, labelSvg, labelText } from '../provisioning/label.ts';
 import { fingerprintOf } from '../provisioning/provision.ts';
+import { WholeFile } from './bundle/bundle-file.ts';
 import { readConfig } from './config-file.ts';
 
 export interface LabelOptions {
@@ -33,15 +33,13 @@ export async function label(options: LabelOptions): Promise<void> {
   const ending = path.extname(options.output).toLowerCase();
   if (ending !== '.svg' && ending !== '.png')
     throw new SluiceError('usage', `name a file that ends in .svg or .png, not ${path.basename(options.output)}`);
+  // A claim code is a secret until the claim: a picture that is there already could be open to others.
+  const file = new WholeFile(path.dirname(path.resolve(options.output)), facts.claimCode === undefined ? 0o644 : 0o600);
   try {
-    // A claim code is a secret until the claim.
-    writeFileSync(options.output, ending === '.svg' ? labelSvg(facts) : labelPng(facts), {
-      mode: facts.claimCode === undefined ? 0o644 : 0o600,
-    });
-  } catch (cause) {
-    throw new SluiceError('not-found', `${options.output} cannot be written: ${toError(cause).message}; name another file`, {
-      cause,
-    });
+    file.write(ending === '.svg' ? Buffer.from(labelSvg(facts)) : labelPng(facts));
+    file.finish(path.basename(options.output));
+  } finally {
+    file.abandon();
   }
   process.stdout.write(`Wrote ${options.output}.\n`);
 }

@@ -29,7 +29,7 @@ const OWNERS: Record<string, readonly string[]> = {
   commander: ['cli'],
   preact: ['admin'],
   uplot: ['admin'],
-  koffi: ['access', 'service-manager', 'drivers'],
+  koffi: ['access', 'service-manager', 'drivers', 'update'],
   '@peculiar/x509': ['access'],
   'reflect-metadata': ['access'],
   uqr: ['provisioning'],

@@ -148,6 +148,16 @@ export function trustAfter(trust: Trust, manifest: Manifest): Trust {
   return { keys, revoked, sequence: trust.sequence };
 }
 
+/** Both only grow, but for keys that are revoked. */
+export function isSameTrust(one: Trust, other: Trust): boolean {
+  const known = new Set(one.keys.map(({ fingerprint }) => fingerprint));
+  return (
+    one.revoked.size === other.revoked.size &&
+    known.size === other.keys.length &&
+    other.keys.every(({ fingerprint }) => known.has(fingerprint))
+  );
+}
+
 export function ranWell(trust: Trust, sequence: number): Trust {
   return { ...trust, sequence: Math.max(trust.sequence, sequence) };
 }

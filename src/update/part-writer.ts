@@ -1,10 +1,12 @@
 /** One part of a slot on the card: chunks in their order, each checked before it is written. */
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
 import { SluiceError } from '../core/errors.ts';
 import { type Chunk, chunkName } from './chunks.ts';
 import type { Part } from './manifest.ts';
+import { forgetPages } from './page-cache.ts';
 
 /** Bytes that are read at a time. */
 const PIECE = 1024 ** 2;
@@ -32,8 +34,11 @@ export class PartWriter {
 
   /** @param done chunks that are on the card already */
   async open(done: number): Promise<void> {
-    if (!this.#place.startsWith('/dev/')) await mkdir(path.dirname(this.#place), { recursive: true });
-    this.#file = await open(this.#place, 'r+').catch(() => open(this.#place, 'w+', 0o644));
+    if (!isPartition(this.#place)) await mkdir(path.dirname(this.#place), { recursive: true });
+    this.#file = await open(this.#place, 'r+').catch((thrown) => {
+      if (isPartition(this.#place)) throw writeFault(this.#place, thrown);
+      return open(this.#place, 'w+', 0o644);
+    });
     const found = await this.#file.stat();
     if (found.isFile() && found.size > this.#part.bytes) await this.#file.truncate(this.#part.bytes);
     for (let i = 0; i < done; i++) this.#written.set((this.#chunks[i] as Chunk).name, i);
@@ -85,6 +90,8 @@ export class PartWriter {
 
   /** @throws SluiceError: the card does not hold what was written to it; `restart` makes the next try write it again */
   async check(restart: () => void): Promise<void> {
+    // Written a moment ago, it would be read from memory.
+    await forgetPages((this.#file as FileHandle).fd);
     const hash = createHash('sha256');
     let at = 0;
     for await (const piece of pieces(this.#file as FileHandle)) {
@@ -104,6 +111,17 @@ export class PartWriter {
     await this.#file?.close();
     this.#file = undefined;
   }
+}
+
+const isPartition = (place: string): boolean => place.includes('/dev/disk/');
+
+/** @throws SluiceError update-failed: the partition is not there. A file in its place would lie in memory, and fill it */
+export function assertPlace(place: string): void {
+  if (!isPartition(place) || existsSync(place)) return;
+  throw new SluiceError(
+    'update-failed',
+    `there is no partition ${path.basename(place)}, so the card is not as the image made it; write a card with the new image`,
+  );
 }
 
 function writeFault(place: string, cause: unknown): SluiceError {

@@ -32,8 +32,8 @@ export interface Slots {
   discard(slot: Slot): void;
   /** The next boot is this slot, with a few tries. Everything of it is on the card already. */
   offer(slot: Slot, offer: Offer): void;
-  /** The running slot ran well: it boots for ever, until another is offered. */
-  commit(): void;
+  /** The running slot ran well: it boots for ever, until another is offered. @param release that runs, where its record is lost */
+  commit(release?: Offer): void;
   /** The next boot is the other slot; the running one is bad. */
   giveUp(): void;
   /** The command that restarts the board, into the offered slot where there is one. */

@@ -5,14 +5,17 @@
  */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { type Clock, systemClock } from '../core/clock.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 
 /** Tries of one request on a bad link, and the pauses between them, milliseconds. */
 const TRIES = 5;
 const PAUSES = [1_000, 2_000, 5_000, 10_000];
-/** Silence that ends a request, milliseconds. */
+/** How long a server may take to answer, and the silence that ends a request, milliseconds. */
+const ANSWER = 120_000;
 const SILENCE = 30_000;
+/** Bytes a second. A slower answer is given up: the slowest link of a mobile network gives 1,200. */
+const LEAST_PACE = 300;
 /** A small answer is fetched whole, bytes. */
 const MOST_WHOLE = 16 * 1024 ** 2;
 
@@ -27,8 +30,9 @@ export interface Source {
   readonly received: number;
 }
 
-export function openSource(address: string): Source {
-  if (/^https?:\/\//.test(address)) return new WebSource(address);
+/** @param clock of the pauses and time-outs */
+export function openSource(address: string, clock: Clock = systemClock): Source {
+  if (/^https?:\/\//.test(address)) return new WebSource(address, clock);
   if (/^[a-z]+:\/\//.test(address))
     throw new SluiceError('usage', `${address}: write an address that begins with https:// or http://, or a folder`);
   return new FolderSource(address);
@@ -78,46 +82,46 @@ class FolderSource implements Source {
 
 class WebSource implements Source {
   readonly name: string;
+  readonly #clock: Clock;
   received = 0;
 
-  constructor(address: string) {
+  constructor(address: string, clock: Clock) {
     this.name = address.endsWith('/') ? address : `${address}/`;
+    this.#clock = clock;
   }
 
   whole(file: string, most: number): Promise<Buffer> {
-    return this.#tried(file, {}, async (response) => {
-      if (response.status !== 200) return undefined;
-      return await this.#body(response, Math.min(most, MOST_WHOLE), file);
-    });
+    return this.#tried(file, {}, Math.min(most, MOST_WHOLE), ({ status }) => status === 200);
   }
 
-  range(file: string, from: number, length: number): Promise<Buffer> {
-    return this.#tried(file, { range: `bytes=${from}-${from + length - 1}` }, async (response) => {
-      if (response.status === 200)
+  async range(file: string, from: number, length: number): Promise<Buffer> {
+    return this.#tried(file, { range: `bytes=${from}-${from + length - 1}` }, length, ({ status }) => {
+      if (status === 200)
         throw new SluiceError(
           'update-refused',
           `${this.name} sends whole files where a part was asked for; the server must support Range requests`,
         );
-      if (response.status !== 206) return undefined;
-      const bytes = await this.#body(response, length, file);
-      if (bytes.length !== length) throw unreachable(`${this.name}${file} ended too early`);
-      return bytes;
+      return status === 206;
     });
   }
 
-  /** @param take undefined: the status says that there is nothing */
+  /** @param most bytes; a part of a file has exactly these @param isThere by the status. May throw */
   async #tried(
     file: string,
     headers: Record<string, string>,
-    take: (response: Response) => Promise<Buffer | undefined>,
+    most: number,
+    isThere: (response: Response) => boolean,
   ): Promise<Buffer> {
     const url = new URL(file, this.name);
     for (let tried = 1; ; tried++) {
+      const patience = new Patience(this.#clock, most, `${this.name} sends nothing more, or too slowly`);
       try {
-        const response = await fetch(url, { headers, redirect: 'error', signal: AbortSignal.timeout(SILENCE * 4) });
-        const bytes = await take(response);
-        if (bytes !== undefined) return bytes;
-        await response.body?.cancel();
+        const response = await fetch(url, { headers, redirect: 'error', signal: patience.signal });
+        if (isThere(response)) {
+          const bytes = await this.#body(response, most, file, patience);
+          if (headers.range === undefined || bytes.length === most) return bytes;
+          throw unreachable(`${this.name}${file} ended too early`);
+        }
         // The server answered: asking again at once changes nothing.
         if (response.status < 500) throw new SluiceError('update-refused', `${url} is not there (HTTP ${response.status})`);
         throw unreachable(`${url} answers with HTTP ${response.status}`);
@@ -128,33 +132,61 @@ class WebSource implements Source {
             `${url} cannot be fetched: ${reasonOf(thrown)}; the next try continues with what is here already`,
             thrown,
           );
-        await sleep(PAUSES[tried - 1] ?? 10_000);
+        await new Promise<void>((resolve) => {
+          this.#clock.after(PAUSES[tried - 1] ?? 10_000, resolve);
+        });
+      } finally {
+        // Whatever is left of the answer is not fetched.
+        patience.end();
       }
     }
   }
 
-  async #body(response: Response, most: number, file: string): Promise<Buffer> {
-    const pieces: Uint8Array[] = [];
-    let bytes = 0;
+  /** One buffer and one timer, in however many pieces a server sends it. */
+  async #body(response: Response, most: number, file: string, patience: Patience): Promise<Buffer> {
+    const bytes = Buffer.alloc(most);
+    let length = 0;
     const reader = response.body?.getReader();
-    if (reader === undefined) return Buffer.alloc(0);
     for (;;) {
-      const silence = AbortSignal.timeout(SILENCE);
-      const piece = await Promise.race([
-        reader.read(),
-        new Promise<never>((_, reject) => {
-          silence.addEventListener('abort', () => reject(unreachable(`${this.name} sends nothing more`)), { once: true });
-        }),
-      ]);
-      if (piece.done) return Buffer.concat(pieces);
-      bytes += piece.value.length;
+      patience.piece();
+      const piece = await reader?.read();
+      if (piece?.value === undefined) return bytes.subarray(0, length);
       this.received += piece.value.length;
-      if (bytes > most) {
-        await reader.cancel();
+      if (length + piece.value.length > most)
         throw new SluiceError('update-refused', `${this.name}${file} is longer than the manifest says`);
-      }
-      pieces.push(piece.value);
+      bytes.set(piece.value, length);
+      length += piece.value.length;
     }
+  }
+}
+
+/** Ends a request that gets no answer, falls silent, or would take longer than the slowest link needs for it. */
+class Patience {
+  readonly #clock: Clock;
+  readonly #controller = new AbortController();
+  readonly #fail: () => void;
+  readonly #cancelAll: () => void;
+  #cancel: () => void;
+
+  constructor(clock: Clock, bytes: number, words: string) {
+    this.#clock = clock;
+    this.#fail = () => this.#controller.abort(unreachable(words));
+    this.#cancelAll = clock.after(ANSWER + (bytes / LEAST_PACE) * 1000, this.#fail);
+    this.#cancel = clock.after(ANSWER, this.#fail);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+  /** A piece is awaited. */
+  piece(): void {
+    this.#cancel();
+    this.#cancel = this.#clock.after(SILENCE, this.#fail);
+  }
+  end(): void {
+    this.#cancel();
+    this.#cancelAll();
+    this.#controller.abort();
   }
 }
 

@@ -1,7 +1,8 @@
 /**
  * Writes an update into the slot that does not run.
  *
- * - The slot is discarded before its first byte changes: a half-written system never boots.
+ * - The slot is discarded before its first byte changes: a half-written system never boots. Before that the update has shown its
+ *   indexes, and every part has its place: a slot that ran well is not given up for an update that cannot be taken.
  * - A chunk that the running system holds comes from there; only the others are fetched.
  * - Every chunk is checked before it is written. What is on the card is checked again, whole, before the slot is offered.
  * - A cut of the power or of the link costs the chunks since the last flush. The progress is saved behind the flush.
@@ -12,7 +13,7 @@ import { zstdDecompress } from 'node:zlib';
 import { SluiceError } from '../core/errors.ts';
 import { type Chunk, chunkName, chunksOf, decodeIndex } from './chunks.ts';
 import type { Manifest, Part } from './manifest.ts';
-import { copyFrom, openThere, PartWriter, pieces } from './part-writer.ts';
+import { assertPlace, copyFrom, openThere, PartWriter, pieces } from './part-writer.ts';
 import type { Slots } from './slots.ts';
 import type { Source } from './source.ts';
 import type { UpdateState } from './state.ts';
@@ -39,7 +40,7 @@ export interface StageOptions {
   readonly slots: Slots;
   readonly state: UpdateState;
   /** Bytes that may be fetched now. Infinity: no limit. */
-  readonly budget: number;
+  readonly left: () => number;
   /** Called before each request with the bytes that it takes at most. */
   readonly beforeRequest?: (bytes: number) => void;
   /** Whether the download may continue now. Default: always. */
@@ -59,15 +60,21 @@ export async function stage(options: StageOptions): Promise<Staged> {
   const used = () => source.received - start;
   const progress = state.progress(options.id);
   const slot = slots.other();
+  const indexes = new Map<string, Chunk[]>();
+  for (const name of slots.parts) {
+    const part = manifest.parts[name] as Part;
+    assertPlace(slots.place(slot, name));
+    const index = await indexOf(source, state, name, part, options);
+    if (index === undefined) return { fetched: used(), held: 0, outcome: 'budget' };
+    indexes.set(name, decodeIndex(index, part.bytes, part.pack.bytes));
+  }
   slots.discard(slot);
   let held = 0;
   const all = Object.values(manifest.parts).reduce((sum, { bytes }) => sum + bytes, 0);
   let before = 0;
   for (const name of slots.parts) {
     const part = manifest.parts[name] as Part;
-    const index = await indexOf(source, state, name, part, options.budget - used());
-    if (index === undefined) return { fetched: used(), held, outcome: 'budget' };
-    const chunks = decodeIndex(index, part.bytes, part.pack.bytes);
+    const chunks = indexes.get(name) as Chunk[];
     const writer = new PartWriter(slots.place(slot, name), part, chunks);
     const done = Math.min(progress.done[name] ?? 0, chunks.length);
     try {
@@ -97,9 +104,9 @@ export async function stage(options: StageOptions): Promise<Staged> {
                 `${slots.place(slot, name)} lost what was written to it; try again, or replace the card`,
               );
             }
-            const most = Math.min(MOST_ASKED, options.budget - used());
+            const most = Math.min(MOST_ASKED, options.left());
             const asked = together(chunks, next, most, (c) => own.has(c.name) || writer.has(c));
-            if (used() + asked.bytes > options.budget) {
+            if (asked.bytes > options.left()) {
               await save(next);
               return { fetched: used(), held, outcome: 'budget' };
             }
@@ -137,18 +144,19 @@ export async function stage(options: StageOptions): Promise<Staged> {
   return { fetched: used(), held, outcome: 'complete' };
 }
 
-/** @returns undefined: it is not here, and longer than `budget` */
+/** @returns undefined: it is not here, and longer than what may be fetched */
 async function indexOf(
   source: Source,
   state: UpdateState,
   name: string,
   part: Part,
-  budget: number,
+  { left, beforeRequest }: Pick<StageOptions, 'left' | 'beforeRequest'>,
 ): Promise<Buffer | undefined> {
   const isRight = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex') === part.index.sha256;
   const kept = state.index(name, part.index.bytes);
   if (kept !== undefined && isRight(kept)) return kept;
-  if (part.index.bytes > budget) return undefined;
+  if (part.index.bytes > left()) return undefined;
+  beforeRequest?.(part.index.bytes);
   const bytes = await source.whole(part.index.file, part.index.bytes);
   if (!isRight(bytes))
     throw new SluiceError('update-refused', `${part.index.file} is not the file that the manifest names; fetch the update again`);

@@ -163,6 +163,7 @@ export class UpdateState {
   }
 
   #indexes(): string[] {
+    if (!existsSync(this.#folder)) return [];
     const files = readdirSync(this.#folder, { withFileTypes: true });
     return files.filter((file) => file.isFile() && file.name.endsWith('.index')).map(({ name }) => path.join(this.#folder, name));
   }

@@ -74,14 +74,15 @@ export class TrybootSlots implements Slots {
     replaceFile(this.#file('autoboot.txt'), autobootText(this.running, slot), 0o644);
   }
 
-  commit(): void {
-    const own = this.#read(this.running);
+  commit(release?: Offer): void {
+    const own = this.#read(this.running) ?? release;
     if (own === undefined)
       throw new SluiceError(
         'update-unsupported',
         `the first partition knows nothing of slot ${this.running}; write the card again`,
       );
-    this.#write(this.running, { ...own, state: 'good' });
+    const { version, sequence } = own;
+    this.#write(this.running, { version, sequence, state: 'good' });
     replaceFile(this.#file('autoboot.txt'), autobootText(this.running, undefined), 0o644);
   }
 

@@ -9,7 +9,7 @@
 import { createHash } from 'node:crypto';
 import { isInside, localTime, type Window } from '../core/day-window.ts';
 import { SluiceError } from '../core/errors.ts';
-import { type Manifest, MOST_MANIFEST, ranWell, trustAfter, verifyManifest } from './manifest.ts';
+import { isSameTrust, type Manifest, MOST_MANIFEST, ranWell, trustAfter, verifyManifest } from './manifest.ts';
 import type { Slots } from './slots.ts';
 import type { Source } from './source.ts';
 import { type Staged, stage } from './stage.ts';
@@ -73,9 +73,7 @@ export class Updater {
     const mayContinue = () =>
       options.now || options.window === undefined || isInside(options.window, localTime(this.#o.now(), this.#o.zone).minute);
     if (!mayContinue()) return { outcome: 'window', manifest };
-    const { day } = localTime(this.#o.now(), this.#o.zone);
-    const spent = state.spent(day);
-    const start = source.received;
+    const spending = this.#spending(source, options.perDay);
     try {
       const staged = await stage({
         manifest,
@@ -83,10 +81,10 @@ export class Updater {
         source,
         slots,
         state,
-        budget: options.perDay - spent,
+        left: spending.left,
         mayContinue,
         // Before the bytes come: a cut of the power must not forget them.
-        beforeRequest: (bytes) => state.saveSpent(day, spent + source.received - start + bytes),
+        beforeRequest: spending.book,
         ...(options.onProgress !== undefined && { onProgress: options.onProgress }),
       });
       if (staged.outcome === 'budget') return { outcome: 'budget', manifest, staged };
@@ -94,12 +92,26 @@ export class Updater {
       if (staged.outcome === 'window' || !mayContinue()) return { outcome: 'paused', manifest, staged };
       // The attempt is on the card before the boot can begin it: after a failure somebody must know that it was tried.
       state.saveAttempt({ slot: slots.other(), version: manifest.version, sequence: manifest.sequence, state: 'offered' });
+      // The progress stays until the release ran: whoever applies it again before the restart fetches nothing.
       slots.offer(slots.other(), manifest);
-      state.dropProgress();
       return { outcome: 'offered', manifest, staged };
     } finally {
-      state.saveSpent(day, spent + source.received - start);
+      spending.book(0);
     }
+  }
+
+  /** The bytes of a day. A download that goes on over midnight spends those of the next day. */
+  #spending(source: Source, perDay: number): { left: () => number; book: (bytes: number) => void } {
+    const { state } = this.#o;
+    const today = () => localTime(this.#o.now(), this.#o.zone).day;
+    let day = today();
+    let [before, start] = [state.spent(day), source.received];
+    const spent = (): number => {
+      const now = today();
+      if (now !== day) [day, before, start] = [now, state.spent(now), source.received];
+      return before + source.received - start;
+    };
+    return { left: () => perDay - spent(), book: (bytes) => state.saveSpent(day, spent() + bytes) };
   }
 
   /** The next boot is the other slot. @returns what it holds */
@@ -133,8 +145,9 @@ export class Updater {
     }
     // The keys and the sequence first: a cut between the two only repeats this.
     state.saveTrust(ranWell(state.trust(), release.sequence));
-    slots.commit();
+    slots.commit(release);
     state.saveAttempt({ slot: slots.running, version: release.version, sequence: release.sequence, state: 'well' });
+    state.dropProgress();
     return { restart: false, words: `slot ${slots.running} is committed: version ${release.version}` };
   }
 
@@ -158,7 +171,11 @@ export class Updater {
     const bytes = await source.whole(MANIFEST_FILE, MOST_MANIFEST);
     const trust = state.trust();
     const manifest = verifyManifest(bytes, trust, slots.target);
-    if (manifest.keys !== undefined) state.saveTrust(trustAfter(trust, manifest));
+    if (manifest.keys !== undefined) {
+      const after = trustAfter(trust, manifest);
+      // The timer asks each hour, and a card wears with every write.
+      if (!isSameTrust(trust, after)) state.saveTrust(after);
+    }
     const attempt = this.attempt();
     const failed =
       attempt !== undefined && attempt.sequence === manifest.sequence && ['failed', 'rolled-back'].includes(attempt.state);

@@ -1,6 +1,6 @@
 /** Slots of a Raspberry Pi, as its firmware documents `autoboot.txt`: the flag of tryboot holds for one boot. No board has run this. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { after } from 'node:test';
@@ -34,6 +34,20 @@ test('autoboot.txt has the lines of the documentation', () => {
     readFileSync(path.join(selector, 'autoboot.txt'), 'utf8'),
     '[all]\ntryboot_a_b=1\nboot_partition=2\n[tryboot]\nboot_partition=3\n',
   );
+});
+
+test('a slot whose record the card lost is committed when it runs well', () => {
+  const selector = mkdtempSync(path.join(scratch, 'lost-'));
+  const slots = slotsOf(selector, 'a');
+  for (const bytes of [undefined, '', '{"version":1']) {
+    const file = path.join(selector, 'slot-a.json');
+    rmSync(file, { force: true });
+    if (bytes !== undefined) writeFileSync(file, bytes);
+    assert.equal(slots.list()[0]?.state, 'empty');
+    slots.commit({ version: '3', sequence: 3 });
+    assert.deepEqual(slots.list()[0], { slot: 'a', state: 'good', version: '3', sequence: 3 });
+    assert.equal(boot(selector, false), 'a');
+  }
 });
 
 test('releases that run well stay, and all others go, in any order', () => {

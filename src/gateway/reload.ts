@@ -118,6 +118,7 @@ export class Reload {
     const { actions, alarmed, broker, forwarders, newest, plant } = this.#parts;
     // Rules come back as they were when the exchange fails: those of now, and those that a trial kept when this ends the trial.
     const endsTrial = !trial && rules.onTrial;
+    const givesBack = !trial && actions.onTrial;
     const force = (next: GatewayConfig, shapes: readonly Shape[], keep: boolean): readonly AlarmTransition[] => {
       this.#gateway.setConfig(next);
       return rules.reload(next.rules.values(), ingest.moment(), shapes, keep);
@@ -129,14 +130,14 @@ export class Reload {
     // All of it in one turn: buses that did not change go on polling while the others are exchanged, and what the rules say from here
     // on is acted on and told in its order. The new buses are known before something is written to them.
     const transitions = force(config, field.shapes, !endsTrial);
-    actions.reload(!endsTrial);
+    actions.reload(!givesBack);
     this.exchange = field.apply();
     try {
       ingest.take(transitions);
       await this.exchange;
     } catch (thrown) {
       const back = force(before, plant.shapes, endsTrial);
-      actions.reload(endsTrial);
+      actions.reload(givesBack);
       ingest.take(back);
       actions.begin();
       keepOnly(before);

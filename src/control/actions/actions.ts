@@ -175,6 +175,11 @@ export class Actions {
     this.#schedule();
   }
 
+  /** What rules of before a trial still had to do is kept. Its rules may be the same, and only do something else. */
+  get onTrial(): boolean {
+    return this.#parked.any;
+  }
+
   /** The rules of the trial are kept: what those before them still had to do is not done. */
   confirm(): void {
     const moment = this.#s.moment();

@@ -19,9 +19,14 @@ export interface Parked extends Left {
 export class ParkedActions {
   #rules = new Map<string, Parked>();
 
-  /** @returns false: an earlier state is kept already */
+  get any(): boolean {
+    return this.#rules.size > 0;
+  }
+
+  /** @returns false: nothing is left to do, or an earlier state is kept already */
   put(rule: string, parked: Parked): boolean {
-    if (this.#rules.has(rule)) return false;
+    const isNothing = parked.jobs.length === 0 && parked.escalation === undefined;
+    if (isNothing || this.#rules.has(rule)) return false;
     this.#rules.set(rule, parked);
     return true;
   }

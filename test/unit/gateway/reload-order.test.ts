@@ -187,17 +187,18 @@ test('after a reload that failed, alarms and delays of rules that it lacked or c
 });
 
 test('a write that waits for its device goes on after a reload that failed and after a trial', async () => {
-  for (const how of ['failed', 'rolled back', 'kept']) {
+  const changes = [ruleOf('hot', 7, 2), ruleOf('hot', 5, 2)];
+  for (const [how, next] of ['failed', 'rolled back', 'kept'].flatMap((word) => changes.map((rule) => [word, rule] as const))) {
     const b = bench(ruleOf('hot', 5, 1));
     b.later.silent = true;
     b.read(9);
     await b.settled();
     b.later.silent = false;
     b.exchanges(how === 'failed' ? new Error('the port is taken') : undefined);
-    if (how === 'failed') await assert.rejects(b.reload(ruleOf('hot', 7, 2)), /the port is taken/);
-    else if (how === 'kept') await b.reload(ruleOf('hot', 7, 2));
+    if (how === 'failed') await assert.rejects(b.reload(next), /the port is taken/);
+    else if (how === 'kept') await b.reload(next);
     else {
-      await b.trial(ruleOf('hot', 7, 2));
+      await b.trial(next);
       await b.settled();
       assert.deepEqual(b.did, [], 'nobody does it during the trial');
       await b.reload(ruleOf('hot', 5, 1));

@@ -163,6 +163,7 @@ class Child implements FlowProcess {
   readonly #child: ChildProcess;
   readonly #channel: Duplex;
   #memory: MemoryWatch | undefined;
+  #settled = false;
   #over = false;
   /** The process of Node-RED itself, behind the programs in front of it. */
   pid: number | undefined;
@@ -184,7 +185,11 @@ class Child implements FlowProcess {
         });
         this.#memory.start();
       }
-      if (message.type === 'ready') this.#memory?.settle();
+      // Once: a flow that says it later would raise the limit by what it has allocated meanwhile.
+      if (message.type === 'ready' && !this.#settled) {
+        this.#settled = true;
+        this.#memory?.settle();
+      }
       listener.message(message);
     });
     readPaced(this.#channel, clock, (chunk) => orders.push(chunk));

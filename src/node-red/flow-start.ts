@@ -2,9 +2,11 @@
  * One start of Node-RED: proves that nothing of an earlier one is left, starts the process, tells it what to run, and hears it until
  * it is gone. Invariants:
  * - the process starts only after `clear` of its way has succeeded, and not at all once it was asked to end;
- * - after `drop`, and after the process ended, nothing more is heard of it; a process that appears then is killed.
+ * - after `drop`, and after the process ended, nothing more is heard of it; a process that appears then is killed;
+ * - `hello` and `ready` are heard once: the gateway works for each, and code of a flow can say them without end.
  */
 import { randomBytes } from 'node:crypto';
+import type { Clock } from '../core/clock.ts';
 import { toError } from '../core/errors.ts';
 import type { FlowDoor } from './door/door.ts';
 import type { Blocked, FromChild, Grant } from './messages.ts';
@@ -13,6 +15,9 @@ import type { FlowProcess, FlowWay } from './way.ts';
 /** What V8 prints beside the cause of its end: frames, rulers and figures of its collector. */
 const NOISE = /^\s*\d+: 0x|^#\s*$|^-{5}|^<---|^\[\d+:0x/;
 
+/** Between tries to reach the editor, ms. */
+const REACH_AGAIN = 5000;
+
 /** Where the flows of the present process are asked for. */
 export interface FlowAddress {
   readonly socket: string;
@@ -20,6 +25,7 @@ export interface FlowAddress {
 }
 
 export interface FlowStartSide {
+  readonly clock: Clock;
   readonly way: FlowWay;
   /** The socket for flows; absent: there is none. */
   readonly door: Pick<FlowDoor, 'open'> | undefined;
@@ -34,6 +40,8 @@ export interface FlowStartSide {
   /** What its flows may do, asked when the process is there. */
   readonly allow: () => readonly Grant[];
   readonly heard: (message: FromChild) => void;
+  /** Its editor can be reached later than it said. */
+  readonly reached: () => void;
   /** A line that it printed past its log. */
   readonly output: (line: string) => void;
   /** Nothing of it is left. @param why completes "… ended because" */
@@ -52,6 +60,7 @@ export class FlowStart {
   #dropped = false;
   #lastWords: string | undefined;
   #editor: string | undefined;
+  readonly #said = new Set<FromChild['type']>();
   /** What keeps its flows from running. */
   blocked: Blocked | undefined;
 
@@ -95,8 +104,12 @@ export class FlowStart {
     this.#lastWords = text.split('\n')[0];
   }
 
-  /** The process is ready. @returns whether its editor can be reached; undefined: the process is gone meanwhile */
+  /**
+   * The process is ready, as it says; a flow can say that before it is true, so the editor is tried again.
+   * @returns whether its editor can be reached; undefined: the process is gone meanwhile
+   */
   async adopt(unreachable: (why: string) => void): Promise<boolean | undefined> {
+    if (this.#process === undefined) return undefined;
     let editor: string | undefined;
     try {
       editor = await this.#s.way.adopt();
@@ -105,7 +118,14 @@ export class FlowStart {
     }
     if (this.#dropped || this.#process === undefined) return undefined;
     this.#editor = editor;
+    if (editor === undefined) this.#s.clock.after(REACH_AGAIN, () => this.#reachAgain());
     return editor !== undefined;
+  }
+
+  #reachAgain(): void {
+    void this.adopt(() => {}).then((reachable) => {
+      if (reachable === true) this.#s.reached();
+    });
   }
 
   async #start(): Promise<void> {
@@ -120,7 +140,7 @@ export class FlowStart {
     const gateway = await door?.open(await way.door());
     const process = await way.start({
       message: (message) => {
-        if (!this.#dropped) heard(message);
+        if (!this.#dropped && this.#isNews(message.type)) heard(message);
       },
       output: (line) => {
         if (this.#dropped || NOISE.test(line)) return;
@@ -142,6 +162,13 @@ export class FlowStart {
       ...(gateway === undefined ? {} : { gateway }),
       ...(measure === undefined ? {} : { measure }),
     });
+  }
+
+  #isNews(type: FromChild['type']): boolean {
+    if (type !== 'hello' && type !== 'ready') return true;
+    const before = this.#said.has(type);
+    this.#said.add(type);
+    return !before;
   }
 
   #askedEarly(): 'end' | 'kill' | undefined {

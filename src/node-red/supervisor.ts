@@ -229,13 +229,14 @@ export class Supervisor implements FlowSupervisor {
       queueMicrotask(() => this.#handle({ type: 'refused', why: 'no way to start it' }));
       return;
     }
-    const { door, secret, title } = this.#o;
+    const { clock, door, secret, title } = this.#o;
     const start = new FlowStart({
-      ...{ way, door, secret, title, safeMode },
+      ...{ clock, way, door, secret, title, safeMode },
       looked: async () => this.#disk?.looked,
       measure: way.runsAs === 'service' && this.#disk !== undefined ? this.#config?.disk : undefined,
       allow: () => GRANTS.filter((grant) => this.#config?.allow[grant] === true),
       heard: (message) => this.#heard(message, start),
+      reached: () => this.#o.watcher?.deployed(),
       output: (line) => this.#log.output(line),
       ended: (why) => this.#over(why),
       refused: (why) => this.#handle({ type: 'refused', why }),

@@ -121,7 +121,7 @@ class ServiceProcess implements FlowProcess {
     const lines = new Lines(LONGEST_LINE, (line) => {
       const message = parseFromChild(line);
       if (message === undefined) return;
-      if (message.type === 'hello') this.pid = message.pid;
+      if (message.type === 'hello') this.pid ??= message.pid;
       listener.message(message);
     });
     readPaced(channel, clock, (chunk) => lines.push(chunk));

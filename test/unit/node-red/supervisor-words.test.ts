@@ -102,6 +102,10 @@ test('grants that the service of systemd does not give are told with the page th
   const s = await wordsBench({}, {}, { allow: { exec: true, files: true } });
   await s.say({ type: 'hello', pid: 1, allows: ['exec', 'files'] });
   assert.equal(s.logged.filter(({ level }) => level === 'warn').length, 0);
+  s.process().ended('it ended');
+  await s.clock.advance(60_000);
+  assert.equal(s.listeners.length, 2);
+  s.logged.length = 0;
   await s.say({ type: 'hello', pid: 1, allows: ['exec'] });
   const warned = s.logged.find(({ level }) => level === 'warn');
   assert.deepEqual(warned?.data, { missing: ['files'] });
@@ -114,6 +118,44 @@ test('flows run also where the editor cannot be reached', async () => {
   assert.equal(s.state(), 'running');
   assert.equal(s.supervisor.editor, undefined);
   assert.ok(s.logged.some(({ data, message }) => data.error === 'it is no socket' && /its flows run/.test(message)));
+});
+
+test('a flow that says hello and ready without end makes no work and no lines', async () => {
+  let adopted = 0;
+  const adopt = async (): Promise<string> => `/state/${++adopted}.sock`;
+  const s = await wordsBench({}, { adopt }, { allow: { exec: true } });
+  await s.say({ type: 'hello', pid: 1, allows: ['exec'] });
+  await s.say(READY);
+  for (let i = 0; i < 500; i++) {
+    s.process().message({ type: 'ready', version: 'forged' });
+    s.process().message({ type: 'hello', pid: 1, allows: [] });
+  }
+  await s.clock.advance(5000);
+  assert.deepEqual([adopted, s.supervisor.editor, s.supervisor.status().version], [1, '/state/1.sock', '5.0.7']);
+  assert.ok(s.logged.filter(({ level }) => level === 'warn').every(({ message }) => !/allow grants more/.test(message)));
+  s.process().ended('it ended');
+  await s.clock.advance(60_000);
+  await s.say(READY);
+  assert.equal(s.supervisor.editor, '/state/2.sock', 'the next process is heard again');
+});
+
+test('an editor that a flow called ready too early is reached as soon as it is there', async () => {
+  let there = false;
+  let tries = 0;
+  const adopt = async (): Promise<string> => {
+    tries++;
+    if (!there) throw new Error('no such file');
+    return '/state/node-red.sock';
+  };
+  const s = await wordsBench({}, { adopt });
+  await s.say(READY);
+  assert.equal(s.supervisor.editor, undefined);
+  there = true;
+  await s.clock.advance(5000);
+  assert.deepEqual([s.supervisor.editor, tries], ['/state/node-red.sock', 2]);
+  there = false;
+  await s.clock.advance(60_000);
+  assert.equal(tries, 2);
 });
 
 test('without a secret nothing is started, and the reason is told', async () => {

@@ -5,6 +5,7 @@
 
 import { SluiceError } from '../../core/errors.ts';
 import { MOST_FLOWS, MOST_NODES } from '../../core/flow-revisions.ts';
+import { nestingFault } from './nesting.ts';
 
 interface ImportedNode {
   readonly id: string;
@@ -35,6 +36,8 @@ export function importedFlows(given: unknown): string {
     if (type === 'unknown') throw invalid(`the node ${id} has no type any more; export the flows where its palette is installed`);
   }
   assertShape(all);
+  const fault = nestingFault(all as readonly Readonly<Record<string, unknown>>[]);
+  if (fault !== undefined) throw invalid(fault);
   const text = JSON.stringify(all);
   if (Buffer.byteLength(text) > MOST_FLOWS) throw invalid(`it has more than ${MOST_FLOWS} bytes`);
   return text;
@@ -61,7 +64,9 @@ function checkedNode(node: unknown, i: number): ImportedNode {
   if (typeof type !== 'string' || type === '' || type.length > LONGEST_TYPE || type in {})
     throw invalid(`the node ${id} has no type that Node-RED can use`);
   if (x !== undefined && typeof x !== 'number') throw invalid(`the node ${id} has no place: x is not a number`);
-  if (wires !== undefined && !Array.isArray(wires)) throw invalid(`the wires of the node ${id} are not a list`);
+  const lists: readonly unknown[] | undefined =
+    wires === undefined ? [] : Array.isArray(wires) ? (wires as unknown[]) : undefined;
+  if (lists?.every((one) => Array.isArray(one)) !== true) throw invalid(`the wires of the node ${id} are not a list of lists`);
   return { id, type };
 }
 

@@ -53,6 +53,8 @@ test('what is no list of nodes, has nodes twice, or has no type left is refused'
   refused([tab, node, { ...node }], /two of its nodes have the id n1/);
   refused([{ ...node, type: 'unknown' }], /n1 has no type any more/);
   refused([{ ...node, wires: {} }], /wires of the node n1/);
+  refused([{ ...node, wires: [null] }], /wires of the node n1/);
+  refused([{ ...node, wires: [['n1'], 5] }], /wires of the node n1/);
   refused([{ ...node, x: 'left' }], /x is not a number/);
 });
 
@@ -67,6 +69,48 @@ test('an import that is deep, long or large is refused before it is written out'
   refused([{ ...node, name: 'x'.repeat(MOST_FLOWS) }], /more than 5000000 bytes/);
   const most = Array.from({ length: MOST_NODES }, (_, i) => ({ id: `n${i}`, type: 'debug' }));
   assert.ok(importedFlows(most).length > 0);
+});
+
+const group = (id: string, g?: string) => ({ id, type: 'group', z: 't1', nodes: [], ...(g === undefined ? {} : { g }) });
+const subflow = (id: string) => ({ id, type: 'subflow', name: id, in: [], out: [] });
+const use = (id: string, of: string, z: string) => ({ id, type: `subflow:${of}`, z, x: 1, y: 1, wires: [] });
+
+test('groups and subflows that hold themselves are refused: Node-RED would hang with them', () => {
+  refused([tab, group('g1', 'g1')], /the group g1 is inside of itself/);
+  refused(
+    [tab, group('g1', 'g3'), group('g2', 'g1'), group('g3', 'g2'), group('g4', 'g1')],
+    /the group g[123] is inside of itself/,
+  );
+  refused([tab, subflow('s1'), use('u1', 's1', 's1'), use('u2', 's1', 't1')], /the subflow s1 is inside of itself/);
+  const both = [subflow('s1'), subflow('s2'), subflow('s3')];
+  refused(
+    [...both, use('u1', 's2', 's1'), use('u2', 's1', 's2'), use('u3', 's3', 's2')],
+    /the subflow s[12] is inside of itself/,
+  );
+  const nested = [
+    tab,
+    group('g1'),
+    group('g2', 'g1'),
+    group('g3', 'gone'),
+    ...both,
+    use('u1', 's1', 't1'),
+    use('u2', 's2', 's1'),
+  ];
+  assert.equal(importedFlows([...nested, use('u3', 's2', 's1'), use('u4', 's3', 's2')]).length > 0, true);
+});
+
+test('a few subflows that multiply to millions of nodes are refused', () => {
+  const chain = (deep: number, wide: number) => [
+    ...[tab, use('u', 's0', 't1'), { ...node, z: `s${deep}` }],
+    ...Array.from({ length: deep + 1 }, (_, i) => subflow(`s${i}`)),
+    ...Array.from({ length: deep }, (_, i) =>
+      Array.from({ length: wide }, (__, k) => use(`s${i}u${k}`, `s${i + 1}`, `s${i}`)),
+    ).flat(),
+  ];
+  refused(chain(11, 6), /its subflows make more than 100000 nodes/);
+  refused(chain(1500, 4), /its subflows make more than 100000 nodes/);
+  assert.ok(importedFlows(chain(5, 6)).length > 0, 'some ten thousand are taken');
+  assert.ok(importedFlows(chain(2000, 1)).length > 0);
 });
 
 test('any JSON is taken or refused, and nothing else happens', () => {

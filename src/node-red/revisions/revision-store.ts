@@ -2,9 +2,10 @@
  * The revisions of flows on the disk, one file each (revision-file.ts). Invariants:
  * - A revision is there whole or not at all: it is written beside, synced, linked to its name, and the folder is synced.
  * - No file is written over. A second writer in the folder gets another number.
- * - At most MOST revisions in MOST_BYTES. The newest and the last that ran well stay, whatever comes.
- * - Revisions that nobody known deployed take at most UNKNOWN places, and go first where bytes are short: a flow that deploys by
- *   itself cannot push out those of people.
+ * - At most MOST revisions. Those of people take at most MOST_BYTES, and so do those that nobody known deployed. The newest and the
+ *   last that ran well stay, whatever comes.
+ * - Revisions that nobody known deployed take at most UNKNOWN places, and no room of the others: a flow that deploys by itself cannot
+ *   push out those of people.
  * - Damage to a file loses that revision. It is set aside, at most ASIDE of them, and counted.
  * - What is read is a file of the gateway's own user or of root, no link, and no larger than MOST_FILE.
  */
@@ -29,6 +30,7 @@ import {
 } from './revision-file.ts';
 
 export const MOST = 50;
+/** Of people, and as many of nobody known. */
 export const MOST_BYTES = 10_000_000;
 export const UNKNOWN = 20;
 /** Damaged files that are left for a person to look at. */
@@ -175,19 +177,20 @@ export class RevisionStore {
     return true;
   }
 
-  /** The oldest go, those of nobody known first. */
+  /** The oldest go. */
   async #prune(): Promise<void> {
     for (;;) {
       const stays = (one: StoredRevision): boolean => one === this.newest || one.number === this.#well;
       const may = this.#all.filter((one) => !stays(one));
-      const unknown = this.#all.filter(({ who }) => who === UNKNOWN_WHO);
-      const bytes = this.#all.reduce((sum, { stored }) => sum + stored, 0);
+      const [unknown, people] = [this.#all.filter(isUnknown), this.#all.filter((one) => !isUnknown(one))];
       const goes =
-        unknown.length > UNKNOWN || bytes > MOST_BYTES
-          ? (may.find(({ who }) => who === UNKNOWN_WHO) ?? may[0])
-          : this.#all.length > MOST
-            ? may[0]
-            : undefined;
+        unknown.length > UNKNOWN || bytesOf(unknown) > MOST_BYTES
+          ? may.find(isUnknown)
+          : bytesOf(people) > MOST_BYTES
+            ? may.find((one) => !isUnknown(one))
+            : this.#all.length > MOST
+              ? may[0]
+              : undefined;
       if (goes === undefined) return;
       await rm(this.#file(nameOf(goes.number)), { force: true });
       this.#all = this.#all.filter((one) => one !== goes);
@@ -217,6 +220,8 @@ export class RevisionStore {
 }
 
 const nameOf = (number: number): string => `${String(number).padStart(6, '0')}.flows`;
+const isUnknown = ({ who }: StoredRevision): boolean => who === UNKNOWN_WHO;
+const bytesOf = (all: readonly StoredRevision[]): number => all.reduce((sum, { stored }) => sum + stored, 0);
 const byNumber = (a: string, b: string): number => Number.parseInt(a, 10) - Number.parseInt(b, 10);
 
 function codeOf(thrown: unknown): unknown {

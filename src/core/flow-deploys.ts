@@ -5,6 +5,9 @@ import type { Principal } from './commands.ts';
 export type FlowChange = 'flows' | 'state';
 
 export interface FlowDeploys {
-  /** Somebody changes flows. It is called before the request goes to Node-RED, which may still refuse it. Never throws. */
-  deploying(by: Principal, what: FlowChange): void;
+  /**
+   * Somebody changes flows. It is called before the request goes to Node-RED. Never throws.
+   * @returns to call where nothing came of it: Node-RED refused the request
+   */
+  deploying(by: Principal, what: FlowChange): () => void;
 }

@@ -202,12 +202,13 @@ export class FrontDoor {
     }
     const kind = this.#kind;
     const change = kind === 'editor' && by !== undefined ? changeOf(req.method ?? '', pathname) : undefined;
-    if (change?.flows !== undefined && by !== undefined) this.#side.deploys.deploying(by, change.flows);
+    const nothing = change?.flows !== undefined && by !== undefined ? this.#side.deploys.deploying(by, change.flows) : undefined;
     const forget = holds === undefined ? undefined : this.#known.add(holds, () => res.destroy());
     this.#forwards++;
     try {
       const headers = inbound(req.headers, { kind, scheme, address: caller.address, by });
       const status = await forward(req, res, { socketPath, kind, path: this.#pathOf(pathname, search), headers });
+      if (status !== undefined && status >= 400) nothing?.();
       if (change !== undefined && by !== undefined) this.#side.audit.changed(change, by, caller, status);
     } finally {
       this.#forwards--;

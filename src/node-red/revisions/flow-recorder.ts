@@ -76,8 +76,14 @@ export class FlowRecorder implements FlowWatcher, FlowDeploys {
     return this.#fault;
   }
 
-  deploying(by: Principal, what: FlowChange): void {
-    if (what === 'flows') this.#named = { by, at: this.#o.clock.monotonic() };
+  deploying(by: Principal, what: FlowChange): () => void {
+    if (what !== 'flows') return () => {};
+    const named = { by, at: this.#o.clock.monotonic() };
+    this.#named = named;
+    // A flow that deploys after a refusal would pass for this person.
+    return () => {
+      if (this.#named === named) this.#named = undefined;
+    };
   }
 
   deployed(): void {

@@ -79,10 +79,17 @@ test('a revision has the name of the person whose request went before it, once, 
   s.recorder.deployed();
   await s.recorder.exclusively(async () => {});
   await s.deploy('after a deploy of ben that changed nothing');
-  assert.deepEqual(s.names(), ['unknown', 'anna', 'unknown', 'unknown', 'unknown', 'ben']);
+  // Node-RED refused this one. A later request of somebody else stays named.
+  s.recorder.deploying(ANNA, 'flows')();
+  await s.deploy('after a refused deploy of anna');
+  const refused = s.recorder.deploying(ANNA, 'flows');
+  s.recorder.deploying(BEN, 'flows');
+  refused();
+  await s.deploy('of ben');
+  assert.deepEqual(s.names(), ['unknown', 'anna', 'unknown', 'unknown', 'unknown', 'ben', 'unknown', 'ben']);
   assert.deepEqual(
     s.store.all.map(({ origin }) => origin),
-    ['found', 'deploy', 'deploy', 'deploy', 'deploy', 'deploy'],
+    ['found', ...new Array<string>(7).fill('deploy')],
   );
   assert.equal(s.store.all[0]?.estimated, true);
   assert.equal(s.store.all[3]?.estimated, undefined);

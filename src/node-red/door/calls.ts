@@ -10,6 +10,7 @@ import { SluiceError } from '../../core/errors.ts';
 import { plainValue } from '../../core/point.ts';
 import type { DoorCounts } from './counts.ts';
 import * as limits from './limits.ts';
+import { LineTexts } from './line-texts.ts';
 import type { Call, HistoryCall } from './lines.ts';
 import { isMeant } from './patterns.ts';
 import { presentAlarms } from './present.ts';
@@ -55,8 +56,8 @@ export class Calls {
     }
   }
 
-  /** @param part takes readings of history, and resolves when there is space for more */
-  later(call: Call, part: (readings: readonly unknown[]) => Promise<void>, gone: AbortSignal): Promise<object> {
+  /** @param part takes a list of readings of history as JSON, and resolves when there is space for more */
+  later(call: Call, part: (readings: string) => Promise<void>, gone: AbortSignal): Promise<object> {
     switch (call.do) {
       case 'history':
         return this.#histories.run(() => this.#history(call, part), gone);
@@ -125,12 +126,12 @@ export class Calls {
     return [...found.values()];
   }
 
-  async #history(call: HistoryCall, part: (readings: readonly unknown[]) => Promise<void>): Promise<object> {
+  async #history(call: HistoryCall, part: (readings: string) => Promise<void>): Promise<object> {
     const { device, point, every, most } = call;
-    const unit = this.#source.inventory().devices[device]?.points[point]?.unit;
+    const unit = own(own(this.#source.inventory().devices, device)?.points, point)?.unit;
     let count = 0;
     let truncated = false;
-    let waiting: unknown[] = [];
+    const texts = new LineTexts();
     for await (const readings of this.#source.history(call)) {
       for (const reading of readings) {
         if (count >= most) {
@@ -138,15 +139,13 @@ export class Calls {
           break;
         }
         count++;
-        waiting.push(reading);
-        if (waiting.length < limits.PART_READINGS) continue;
-        const full = waiting;
-        waiting = [];
-        await part(full);
+        if (texts.size < limits.PART_READINGS && texts.add(reading)) continue;
+        await part(texts.take());
+        texts.add(reading);
       }
       if (truncated) break;
     }
-    if (waiting.length > 0) await part(waiting);
+    if (texts.size > 0) await part(texts.take());
     return {
       point: `${device}.${point}`,
       ...(unit === undefined ? {} : { unit }),
@@ -155,6 +154,11 @@ export class Calls {
       ...(truncated ? { truncated } : {}),
     };
   }
+}
+
+/** A device or point may be called `constructor`. */
+function own<T>(map: Readonly<Record<string, T>> | undefined, key: string): T | undefined {
+  return map !== undefined && Object.hasOwn(map, key) ? map[key] : undefined;
 }
 
 /** Decided by names alone, so that a refusal says nothing of what there is. */

@@ -99,15 +99,19 @@ export class FlowDoor {
   }
 
   status(): FlowDoorStatus {
-    let subscriptions = 0;
-    for (const session of this.#sessions) subscriptions += session.subscriptions;
     return {
       open: this.#server !== undefined,
       fault: this.#fault,
       connections: this.#sessions.size,
-      subscriptions,
+      subscriptions: this.#subscriptions(),
       ...this.#counts,
     };
+  }
+
+  #subscriptions(): number {
+    let subscriptions = 0;
+    for (const session of this.#sessions) subscriptions += session.subscriptions;
+    return subscriptions;
   }
 
   async #listen(place: DoorPlace): Promise<void> {
@@ -167,6 +171,7 @@ export class FlowDoor {
       },
       ended: (one) => this.#sessions.delete(one),
       inventoryLine: () => this.#inventoryLine(),
+      all: { clients: () => this.#sessions.size, subscriptions: () => this.#subscriptions() },
     });
     this.#sockets.set(socket, session);
     socket.on('close', () => this.#sockets.delete(socket));

@@ -1,16 +1,18 @@
 /**
  * The lines that a client sent and that wait for their turn. Invariants:
  * - the lines of one read wait, and the socket is paused meanwhile;
- * - lines are worked on for TURN ms at a time and IN_SECOND ms in a second, whatever comes: polls and alarms go on;
+ * - lines are worked on as far as the share of the client goes (work-share.ts), whatever comes: polls and alarms go on;
  * - while the client does not take what it was sent, no further line is worked on.
  */
 import type { Socket } from 'node:net';
 import type { Clock } from '../../core/clock.ts';
 import { Lines } from '../lines.ts';
 import * as limits from './limits.ts';
+import type { WorkShare } from './work-share.ts';
 
 export interface IntakeSide {
   readonly clock: Clock;
+  readonly share: WorkShare;
   readonly socket: Pick<Socket, 'pause' | 'resume' | 'isPaused'>;
   readonly take: (line: string) => void;
   /** A line had more than LONGEST_IN bytes. */
@@ -27,9 +29,6 @@ export class Intake {
   #closed = false;
   #working = false;
   #resting = false;
-  /** Milliseconds of this second. */
-  #used = 0;
-  #cancelSecond: (() => void) | undefined;
 
   constructor(side: IntakeSide) {
     this.#s = side;
@@ -50,26 +49,24 @@ export class Intake {
   close(): void {
     this.#closed = true;
     this.#waiting = [];
-    this.#cancelSecond?.();
   }
 
   /** Goes on where it stopped, for one turn. */
   work(): void {
     if (this.#working || this.#closed) return;
     this.#working = true;
-    const { clock, socket, isBehind, take } = this.#s;
+    const { clock, share, socket, isBehind, take } = this.#s;
+    const turn = share.turn();
     const begin = clock.monotonic();
     let now = begin;
-    while (this.#next < this.#waiting.length && !this.#isClosed() && !isBehind() && now - begin < limits.TURN) {
-      if (this.#used + now - begin >= limits.IN_SECOND) break;
+    while (this.#next < this.#waiting.length && !this.#isClosed() && !isBehind() && now - begin < turn) {
       const line = this.#waiting[this.#next++] as string;
       take(line);
       now = clock.monotonic();
     }
-    this.#used += now - begin;
     this.#working = false;
     if (this.#isClosed()) return;
-    this.#cancelSecond ??= clock.after(1000, () => this.#secondOver());
+    share.spent(now - begin);
     if (this.#next >= this.#waiting.length) {
       this.#waiting = [];
       this.#next = 0;
@@ -77,7 +74,7 @@ export class Intake {
       return;
     }
     socket.pause();
-    if (isBehind() || this.#used >= limits.IN_SECOND || this.#resting) return;
+    if (isBehind() || this.#resting || share.turn() === 0) return;
     this.#resting = true;
     setImmediate(() => {
       this.#resting = false;
@@ -88,12 +85,5 @@ export class Intake {
   /** A line that was taken may have closed it. */
   #isClosed(): boolean {
     return this.#closed;
-  }
-
-  #secondOver(): void {
-    this.#cancelSecond = undefined;
-    const held = this.#used >= limits.IN_SECOND;
-    this.#used = 0;
-    if (held) this.work();
   }
 }

@@ -15,12 +15,16 @@ export const LONGEST_OUT = 256 * 1024;
 export const UNSENT = 512 * 1024;
 /** Each connection may have so many. */
 export const MOST_SUBSCRIPTIONS = 64;
+/** All connections together: each reading is looked at for each of them. */
+export const ALL_SUBSCRIPTIONS = 128;
 export const MOST_PATTERNS = 64;
 export const MOST_CALLS = 32;
 /** Commands that act, at one time; further ones wait. */
 export const COMMANDS_AT_ONCE = 4;
 /** Questions about history at one time, of all connections. */
 export const HISTORIES_AT_ONCE = 2;
+/** A client that takes nothing of an answer about history for so long gets no more of it. */
+export const TAKEN_WITHIN = 30_000;
 /** Lines that may be on their way for a subscription. */
 export const MOST_CREDIT = 1024;
 export const CREDIT = 16;
@@ -37,9 +41,10 @@ export const NAMED_REFUSALS = 20;
 export const MOST_HISTORY = 50_000;
 export const HISTORY = 5000;
 export const PART_READINGS = 500;
-/** Lines of one connection are worked on for so long at a time, and for so long in a second. */
+/** The gateway works for one connection so long at a time, and so long in a second; for all of them together so long in a second. */
 export const TURN = 5;
 export const IN_SECOND = 250;
+export const ALL_IN_SECOND = 400;
 /** Between two lines that say that something is left out. */
 export const THROTTLED_EVERY = 1000;
 /** A reading may be so old, and its clock so far ahead. */

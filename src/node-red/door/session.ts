@@ -17,6 +17,7 @@ import { type Call, type ClientLine, parseLine } from './lines.ts';
 import type { DoorSource } from './source.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { Throttled } from './throttled.ts';
+import { WorkShare } from './work-share.ts';
 
 export interface SessionSide {
   readonly clock: Clock;
@@ -30,11 +31,14 @@ export interface SessionSide {
   readonly ended: (session: Session) => void;
   /** The line of the inventory as it is now. */
   readonly inventoryLine: () => string;
+  /** Of all connections with a good hello. */
+  readonly all: { readonly clients: () => number; readonly subscriptions: () => number };
 }
 
 export class Session {
   readonly #socket: Socket;
   readonly #s: SessionSide;
+  readonly #share: WorkShare;
   readonly #intake: Intake;
   readonly #subscriptions: Subscriptions;
   readonly #calls = new Set<string>();
@@ -52,8 +56,9 @@ export class Session {
     const { clock, counts, source } = side;
     this.#throttled = new Throttled(clock, (what, dropped, why) => this.#say({ type: 'throttled', what, dropped, why }));
     const isBehind = (): boolean => this.#isBehind;
+    this.#share = new WorkShare(clock, side.all.clients, () => this.#drained());
     this.#intake = new Intake({
-      ...{ clock, socket, isBehind },
+      ...{ clock, share: this.#share, socket, isBehind },
       take: (line) => this.#take(line),
       tooLong: () => this.fail(`a line has at most ${limits.LONGEST_IN} bytes`),
     });
@@ -61,6 +66,8 @@ export class Session {
       ...{ clock, source, counts, isBehind },
       ready: () => this.#flushSoon(),
       say: (line) => this.#say(line),
+      write: (line) => this.#write(`${line}\n`),
+      mayAdd: () => side.all.subscriptions() < limits.ALL_SUBSCRIPTIONS,
       dropped: (id, n) => this.#throttled.add(`subscribe:${id}`, n, 'the client takes less than comes'),
     });
   }
@@ -95,7 +102,10 @@ export class Session {
   }
 
   sample(sample: Sample, offset: number, known: boolean): void {
+    const { clock } = this.#s;
+    const begin = clock.monotonic();
     this.#subscriptions.sample(sample, offset, known);
+    this.#share.spent(clock.monotonic() - begin);
   }
 
   alarm(notice: NoticeMessage): void {
@@ -119,6 +129,7 @@ export class Session {
   }
 
   #drained(): void {
+    if (this.#over) return;
     this.#flush();
     this.#intake.work();
   }
@@ -187,7 +198,10 @@ export class Session {
   #subscribe(line: Extract<ClientLine, { type: 'subscribe' }>): void {
     if (this.#subscriptions.add(line)) return;
     this.#answer(line.id, {
-      error: { code: 'busy', message: `${limits.MOST_SUBSCRIPTIONS} subscriptions are the most of a connection` },
+      error: {
+        code: 'busy',
+        message: `${limits.MOST_SUBSCRIPTIONS} subscriptions are the most of a connection, and ${limits.ALL_SUBSCRIPTIONS} of all`,
+      },
     });
   }
 
@@ -206,8 +220,8 @@ export class Session {
       return;
     }
     this.#calls.add(id);
-    const part = async (readings: readonly unknown[]): Promise<void> => {
-      this.#say({ type: 'part', id, readings });
+    const part = async (readings: string): Promise<void> => {
+      this.#write(`{"type":"part","id":${JSON.stringify(id)},"readings":${readings}}\n`);
       while (this.#isBehind && !this.#gone.signal.aborted) await this.#taken();
       if (this.#gone.signal.aborted) throw new SluiceError('busy', 'the client is gone');
     };
@@ -224,22 +238,28 @@ export class Session {
       .catch((thrown: unknown) => this.#socket.destroy(toError(thrown)));
   }
 
-  /** Resolves when the client has taken what it was sent, or is gone. */
+  /** Resolves when the client has taken what it was sent, or is gone. Rejects where it takes nothing: others wait for the turn. */
   #taken(): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.#socket.removeListener('drain', done);
-        this.#gone.signal.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#socket.once('drain', done);
-      this.#gone.signal.addEventListener('abort', done);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const done = (): void => {
+      cancel();
+      this.#socket.removeListener('drain', done);
+      this.#gone.signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const cancel = this.#s.clock.after(limits.TAKEN_WITHIN, () => {
+      const seconds = limits.TAKEN_WITHIN / 1000;
+      reject(new SluiceError('timeout', `the client took nothing of the answer for ${seconds} s; read it as it comes`));
+      done();
     });
+    this.#socket.once('drain', done);
+    this.#gone.signal.addEventListener('abort', done);
+    return promise;
   }
 
   #answer(id: string, answer: object): void {
     const line = JSON.stringify({ type: 'answer', id, ...answer });
-    if (line.length <= limits.LONGEST_OUT) this.#write(`${line}\n`);
+    if (Buffer.byteLength(line) < limits.LONGEST_OUT) this.#write(`${line}\n`);
     else
       this.#say({
         ...{ type: 'answer', id },
@@ -263,7 +283,12 @@ export class Session {
       this.#write(this.#inventory);
       this.#inventory = undefined;
     }
-    this.#subscriptions.flush();
+    const { clock } = this.#s;
+    const turn = this.#share.turn();
+    const begin = clock.monotonic();
+    const more = this.#subscriptions.flush(() => clock.monotonic() - begin < turn);
+    this.#share.spent(clock.monotonic() - begin);
+    if (more && turn > 0) this.#flushSoon();
   }
 
   #say(line: object): void {
@@ -278,6 +303,7 @@ export class Session {
     if (this.#gone.signal.aborted) return;
     this.#over = true;
     this.#intake.close();
+    this.#share.end();
     this.#gone.abort();
     this.#cancelHello?.();
     this.#throttled.end();

@@ -89,11 +89,11 @@ export class ReadingSubscription {
     return this.credit.left > 0 && this.#waiting.size > 0;
   }
 
-  /** Readings for one line. */
-  take(most: number): LineReading[] {
+  /** Readings for one line. @param fits false: the line has no room for this one, which waits for the next */
+  take(most: number, fits: (reading: LineReading) => boolean = () => true): LineReading[] {
     const taken: LineReading[] = [];
     for (const [key, reading] of this.#waiting) {
-      if (taken.length >= most) break;
+      if (taken.length >= most || !fits(reading)) break;
       this.#waiting.delete(key);
       taken.push(reading);
     }

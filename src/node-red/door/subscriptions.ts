@@ -3,6 +3,7 @@ import type { Sample } from '../../core/point.ts';
 import type { NoticeMessage } from '../../core/ports.ts';
 import type { DoorCounts } from './counts.ts';
 import * as limits from './limits.ts';
+import { LineTexts } from './line-texts.ts';
 import type { ClientLine } from './lines.ts';
 import { presentAlarms } from './present.ts';
 import { latestReading } from './readings.ts';
@@ -13,6 +14,10 @@ export interface SubscriptionsSide extends SubscriptionSide {
   readonly source: DoorSource;
   readonly counts: DoorCounts;
   readonly say: (line: object) => void;
+  /** The same for a line that is JSON already. */
+  readonly write: (line: string) => void;
+  /** Whether all clients together may have one more. */
+  readonly mayAdd: () => boolean;
   /** The client takes less than comes: `n` more were dropped. */
   readonly dropped: (id: string, n: number) => void;
   /** The client has not taken what it was sent. */
@@ -31,11 +36,11 @@ export class Subscriptions {
     return this.#all.size;
   }
 
-  /** A second one with an id in use replaces the first. @returns false: the client has MOST_SUBSCRIPTIONS already */
+  /** A second one with an id in use replaces the first. @returns false: there are MOST_SUBSCRIPTIONS or ALL_SUBSCRIPTIONS already */
   add({ id, credit, what }: Omit<Extract<ClientLine, { type: 'subscribe' }>, 'type'>): boolean {
-    const { source } = this.#s;
+    const { source, mayAdd } = this.#s;
     this.remove(id);
-    if (this.#all.size >= limits.MOST_SUBSCRIPTIONS) return false;
+    if (this.#all.size >= limits.MOST_SUBSCRIPTIONS || !mayAdd()) return false;
     if ('alarms' in what) {
       const subscription = new AlarmSubscription(what, credit, this.#s);
       this.#all.set(id, subscription);
@@ -84,20 +89,24 @@ export class Subscriptions {
     return heard;
   }
 
-  /** Says what is ready, until the client is behind or nothing is left. */
-  flush(): void {
+  /** Says what is ready, until the client is behind, time is over, or nothing is left. @returns whether only time was missing */
+  flush(hasTime: () => boolean): boolean {
     const { isBehind } = this.#s;
-    let again = true;
-    while (again && !isBehind()) {
+    for (let again = true; again; ) {
       again = false;
-      for (const [id, subscription] of this.#all) {
-        if (isBehind()) break;
+      for (const [id, subscription] of [...this.#all]) {
+        if (isBehind()) return false;
+        if (!hasTime()) return true;
+        // The next flush begins with those that had no turn in this one.
+        this.#all.delete(id);
+        this.#all.set(id, subscription);
         this.#tellDropped(id, subscription);
         if (!subscription.isReady) continue;
         this.#line(id, subscription);
         again = true;
       }
     }
+    return false;
   }
 
   end(): void {
@@ -106,7 +115,7 @@ export class Subscriptions {
   }
 
   #line(id: string, subscription: Subscription): void {
-    const { counts, say } = this.#s;
+    const { counts, say, write } = this.#s;
     subscription.credit.left--;
     if (subscription.kind === 'alarms') {
       counts.alarms++;
@@ -115,9 +124,10 @@ export class Subscriptions {
     }
     const { dropped } = subscription;
     subscription.dropped = 0;
-    const readings = subscription.take(limits.LINE_READINGS);
-    counts.readings += readings.length;
-    say({ type: 'readings', id, dropped, readings });
+    const texts = new LineTexts();
+    subscription.take(limits.LINE_READINGS, (reading) => texts.add(reading));
+    counts.readings += texts.size;
+    write(`{"type":"readings","id":${JSON.stringify(id)},"dropped":${dropped},"readings":${texts.take()}}`);
   }
 
   #tellDropped(id: string, subscription: Subscription): void {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { systemClock } from '../../../src/core/clock.ts';
 import * as limits from '../../../src/node-red/door/limits.ts';
-import { doorBench } from '../../fakes/door-source.ts';
+import { doorBench, shapeOf } from '../../fakes/door-source.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
@@ -70,4 +70,133 @@ test('door: after a wrong token nothing more is read', async (t) => {
   await guess.line('the error', ({ type }) => type === 'error');
   await guess.ended();
   assert.deepEqual([guess.lines.length, door.status().lines, world.puts], [1, 1, []]);
+});
+
+test('door: lines for clients with many subscriptions are made within the share of each', async (t) => {
+  const clock = new SlowClock();
+  const { client, door, world } = await doorBench(t, clock);
+  const flows = [await client(), await client()];
+  for (const flow of flows) {
+    for (let i = 0; i < 64; i++) flow.say({ type: 'subscribe', id: `s${i}`, points: ['*'], mode: 'every', credit: 1024 });
+    await waitFor('the subscriptions', async () => {
+      await clock.advance(1000);
+      return door.status().subscriptions >= 64 * (flows.indexOf(flow) + 1);
+    });
+  }
+  await clock.advance(1000);
+  const shape = shapeOf('d', 'a');
+  let last = -1;
+  const still = async (): Promise<boolean> => {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const [was, now] = [last, door.status().readings];
+    last = now;
+    return was === now && now > 0;
+  };
+  for (let i = 0; i < 40; i++) {
+    world.sample(shape, i);
+    // A line of each subscription follows before the next reading.
+    for (let turns = 0; turns < 3; turns++) await new Promise(setImmediate);
+  }
+  await waitFor('the end of the first share', still);
+  assert.ok(last < 128 * 20, `${last} readings with a clock that moves with each look`);
+  await waitFor('all of them in the seconds after it', async () => {
+    await clock.advance(1000);
+    return door.status().readings === 128 * 40;
+  });
+  for (const flow of flows)
+    for (let i = 0; i < 64; i++) {
+      const values = () => flow.readings(`s${i}`).map(({ value }) => value);
+      await waitFor('its readings', () => values().length === 40);
+      assert.deepEqual(
+        values(),
+        Array.from({ length: 40 }, (_, n) => n),
+      );
+    }
+});
+
+test('door: all clients together have 128 subscriptions', async (t) => {
+  const { client, door } = await doorBench(t, systemClock);
+  const flows = [await client(), await client(), await client()];
+  for (const flow of flows) {
+    for (let i = 0; i < 60; i++) flow.say({ type: 'subscribe', id: `s${i}`, points: ['*'] });
+    await flow.call({ do: 'status' });
+  }
+  assert.equal(door.status().subscriptions, limits.ALL_SUBSCRIPTIONS);
+  const refusals = flows[2]?.lines.filter(({ type, error }) => type === 'answer' && error !== undefined) ?? [];
+  assert.deepEqual([refusals.length, (refusals[0]?.error as { code?: string } | undefined)?.code], [52, 'busy']);
+  flows[0]?.socket.destroy();
+  await waitFor('its end', () => door.status().connections === 2);
+  flows[2]?.say({ type: 'subscribe', id: 's59', points: ['*'] });
+  await waitFor('room', () => door.status().subscriptions === 69);
+});
+
+test('door: no line is longer than it may be, and none of its readings is lost', async (t) => {
+  const { client, world } = await doorBench(t, systemClock);
+  const value = '\u0001'.repeat(250);
+  for (let i = 0; i < 500; i++)
+    world.latest.set(`d.p${i}`, { device: 'd', point: `p${i}`, type: 'string', time: 5, value, reason: 0 });
+  world.pieces = [Array.from({ length: 700 }, (_, i) => ({ time: i, value, quality: 'good' }))];
+  const flow = await client();
+  const lengths: number[] = [];
+  let length = 0;
+  flow.socket.on('data', (text: string) => {
+    for (const [i, part] of text.split('\n').entries()) {
+      if (i > 0) lengths.push(length);
+      length = (i > 0 ? 0 : length) + Buffer.byteLength(part);
+    }
+  });
+  flow.say({ type: 'subscribe', id: 's', points: ['*'], initial: true });
+  await waitFor('all readings', () => flow.readings('s').length === 500);
+  const past = await flow.call({ do: 'history', point: 'd.p1' });
+  assert.deepEqual(
+    past.parts.map((one) => (one as { time: number }).time),
+    Array.from({ length: 700 }, (_, i) => i),
+  );
+  world.latest.clear();
+  for (let i = 0; i < 300; i++)
+    world.latest.set(`d.p${i}`, { device: 'd', point: `p${i}`, type: 'string', time: 5, value: 'স'.repeat(250), reason: 0 });
+  const bangla = await flow.call({ do: 'latest', points: ['d.*'] });
+  assert.equal((bangla.result?.readings as unknown[] | undefined)?.length, 300);
+  for (let i = 300; i < 500; i++)
+    world.latest.set(`d.p${i}`, { device: 'd', point: `p${i}`, type: 'string', time: 5, value: 'স'.repeat(250), reason: 0 });
+  assert.equal((await flow.call({ do: 'latest', points: ['d.*'] })).error?.code, 'request-invalid');
+  assert.ok(Math.max(...lengths) < limits.LONGEST_OUT, `a line of ${Math.max(...lengths)} bytes`);
+});
+
+test('door: a client that takes nothing of its history ends no history of others', async (t) => {
+  const clock = new ManualClock();
+  const { client, door, world } = await doorBench(t, clock);
+  const piece = Array.from({ length: 1000 }, (_, i) => ({ time: i, value: i, quality: 'good', reason: 'x'.repeat(100) }));
+  world.history = async function* () {
+    for (let i = 0; i < 50; i++) yield piece;
+  };
+  const stalled = await client();
+  stalled.socket.pause();
+  for (let i = 0; i < limits.HISTORIES_AT_ONCE; i++)
+    stalled.say({ type: 'call', id: `h${i}`, do: 'history', point: 'd.a', most: 50_000 });
+  let asked = -1;
+  await waitFor('both to stand still', async () => {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const [was, now] = [asked, world.asked];
+    asked = now;
+    return was === now && now > 4 && world.histories === limits.HISTORIES_AT_ONCE;
+  });
+  const other = await client();
+  other.say({ type: 'call', id: 'mine', do: 'history', point: 'd.a', most: 10 });
+  await waitFor('its call', () => door.status().calls === limits.HISTORIES_AT_ONCE + 1);
+  assert.equal(world.mostHistories, limits.HISTORIES_AT_ONCE);
+  await clock.advance(limits.TAKEN_WITHIN);
+  const answer = await other.line('the answer', ({ type }) => type === 'answer');
+  assert.deepEqual(answer.result, { point: 'd.a', count: 10, truncated: true });
+  stalled.socket.resume();
+  const ended = await stalled.line('the end of its own', ({ type }) => type === 'answer');
+  assert.equal((ended.error as { code: string }).code, 'timeout');
+});
+
+test('door: history of a device that objects have by nature is not there', async (t) => {
+  const { client, world } = await doorBench(t, systemClock);
+  world.pieces = [];
+  const flow = await client();
+  const { result } = await flow.call({ do: 'history', point: 'constructor.name' });
+  assert.deepEqual(result, { point: 'constructor.name', count: 0 });
 });

@@ -38,6 +38,8 @@ export function nodeFlags(allow: readonly Grant[], memory: number, folder: strin
     '--permission',
     ...reads.map((one) => `--allow-fs-read=${one}`),
     ...writes.map((one) => `--allow-fs-write=${one}`),
+    // SQLite opens files by itself, past the fence of Node.
+    ...(may('files') ? [] : ['--no-experimental-sqlite']),
     // npm runs programs, and palettes bring native parts.
     ...(may('exec') || may('palette') || may('modules') ? ['--allow-child-process'] : []),
     ...(may('palette') || may('modules') ? ['--allow-addons', '--allow-worker'] : []),

@@ -23,6 +23,8 @@ async function behind(t: TestContext, allow: readonly Grant[]): Promise<Record<s
       largest: (() => { let n = 0; try { for (; n < 40; n++) fs.appendFileSync(${JSON.stringify(path.join(folder, 'large'))}, Buffer.alloc(1e6)); } catch (e) { return e.code + ' ' + n; } })(),
       writeOther: may(() => fs.writeFileSync(${JSON.stringify(outside)}, 'changed')),
       program: may(() => { const { error } = require('node:child_process').spawnSync('true'); if (error) throw error; }),
+      database: may(() => new (require('node:sqlite').DatabaseSync)(${JSON.stringify(`${outside}.db`)}).exec('create table t (a)')),
+      hiddenDatabase: may(() => new (process.getBuiltinModule('node:sqlite').DatabaseSync)(${JSON.stringify(outside)})),
       worker: may(() => new (require('node:worker_threads').Worker)('0', { eval: true })),
     }));`;
   const [program = '', ...before] = kernelLimits(96 * MB, 16 * MB, false, true);
@@ -33,6 +35,7 @@ async function behind(t: TestContext, allow: readonly Grant[]): Promise<Record<s
 test('without grants a program reads and writes its folder, and starts nothing', async (t) => {
   assert.deepEqual(await behind(t, []), {
     ...{ readOwn: true, readOther: false, writeOther: false, program: false, worker: false },
+    ...{ database: false, hiddenDatabase: false },
     // The kernel refuses it; the process goes on.
     largest: 'EFBIG 16',
   });
@@ -41,7 +44,7 @@ test('without grants a program reads and writes its folder, and starts nothing',
 test('each grant opens what it names', async (t) => {
   const opens: Record<Grant, string[]> = {
     exec: ['program'],
-    files: ['readOther', 'writeOther'],
+    files: ['readOther', 'writeOther', 'database', 'hiddenDatabase'],
     palette: ['program', 'worker'],
     modules: ['program', 'worker'],
   };

@@ -33,7 +33,9 @@ export function forward(
     ...{ socketPath, path, method: req.method, agent: false, maxHeaderSize: MAX_ANSWER_HEAD, timeout: STALL },
     headers: { ...headers, ...framing, connection: 'close' },
   });
+  let answered = false;
   const failed = (thrown: HttpError): void => {
+    answered = true;
     up.destroy();
     if (res.headersSent) res.destroy();
     else {
@@ -44,8 +46,15 @@ export function forward(
   up.on('timeout', () =>
     failed(new HttpError(504, 'timeout', 'Node-RED or the reader of its answer was silent for too long; try again')),
   );
-  up.on('error', () => failed(new HttpError(502, 'flows-failed', 'Node-RED ended the connection without an answer; try again')));
+  const unanswered = (): HttpError =>
+    new HttpError(502, 'flows-failed', 'Node-RED ended the connection without an answer; try again');
+  up.on('error', () => failed(unanswered()));
+  // A switch of protocols that nobody asked for ends without an error.
+  up.on('close', () => {
+    if (!answered && !res.destroyed) failed(unanswered());
+  });
   up.on('response', (answer) => {
+    answered = true;
     try {
       if (!req.complete) res.setHeader('Connection', 'close');
       res.writeHead(answer.statusCode ?? 502, outbound(answer.headers, kind));

@@ -29,7 +29,7 @@ import { FrontSessions } from './front-sessions.ts';
 import type { FrontSide } from './front-side.ts';
 import { type FrontKind, inbound } from './headers.ts';
 import { MAX_FORWARDS, REQUESTS_AT_ONCE, REQUESTS_PER_SECOND } from './limits.ts';
-import { isForeign, isOfOwnPage } from './origin-check.ts';
+import { isForeign, isOfOwnPage, isWorkerOverAll } from './origin-check.ts';
 import { assertCanonical, isBelow } from './paths.ts';
 import { WebSockets } from './web-sockets.ts';
 
@@ -107,6 +107,8 @@ export class FrontDoor {
         await this.#pages.answer(req, res, looked);
         return;
       }
+      if (isWorkerOverAll(req.headers, this.#kind, pathname))
+        throw new HttpError(403, 'forbidden', 'a service worker would answer for the log-in page of the gateway');
       if (this.#kind === 'editor' && isBelow(pathname, NODE_ROOT))
         throw new HttpError(404, 'not-found', 'HTTP-in nodes have an address of their own (nodeRed.http)');
       const identity = await this.#identify(looked);

@@ -1,8 +1,8 @@
 /**
  * Header fields on their way to Node-RED and back. Invariants:
  * - No cookie and no credential of the gateway reaches Node-RED. The editor sends no cookie there at all.
- * - No answer of Node-RED sets or clears a cookie of the gateway, moves browsers to other ports, allows other sites to read it, or
- *   lets itself be framed.
+ * - No answer of Node-RED sets or clears a cookie of the gateway, moves browsers to other ports, allows other sites to read it, lets
+ *   itself be framed, or stands for the pages of the gateway (`Service-Worker-Allowed`).
  * - What concerns one connection only (RFC 9110, 7.6.1) ends here.
  */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
@@ -17,7 +17,7 @@ const HOP = ['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 't
 const NOT_IN =
   /^(?:cookie|authorization|proxy-.*|expect|origin|referer|forwarded|x-forwarded-.*|x-real-ip|x-sluice-.*|sec-fetch-.*|sec-websocket-.*|content-length|host)$/;
 const NOT_OUT =
-  /^(?:set-cookie|access-control-.*|x-frame-options|x-content-type-options|referrer-policy|cross-origin-resource-policy|strict-transport-security|clear-site-data|alt-svc|public-key-pins.*|report-to|nel|reporting-endpoints|x-powered-by|server|proxy-.*|location|content-security-policy.*)$/;
+  /^(?:set-cookie|access-control-.*|x-frame-options|x-content-type-options|referrer-policy|cross-origin-resource-policy|strict-transport-security|clear-site-data|alt-svc|public-key-pins.*|report-to|nel|reporting-endpoints|service-worker-allowed|x-powered-by|server|proxy-.*|location|content-security-policy.*)$/;
 /** Every name under which the gateway keeps a cookie; capitals do not matter to some programs. */
 const OURS = /^(?:__host-|__secure-)?sluice(?:-|$)/i;
 /** RFC 6265, 4.1.1. */
@@ -83,6 +83,7 @@ export function outbound(headers: IncomingHttpHeaders, kind: FrontKind): Outgoin
   const location = headers.location === undefined ? undefined : ownLocation(headers.location, kind);
   if (location !== undefined) kept.Location = location;
   if (kind === 'editor') {
+    delete kept.refresh;
     // It is for whoever is logged in, and for no cache in between.
     return { ...kept, 'cache-control': 'private, no-cache', 'Content-Security-Policy': EDITOR_POLICY };
   }

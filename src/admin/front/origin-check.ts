@@ -35,3 +35,12 @@ export function isForeign({ headers, method, scheme, kind, entry }: Looked): boo
 export function isOfOwnPage({ origin, host }: IncomingHttpHeaders, scheme: 'http' | 'https'): boolean {
   return origin !== undefined && isOwnOrigin(origin, host, scheme);
 }
+
+/**
+ * Whether a browser asks for the script of a service worker that would answer for all pages of this origin, the log-in among them, and
+ * would stay after its flow is gone. Browsers say so (Service Workers, "Handle Fetch"). A worker answers below the folder of its script.
+ */
+export function isWorkerOverAll(headers: IncomingHttpHeaders, kind: FrontKind, pathname: string): boolean {
+  const asks = headers['service-worker'] !== undefined || headers['sec-fetch-dest'] === 'serviceworker';
+  return asks && (kind === 'editor' || pathname.lastIndexOf('/') === 0);
+}

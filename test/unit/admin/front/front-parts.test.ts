@@ -7,7 +7,7 @@ import { Sessions } from '../../../../src/access/sessions.ts';
 import { MOST_TICKETS, TICKET_LASTS, Tickets } from '../../../../src/access/tickets.ts';
 import { changeOf } from '../../../../src/admin/front/changes.ts';
 import { flowSetCookie, inbound, outbound } from '../../../../src/admin/front/headers.ts';
-import { isForeign, isOfOwnPage } from '../../../../src/admin/front/origin-check.ts';
+import { isForeign, isOfOwnPage, isWorkerOverAll } from '../../../../src/admin/front/origin-check.ts';
 import { assertCanonical, isBelow } from '../../../../src/admin/front/paths.ts';
 import { languageOf, words } from '../../../../src/admin/front/words.ts';
 
@@ -177,6 +177,20 @@ test('pages of other origins get in nowhere; links lead to the pages that hold n
     assert.equal(isForeign({ ...base, headers: {}, ...looked }), foreign, JSON.stringify(looked));
   assert.equal(isOfOwnPage({ host }, 'https'), false);
   assert.equal(isOfOwnPage({ host, origin: `https://${host}` }, 'https'), true);
+});
+
+test('no service worker answers for the log-in of the gateway', () => {
+  const [asks, fetched] = [{ 'service-worker': 'script' }, { 'sec-fetch-dest': 'serviceworker' }];
+  for (const headers of [asks, fetched]) {
+    assert.ok(isWorkerOverAll(headers, 'editor', '/red/sw.js'));
+    assert.ok(isWorkerOverAll(headers, 'http-in', '/sw.js'));
+    assert.ok(!isWorkerOverAll(headers, 'http-in', '/dashboard/sw.js'));
+  }
+  assert.ok(!isWorkerOverAll({ 'sec-fetch-dest': 'script' }, 'editor', '/red/red.min.js'));
+  for (const kind of ['editor', 'http-in'] as const)
+    assert.equal(outbound({ 'service-worker-allowed': '/' }, kind)['service-worker-allowed'], undefined);
+  assert.equal(outbound({ refresh: '0;url=https://elsewhere.example/' }, 'editor').refresh, undefined);
+  assert.equal(outbound({ refresh: '5' }, 'http-in').refresh, '5');
 });
 
 test('the requests that change flows are known in every spelling that Node-RED knows', () => {

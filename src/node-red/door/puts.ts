@@ -13,14 +13,18 @@ export interface PutResult {
   readonly taken: number;
   /** Older readings of the same points that had to give way. */
   readonly leftOut?: number;
+  /** The first NAMED_REFUSALS. */
   readonly refused?: readonly { readonly point: string; readonly code: string; readonly message: string }[];
+  /** Places of all that were refused, in the order of the list, from 0. */
+  readonly refusedAt?: readonly number[];
 }
 
 export function put(readings: readonly unknown[], source: DoorSource, counts: DoorCounts): PutResult {
   let taken = 0;
   let leftOut = 0;
   const refused: { point: string; code: string; message: string }[] = [];
-  for (const given of readings) {
+  const refusedAt: number[] = [];
+  for (const [i, given] of readings.entries()) {
     const reading = readingIn(given, source);
     const outcome = 'message' in reading ? reading : source.put(reading);
     if (typeof outcome === 'string') {
@@ -29,12 +33,13 @@ export function put(readings: readonly unknown[], source: DoorSource, counts: Do
       continue;
     }
     counts.refusedPuts++;
+    refusedAt.push(i);
     if (refused.length < limits.NAMED_REFUSALS)
       refused.push({ point: nameOf(given), code: outcome.code, message: outcome.message });
   }
   counts.puts += taken;
   counts.leftOutPuts += leftOut;
-  return { taken, ...(leftOut === 0 ? {} : { leftOut }), ...(refused.length === 0 ? {} : { refused }) };
+  return { taken, ...(leftOut === 0 ? {} : { leftOut }), ...(refused.length === 0 ? {} : { refused, refusedAt }) };
 }
 
 export function readingIn(given: unknown, source: Pick<DoorSource, 'now' | 'offset'>): FlowReading | FlowRefusal {

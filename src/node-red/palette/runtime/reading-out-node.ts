@@ -100,20 +100,31 @@ function take(waiting: Waiting[]): Waiting[] {
 async function send(node: RedNode, link: Link, batch: readonly Waiting[]): Promise<void> {
   try {
     const { result } = await link.open.call('put', { readings: batch.map(({ put }) => put) }, WITHIN);
-    const refused: unknown[] = isFields(result) && Array.isArray(result.refused) ? result.refused : [];
-    // One line for each reading that was not taken, in any order; two of one point share their fate.
-    const faults = new Map(
-      refused.filter(isFields).map((one) => [String(one.point), new CallError(String(one.code), String(one.message))]),
-    );
+    const faultOf = faultsOf(isFields(result) ? result : {});
     if (isFields(result) && Number(result.leftOut) > 0) link.throttled();
-    for (const { put, done } of batch) {
-      const fault = faults.get(put.point);
+    for (const [i, { put, done }] of batch.entries()) {
+      const fault = faultOf(i, put.point);
       if (fault === undefined) done();
       else fail(node, done, fault);
     }
   } catch (thrown) {
     for (const { done } of batch) fail(node, done, thrown);
   }
+}
+
+/** Why the reading at a place of the list was not taken; undefined: it was. */
+function faultsOf({ refused, refusedAt }: Readonly<Record<string, unknown>>) {
+  const named: unknown[] = Array.isArray(refused) ? refused : [];
+  const faults = named.filter(isFields).map(({ code, message }) => new CallError(String(code), String(message)));
+  const unnamed = new CallError('request-invalid', 'the gateway refused this reading too; the errors before it say why');
+  if (Array.isArray(refusedAt)) {
+    // It names the first of them only.
+    const all = new Map(refusedAt.map((at: unknown, k) => [at, faults[k] ?? unnamed]));
+    return (i: number): CallError | undefined => all.get(i);
+  }
+  // A gateway of an earlier version: two of one point share their fate.
+  const byPoint = new Map(named.filter(isFields).map(({ point }, k) => [String(point), faults[k]]));
+  return (_: number, point: string): CallError | undefined => byPoint.get(point);
 }
 
 async function putOf({ red }: Kit, node: RedNode, config: Config, message: Message): Promise<Put> {

@@ -139,6 +139,26 @@ test('a refused reading is the error of its message, and the others are done', a
   assert.equal(codeOf(caught[0]), 'not-found');
 });
 
+test('every refused reading of a call is an error, also those that the gateway does not name', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const { gateway, caught, completed, send, deploy, until } = await paletteBench(t);
+  gateway.answer = ({ readings }) => {
+    const all = readings as Fields[];
+    const at = all.flatMap(({ value }, i) => (Number(value) % 4 === 0 ? [] : [i]));
+    const named = at.slice(0, 20).map(() => ({ point: 'derived.mean', code: 'not-found', message: 'there is none' }));
+    return { result: { taken: all.length - at.length, ...(at.length > 0 ? { refused: named, refusedAt: at } : {}) } };
+  };
+  await deploy(tab(out()));
+  await until('n1', 'connected');
+  for (let i = 0; i < 100; i++) send('n1', { payload: i });
+  await waitFor('all of them', () => completed.length + caught.length === 100);
+  assert.deepEqual([completed.length, caught.length], [25, 75]);
+  assert.ok(completed.every(({ payload }) => Number(payload) % 4 === 0));
+  const named = caught.filter((message) => /there is none/.test(words(message))).length;
+  assert.ok(named >= 20 && named < 75, `${named} of them were named`);
+  assert.ok(caught.every((message) => /there is none|refused this reading too/.test(words(message))));
+});
+
 test('a flood is throttled, shown, reported once a second, and never more than a thousand wait', async (t) => {
   if (!nodeRedPeer(t)) return;
   const { gateway, caught, completed, send, deploy, until } = await paletteBench(t);

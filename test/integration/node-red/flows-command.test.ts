@@ -145,6 +145,13 @@ test('a deploy in the editor is a revision with the name of who deployed', async
     (await revisions()).find(({ tabs }) => tabs[0]?.label === 'Of finn'),
   );
   assert.deepEqual([revision.who, revision.door, revision.origin], ['finn', 'https', 'deploy']);
+  // Node-RED refuses a deploy over flows that are others by now. What a flow deploys next is not of that person.
+  const late = JSON.stringify({ flows: [tab('a', 'Too late')], rev: 'of yesterday' });
+  const v2 = { ...headers, 'node-red-api-version': 'v2' };
+  assert.equal((await site.ask1('editor', 'POST', '/flows', { body: late, cookie, own: true, headers: v2 })).status, 409);
+  assert.equal(await site.deploy([tab('a', 'Of a flow')]), 204);
+  const next = await waitFor('the next one', async () => (await revisions()).find(({ tabs }) => tabs[0]?.label === 'Of a flow'));
+  assert.equal(next.who, 'unknown');
   // The key of the gateway is no part of the editor, and the editor of it.
   const hatch = await site.ask1('editor', 'GET', '/-/flows', { cookie, own: true, headers: { 'x-sluice-flow-key': 'guess' } });
   assert.equal(hatch.status, 404);

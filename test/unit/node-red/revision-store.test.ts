@@ -189,7 +189,7 @@ test('a flow that deploys by itself does not push out the revisions of people', 
   assert.deepEqual(await store.read(people[0]?.number ?? 0), content('anna 0'));
 });
 
-test('two large deploys of a flow, one of which ran well, take no room of the revisions of people', async (t) => {
+test('large deploys of a flow take no room of the revisions of people', async (t) => {
   const { store } = await storeOf(t);
   for (let i = 0; i < 5; i++) await store.add(by('anna'), SUMMARY, content(noise(800_000)));
   const first = await store.add(by('unknown'), SUMMARY, content(noise(4_990_000)));

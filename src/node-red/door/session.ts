@@ -31,7 +31,7 @@ export interface SessionSide {
   readonly ended: (session: Session) => void;
   /** The line of the inventory as it is now. */
   readonly inventoryLine: () => string;
-  /** Of all connections with a good hello. */
+  /** All connections with a good hello count. */
   readonly all: { readonly clients: () => number; readonly subscriptions: () => number };
 }
 

@@ -30,7 +30,7 @@ import {
 } from './revision-file.ts';
 
 export const MOST = 50;
-/** Of people, and as many of nobody known. */
+/** Revisions of people have it, and those of nobody known as much again. */
 export const MOST_BYTES = 10_000_000;
 export const UNKNOWN = 20;
 /** Damaged files that are left for a person to look at. */

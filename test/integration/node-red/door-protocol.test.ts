@@ -353,7 +353,10 @@ test('door: each reading of a put is checked on its own', async (t) => {
   const { result } = await flow.call({ do: 'put', readings });
   assert.ok(result);
   assert.deepEqual([result.taken, result.leftOut, (result.refused as unknown[]).length], [4, 1, 14]);
-  assert.deepEqual(result.refusedAt, Array.from({ length: 14 }, (_, i) => i + 4));
+  assert.deepEqual(
+    result.refusedAt,
+    Array.from({ length: 14 }, (_, i) => i + 4),
+  );
   assert.deepEqual(
     world.puts.slice(0, 4).map(({ at: _, ...put }) => put),
     [
@@ -370,7 +373,11 @@ test('door: each reading of a put is checked on its own', async (t) => {
   const many = await flow.call({ do: 'put', readings: new Array(500).fill({}) });
   assert.ok(many.result);
   assert.equal((many.result.refused as unknown[]).length, limits.NAMED_REFUSALS);
-  assert.deepEqual(many.result.refusedAt, Array.from({ length: 500 }, (_, i) => i), 'each refusal has its place');
+  assert.deepEqual(
+    many.result.refusedAt,
+    Array.from({ length: 500 }, (_, i) => i),
+    'each refusal has its place',
+  );
 });
 
 test('door: a change of the inventory comes, and a large one says that it is cut', async (t) => {

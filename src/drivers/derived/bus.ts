@@ -78,7 +78,7 @@ export class DerivedBus implements Bus {
     this.#cancelSave?.();
     this.#cancelTick?.();
     this.#tickAt = Number.POSITIVE_INFINITY;
-    this.#graph.rest();
+    this.#graph.rest(this.#c.clock.monotonic());
     for (const device of this.#devices) this.#save(device);
   }
 

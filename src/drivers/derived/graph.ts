@@ -4,7 +4,8 @@
  * - Pure: it reads no clock and keeps no timer. The outcome depends on the samples and on their times only, not on when `tick` is
  *   called: a sample first does what came due before it. A replay of the same samples gives the same points.
  * - One sample computes each point once, after all its inputs: nobody sees a point of a new and an old input of one sample.
- * - One record a device and cause, with the time of the cause. Points that the cause does not reach are absent in it.
+ * - One record a device and cause, with the time of the cause. Points that the cause does not reach are absent in it. A record that
+ *   waited for `every` has the time at which it was due.
  * - A point has no reading before each of its inputs had one. A bad input makes it bad for the same reason, an uncertain one
  *   uncertain; an input older than `staleAfter` makes it bad, `timeout`, at the time at which it became too old. A formula may have a
  *   result `without` such an input.
@@ -171,9 +172,9 @@ export class Graph {
   }
 
   /** Reports what waits for `every`. */
-  rest(): void {
+  rest(at: number): void {
     for (const recorder of this.recorders) {
-      const record = recorder.rest();
+      const record = recorder.rest(at);
       if (record !== undefined) this.#emit(record);
     }
   }
@@ -236,7 +237,7 @@ export class Graph {
       const result = node && this.#compute(node, now);
       if (node === undefined || result === undefined) continue;
       node.bad = qualityOf(result.reason) === 'bad';
-      node.recorder.put(node.index, result, now.at);
+      node.recorder.put(node.index, result);
       touched.add(node.recorder);
       this.#set(node.own, now.at, result.value, result.reason);
       const due = dueOf(node);

@@ -22,7 +22,6 @@ export class Recorder {
   readonly #bad: Uint8Array;
   #waits = 0;
   #turned = false;
-  #at = 0;
   #reported = Number.NEGATIVE_INFINITY;
   records = 0;
   /** Causes whose values waited, or were replaced by newer ones. */
@@ -42,11 +41,10 @@ export class Recorder {
     return this.#waits > 0 ? this.#reported + this.#every : Number.POSITIVE_INFINITY;
   }
 
-  put(index: number, { value, reason }: Result, at: number): void {
+  put(index: number, { value, reason }: Result): void {
     if (this.#reasons[index] === ABSENT) this.#waits++;
     this.#values[index] = value;
     this.#reasons[index] = reason;
-    this.#at = at;
     if ((qualityOf(reason) === 'bad' ? 1 : 0) !== this.#bad[index]) this.#turned = true;
   }
 
@@ -60,16 +58,20 @@ export class Recorder {
     return this.#record(at, unasked);
   }
 
-  /** @returns what waited until now, at the time of its cause */
+  /** @returns what waited, at the time at which it was due */
   flush(now: number): Sample | undefined {
     return this.dueAt <= now ? this.#record(this.dueAt, undefined) : undefined;
   }
 
   /** At the end: what waits. */
-  rest(): Sample | undefined {
-    return this.#waits > 0 ? this.#record(this.#at, undefined) : undefined;
+  rest(at: number): Sample | undefined {
+    return this.#waits > 0 ? this.#record(at, undefined) : undefined;
   }
 
+  /**
+   * What waited still holds, or an input that got too old would have ended the wait. The time of its cause may be long over: the log
+   * believes that its records are nearly in the order of their times.
+   */
   #record(reported: number, unasked: true | undefined): Sample {
     const values = [...this.#values];
     const isGood = this.#reasons.every((reason) => reason === GOOD);
@@ -83,6 +85,6 @@ export class Recorder {
     this.#turned = false;
     this.#reported = reported;
     this.records++;
-    return { shape: this.shape, at: this.#at, values, reasons, ...(unasked ? { unasked } : {}) };
+    return { shape: this.shape, at: reported, values, reasons, ...(unasked ? { unasked } : {}) };
   }
 }

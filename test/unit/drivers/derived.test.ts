@@ -99,6 +99,27 @@ test('derived: every bounds the records, keeps the newest values, and lets bad o
   assert.deepEqual(told(), ['air.dew!timeout']);
 });
 
+test('derived: what waited for `every` has the time of its record, also at a stop', async () => {
+  const { give, samples, clock, bus } = derivedBench(ROOM, DEW.replace('staleAfter: 1m', 'staleAfter: 1h\n    every: 10m'));
+  give('hall', { temperature: 20, humidity: 50 });
+  await clock.advance(5000);
+  give('hall', { temperature: 21 });
+  await clock.advance(595_000);
+  // The log passes over stretches whose records are older than a question: one that is old behind newer ones would hide those.
+  assert.deepEqual(
+    samples.map(({ at }) => at),
+    [0, 600_000],
+  );
+  await clock.advance(5000);
+  give('hall', { temperature: 22 });
+  await clock.advance(95_000);
+  await bus.stop();
+  assert.deepEqual(
+    samples.map(({ at }) => at),
+    [0, 600_000, 700_000],
+  );
+});
+
 test('derived: energy counts what lies between readings, and marks what a gap leaves out', async () => {
   const { give, told, clock } = derivedBench(
     { 'meter.power': 'W' },

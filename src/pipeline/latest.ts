@@ -4,11 +4,21 @@ import { hasValue, reasonAt } from '../core/point.ts';
 import type { LatestValue, LatestValues } from '../core/ports.ts';
 import { ABSENT } from '../core/reasons.ts';
 
+/** The sample that brought a reading. */
+interface Origin {
+  /** Monotonic ms. */
+  readonly at: number;
+  /** Counted over all samples. */
+  readonly number: number;
+}
+
 export class Latest implements LatestValues {
   readonly #offset: () => number;
   readonly #samples = new Map<Shape, Sample | undefined>();
   /** Which one the last sample of a shape was, counted over all shapes. */
   readonly #numbers = new Map<Shape, number>();
+  /** The times of the single readings, for shapes whose last sample left points out. */
+  readonly #parts = new Map<Shape, readonly Origin[]>();
   #newest = 0;
   /** `device.point` -> where it lies. */
   #places = new Map<string, { shape: Shape; index: number }>();
@@ -37,13 +47,39 @@ export class Latest implements LatestValues {
   take(sample: Sample): void {
     const before = this.#samples.get(sample.shape);
     if (before === undefined && this.#samples.has(sample.shape)) this.#first(sample.shape);
-    this.#samples.set(sample.shape, before !== undefined && sample.reasons?.includes(ABSENT) ? filled(sample, before) : sample);
+    if (before !== undefined && sample.reasons?.includes(ABSENT)) this.#fill(sample, before);
+    else {
+      this.#samples.set(sample.shape, sample);
+      if (this.#parts.size > 0) this.#parts.delete(sample.shape);
+    }
     this.#numbers.set(sample.shape, ++this.#newest);
+  }
+
+  /** A record that left points out: those keep what they had, and its time. */
+  #fill(sample: Sample, before: Sample): void {
+    const { shape, at } = sample;
+    const values = [...sample.values];
+    const reasons = Uint8Array.from(sample.reasons ?? []);
+    const now = { at, number: this.#newest + 1 };
+    const origins = Array.from(reasons, (reason, i) => {
+      if (reason !== ABSENT) return now;
+      values[i] = before.values[i] as Value;
+      reasons[i] = reasonAt(before, i);
+      return this.#origin(before, i);
+    });
+    this.#parts.set(shape, origins);
+    this.#samples.set(shape, { ...sample, values, reasons });
+  }
+
+  /** @param sample the last one of its shape */
+  #origin({ shape, at }: Sample, index: number): Origin {
+    return this.#parts.get(shape)?.[index] ?? { at, number: this.#numbers.get(shape) ?? 0 };
   }
 
   #forget(shape: Shape): void {
     this.#samples.delete(shape);
     this.#numbers.delete(shape);
+    this.#parts.delete(shape);
   }
 
   /** Its points are read here from now on. */
@@ -78,7 +114,7 @@ export class Latest implements LatestValues {
   /** What samples brought whose number is higher. */
   *changed(after: number): Iterable<LatestValue> {
     for (const { shape, index } of this.#places.values()) {
-      if ((this.#numbers.get(shape) ?? 0) <= after) continue;
+      if ((this.#parts.get(shape)?.[index]?.number ?? this.#numbers.get(shape) ?? 0) <= after) continue;
       const value = this.#read(shape, index);
       if (value !== undefined) yield value;
     }
@@ -94,22 +130,10 @@ export class Latest implements LatestValues {
       device: shape.device,
       point: point.name,
       type: point.type,
-      time: Math.round(sample.at) + this.#offset(),
+      time: Math.round(this.#origin(sample, index).at) + this.#offset(),
       value: hasValue(reason) ? (sample.values[index] as Value) : null,
       unit: point.unit,
       reason,
     };
   }
-}
-
-/** A sentence that left points out: those keep what they had. */
-function filled(sample: Sample, before: Sample): Sample {
-  const values = [...sample.values];
-  const reasons = Uint8Array.from(sample.reasons ?? []);
-  reasons.forEach((reason, i) => {
-    if (reason !== ABSENT) return;
-    values[i] = before.values[i] as Value;
-    reasons[i] = reasonAt(before, i);
-  });
-  return { ...sample, values, reasons };
 }

@@ -65,8 +65,13 @@ export function rawOf(value: Value, point: PointConfig): Value {
     return word === undefined ? value : plainWord(word);
   }
   if (!isScaled(point) || (typeof value !== 'number' && typeof value !== 'bigint')) return value;
-  const raw = Number((tidySum(Number(value), -(point.offset ?? 0)) / (point.scale ?? 1)).toPrecision(15));
+  const raw = rawNumber(Number(value), point);
   return point.type === 'int64' ? Math.round(raw) : raw;
+}
+
+/** The number before scale and offset, not rounded to a whole one. */
+export function rawNumber(value: number, { scale = 1, offset = 0 }: PointConfig): number {
+  return Number((tidySum(value, -offset) / scale).toPrecision(15));
 }
 
 /** A word of `enum` as JSON has it: `true` and `1` are written without quotes. */

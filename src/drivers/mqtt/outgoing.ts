@@ -1,5 +1,6 @@
 /** A value for a writable point, and the message that brings it to the device. Pure. */
-import { jsonText, rawOf } from '../../codecs/serial/encode.ts';
+import { jsonText, rawNumber, rawOf } from '../../codecs/serial/encode.ts';
+import { isScaled } from '../../codecs/serial/values.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Value } from '../../core/point.ts';
 import type { Writable } from './plan.ts';
@@ -22,7 +23,7 @@ export function valueToWrite({ point, write }: Writable, given: Value): Value {
       return textOf(given);
     case 'int64':
     case 'float64':
-      return numberOf(point.type === 'int64', write, given, point.scale === undefined && point.offset === undefined);
+      return numberOf(point, write, given);
   }
 }
 
@@ -73,14 +74,20 @@ function textOf(given: Value): string {
   return given.length > LONGEST_TEXT ? refuse(`it takes at most ${LONGEST_TEXT} characters`) : given;
 }
 
-function numberOf(whole: boolean, write: Writable['write'], given: Value, exact: boolean): Value {
+function numberOf(point: Writable['point'], write: Writable['write'], given: Value): Value {
   const text = String(given).trim();
   if (typeof given === 'boolean' || !NUMBER.test(text)) return refuse(`${text.slice(0, 64)} is not a number`);
-  if (whole && !/^[+-]?\d{1,18}$/.test(text) && !Number.isInteger(Number(text)))
-    return refuse(`${text.slice(0, 64)} is not a whole number`);
   const number = Number(text);
   inBounds(number, write);
-  return whole && exact ? BigInt(/^[+-]?\d{1,18}$/.test(text) ? text.replace(/^\+/, '') : number) : number;
+  if (point.type !== 'int64') return number;
+  if (isScaled(point)) {
+    // The device holds whole numbers: what lies between two of them would be rounded.
+    if (Number.isInteger(rawNumber(number, point))) return number;
+    return refuse(`${text.slice(0, 64)} is between two steps of ${Math.abs(point.scale ?? 1)}`);
+  }
+  const plain = /^[+-]?\d{1,19}$/.test(text);
+  if (!plain && !Number.isSafeInteger(number)) return refuse(`${text.slice(0, 64)} is not a whole number`);
+  return BigInt(plain ? text.replace(/^\+/, '') : number);
 }
 
 function inBounds(number: number, { min, max }: Writable['write']): void {

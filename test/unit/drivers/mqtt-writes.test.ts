@@ -52,6 +52,30 @@ test('a device that shows another value, or nothing, did not take it', async () 
   await none;
 });
 
+test('a whole number with a scale is sent as it was asked for, or refused: never rounded', async () => {
+  const { clock, topics, bus } = mqttBench(`
+  valve:
+    bus: radio
+    topic: valve
+    points:
+      setpoint: {type: int64, scale: 0.1, write: {topic: '{topic}/set', min: 0, max: 100, every: 0ms}}
+      step: {type: int64, scale: 2, offset: 1, write: {topic: '{topic}/set', min: 0, max: 100, every: 0ms}}
+      pulses: {type: int64, write: {topic: '{topic}/set', min: 0, max: 9.2e18, every: 0ms}}`);
+  const sent = async (point: string, value: number | string) => {
+    const refused = bus.write('valve', point, value).catch((thrown: Error) => thrown.message);
+    await clock.advance(0);
+    const [, message] = topics.published.pop() ?? [];
+    await clock.advance(5000);
+    return message ?? refused;
+  };
+  assert.equal(await sent('setpoint', 21.5), '{"setpoint":215}');
+  assert.equal(await sent('step', 7), '{"step":3}');
+  assert.equal(await sent('step', 6), 'valve.step: 6 is between two steps of 2');
+  assert.equal(await sent('setpoint', 21.55), 'valve.setpoint: 21.55 is between two steps of 0.1');
+  assert.equal(await sent('pulses', '9007199254740993001'), '{"pulses":9007199254740993001}');
+  assert.equal(await sent('pulses', '9.007e16'), 'valve.pulses: 9.007e16 is not a whole number');
+});
+
 test('what was never sent says so', async () => {
   const { clock, topics, bus } = mqttBench(SOCKET);
   const refused = (write: Promise<unknown>, code: string, message: RegExp) =>

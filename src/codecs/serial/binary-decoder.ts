@@ -1,4 +1,5 @@
 /** Values at fixed places of a binary frame. */
+import { shortest } from '../decimal.ts';
 import { parseHex } from './hex.ts';
 import { decodeText } from './text.ts';
 import type { BinaryDecode, BinaryField, Decoded, Decoder, Field } from './types.ts';
@@ -79,7 +80,7 @@ function read(view: DataView, field: BinaryField, little: boolean): Field {
       return view.getBigInt64(offset, little);
     case 'float32':
       // The shortest decimal that this float stands for: 21.5, not 21.49999…
-      return shortest(view.getFloat32(offset, little));
+      return shortest(view.getFloat32(offset, little), Math.fround);
     case 'float64':
       return view.getFloat64(offset, little);
     case 'string': {
@@ -88,12 +89,4 @@ function read(view: DataView, field: BinaryField, little: boolean): Field {
       return decodeText(end < 0 ? bytes : bytes.subarray(0, end));
     }
   }
-}
-
-function shortest(value: number): number {
-  for (let digits = 6; digits < 9; digits++) {
-    const candidate = Number(value.toPrecision(digits));
-    if (Math.fround(candidate) === value) return candidate;
-  }
-  return value;
 }

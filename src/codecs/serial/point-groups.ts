@@ -43,7 +43,7 @@ export function createDecoder({ decode, points }: Pick<TalkerConfig, 'decode' | 
     case 'text':
       return new WholeDecoder();
     case 'key-value':
-      return new KeyValueDecoder(decode);
+      return new KeyValueDecoder(decode, sources);
     case 'nmea':
       return new NmeaDecoder(sources.map((from) => from.split('.')[0] ?? ''));
     case 'binary':

@@ -133,10 +133,13 @@ function keepBigIntegers(_key: string, value: unknown, context?: { readonly sour
 export class KeyValueDecoder implements Decoder {
   private readonly separator: string | undefined;
   private readonly assign: string;
+  private readonly wanted: ReadonlySet<string>;
 
-  constructor(config: KeyValueDecode) {
+  /** @param wanted keys that points ask for */
+  constructor(config: KeyValueDecode, wanted: Iterable<string> = []) {
     this.separator = config.separator;
     this.assign = config.assign;
+    this.wanted = new Set(wanted);
   }
 
   decode(frame: Uint8Array): Decoded {
@@ -156,10 +159,13 @@ export class KeyValueDecoder implements Decoder {
 
   /** Without a separator of its own: white space, comma, semicolon; blanks around the assignment do not count. */
   private words(text: string): string[] {
-    const tight = text
-      .split(this.assign)
-      .map((part) => part.trim())
-      .join(this.assign);
-    return tight.split(/[\s,;]+/);
+    const parts = text.split(this.assign);
+    const tight = parts.map((part, i) => {
+      const word = part.trim();
+      // `humidity= temperature=20`: a key behind the blank, and no value before it.
+      const isNext = i > 0 && i < parts.length - 1 && part.startsWith(' ') && this.wanted.has(word);
+      return isNext ? ` ${word}` : word;
+    });
+    return tight.join(this.assign).split(/[\s,;]+/);
   }
 }

@@ -226,3 +226,35 @@ test('what the linear expressions cannot do is refused in words', () => {
   ] as const)
     assert.throws(() => new LinearRegExp(pattern), words);
 });
+
+const readingsOf = (decode: DecodeConfig, record: Record<string, PointConfig>, bytes: Uint8Array) => {
+  const frame: FrameConfig = decode.type === 'binary' ? { type: 'length', length: bytes.length, start: '01' } : LINE;
+  const [sample] = new Talker({ device: 'd', frame, decode, points: points(record) }).push(bytes, 0);
+  assert.ok(sample);
+  return sample.shape.points.map(({ name }, i) => {
+    const reason = reasonAt(sample, i);
+    return hasValue(reason) ? `${name}=${String(sample.values[i])}` : `${name}!${reason === 255 ? 'absent' : reasonName(reason)}`;
+  });
+};
+
+test('a whole number in a float32 of a frame keeps its digits', () => {
+  const bytes = new Uint8Array(9);
+  bytes[0] = 1;
+  const view = new DataView(bytes.buffer);
+  view.setFloat32(1, 67_108_872);
+  view.setFloat32(5, 21.4);
+  const field = (offset: number) => ({ offset, type: 'float32' as const });
+  const decode: DecodeConfig = { type: 'binary', endian: 'big', fields: { pulses: field(1), warm: field(5) } };
+  const float: PointConfig = { type: 'float64' };
+  assert.deepEqual(readingsOf(decode, { pulses: float, warm: float }, bytes), ['pulses=67108872', 'warm=21.4']);
+});
+
+test('an empty value of key=value leaves the next pair alone', () => {
+  const decode = (assign: string): DecodeConfig => ({ type: 'key-value', assign });
+  const record: Record<string, PointConfig> = { h: { type: 'float64' }, t: { type: 'float64' }, at: { type: 'string' } };
+  const read = (text: string, assign = '=') => readingsOf(decode(assign), record, utf8.encode(`${text}\n`));
+  assert.deepEqual(read('h= t=20 at=now'), ['h!absent', 't=20', 'at=now']);
+  assert.deepEqual(read('h = 50 t = 20'), ['h=50', 't=20', 'at!absent']);
+  assert.deepEqual(read('h=50, t=, at= 5'), ['h=50', 't!absent', 'at=5']);
+  assert.deepEqual(read('at: 12:30:05 t: 20', ':'), ['h!absent', 't=20', 'at=12:30:05']);
+});

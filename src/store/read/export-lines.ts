@@ -84,9 +84,8 @@ function jsonLine(
   let any = keep === undefined;
   shape.points.forEach((p, i) => {
     const reason = reasons === undefined ? 0 : ((reasons[i] as Uint8Array)[m] as number);
-    if (keep?.[i] === false) return;
+    if (reason === ABSENT || keep?.[i] === false) return;
     any = true;
-    if (reason === ABSENT) return;
     const quality = qualityOf(reason);
     const value = columns.column(i)[m];
     if (quality === 'bad') bad[p.name] = reasonName(reason);

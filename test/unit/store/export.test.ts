@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { decodeShapes, encodeBlock, type ShapeColumns } from '../../../src/codecs/blocks.ts';
 import type { LogRecord, PointInfo, Shape, Value } from '../../../src/core/point.ts';
-import { REASONS } from '../../../src/core/reasons.ts';
+import { ABSENT, REASONS } from '../../../src/core/reasons.ts';
 import { HOUR_STATE, type HourRow } from '../../../src/store/files/history-layout.ts';
 import { type ClockSegment, keyOf, LOG_FILE, seqOf } from '../../../src/store/files/layout.ts';
 import { LogDatabase } from '../../../src/store/hot/database.ts';
@@ -12,6 +13,7 @@ import { openLogFile } from '../../../src/store/hot/log-file.ts';
 import { startOf } from '../../../src/store/read/buckets.ts';
 import { Decoder } from '../../../src/store/read/decoder.ts';
 import { exportSlice } from '../../../src/store/read/export.ts';
+import { recordLines } from '../../../src/store/read/export-lines.ts';
 import { LogReader } from '../../../src/store/read/reading.ts';
 import type { ExportRequest } from '../../../src/store/read/requests.ts';
 import { modelReadings, RandomHistory } from '../../harness/random-history.ts';
@@ -230,4 +232,22 @@ test('an export of any points and range is what was appended, in order, in both 
     reader.close();
   }
   for (const [what, n] of Object.entries(met)) assert.ok(n > 3, `${what}: ${n}`);
+});
+
+test('a record without a reading of the wanted points gives no line in any format', () => {
+  const shape: Shape = { device: 'd', points: ['a', 'b'].map((name) => ({ name, type: 'float64', storage: 'number' })) };
+  const record = (seq: number, reasons: Uint8Array | null): LogRecord => ({
+    seq,
+    sample: { shape, at: seq, values: [1, 2], reasons },
+  });
+  const block = encodeBlock([record(1, Uint8Array.of(0, ABSENT)), record(2, null)], () => 1);
+  const [columns] = decodeShapes(block, () => shape) as [ShapeColumns];
+  for (const format of ['csv', 'jsonl'] as const) {
+    const lines = (m: number, keep: boolean[] | undefined) =>
+      recordLines(format, { log: 'l', boot: 1 }, columns, m, { offset: 0, estimated: false }, keep).split('\n').length - 1;
+    assert.deepEqual(
+      [lines(0, [false, true]), lines(0, [true, false]), lines(1, [false, true]), lines(0, undefined)],
+      [0, 1, 1, 1],
+    );
+  }
 });

@@ -47,7 +47,9 @@ export class GapFramer implements Framer {
     this.lastAt = at;
   }
 
-  restart(): void {
-    this.reset(Number.NEGATIVE_INFINITY);
+  restart(at: number): void {
+    // The rest of a block that is under way belongs to what was asked before.
+    const isUnderWay = this.length > 0 && at - this.lastAt < this.gap;
+    this.reset(isUnderWay ? this.lastAt : Number.NEGATIVE_INFINITY);
   }
 }

@@ -8,6 +8,8 @@ import { MAX_FRAME } from './types.ts';
  * when the port opens is thrown away, unless nothing came for this long (milliseconds) after opening.
  */
 const QUIET = 100;
+/** Milliseconds. Bytes with less between them belong to one line, also when the device is asked in the middle of it. */
+const APART = 40;
 const NEWLINE = 10;
 const CARRIAGE_RETURN = 13;
 
@@ -24,6 +26,10 @@ export class LineFramer implements Framer {
   /** Skipping up to the next terminator: the line is too long, or its beginning was missed. */
   private lost: 'long' | 'missed' | undefined;
   private openedAt: number | undefined;
+  /** When the last byte came. */
+  private lastAt = Number.NEGATIVE_INFINITY;
+  /** The device was asked in the middle of a line: what follows without a pause is the rest of that. */
+  private cut = false;
 
   constructor(config: LineFrame) {
     const text = new TextEncoder();
@@ -39,6 +45,8 @@ export class LineFramer implements Framer {
       this.lost = at - this.openedAt < QUIET ? 'missed' : undefined;
       this.openedAt = undefined;
     }
+    if (this.cut && at - this.lastAt >= APART) this.begin();
+    if (chunk.length > 0) this.lastAt = at;
     const frames: Frame[] = [];
     for (const byte of chunk) {
       if (this.length === this.line.length) {
@@ -59,15 +67,25 @@ export class LineFramer implements Framer {
   }
 
   reset(at: number): void {
-    this.restart();
+    this.begin();
     this.openedAt = at;
   }
 
-  restart(): void {
+  restart(at: number): void {
+    const isUnderWay = (this.cut || this.line.subarray(0, this.length).some(isText)) && at - this.lastAt < APART;
+    this.begin();
+    if (!isUnderWay) return;
+    this.lost = 'missed';
+    this.cut = true;
+  }
+
+  /** What comes next begins a line. */
+  private begin(): void {
     this.skipped.half(this.length);
     this.length = 0;
     this.lost = undefined;
     this.openedAt = undefined;
+    this.cut = false;
   }
 
   private terminated(): boolean {
@@ -80,6 +98,7 @@ export class LineFramer implements Framer {
   /** Empty lines are neither frames nor skipped. */
   private take(): Uint8Array | undefined {
     const total = this.length;
+    this.cut = false;
     let end = total - this.terminator.length;
     this.length = 0;
     if (this.lost !== undefined) {
@@ -101,6 +120,11 @@ export class LineFramer implements Framer {
     this.skipped.found();
     return this.line.slice(begin, end);
   }
+}
+
+/** The rest of a line end, as of `\r\n` where the terminator is `\r`, begins no line. */
+function isText(byte: number): boolean {
+  return byte !== NEWLINE && byte !== CARRIAGE_RETURN;
 }
 
 /** Where `needle` last begins in `data[0..end)`; 0 for an empty one, -1 when nowhere. */

@@ -68,9 +68,9 @@ export class Talker {
     this.framer.reset(at);
   }
 
-  /** The device was asked: what it began to say before is worth nothing. */
-  restart(): void {
-    this.framer.restart();
+  /** The device was asked: what it began to say before is worth nothing. @param at monotonic milliseconds */
+  restart(at: number): void {
+    this.framer.restart(at);
   }
 
   get counters(): TalkerCounters {

@@ -167,8 +167,11 @@ export interface Framer {
   push(chunk: Uint8Array, at: number): Frame[];
   /** The stream was interrupted (the port opened again at `at`): a half frame is skipped. */
   reset(at: number): void;
-  /** The device was asked: a half frame from before is skipped, and what comes next is the beginning of a frame. */
-  restart(): void;
+  /**
+   * The device was asked: a half frame from before is skipped, and what comes next is the beginning of a frame. Bytes that follow a half
+   * line or block without a pause are the rest of that. @param at as `push`
+   */
+  restart(at: number): void;
   /** The bytes that belonged to no frame. */
   readonly skipped: { readonly bytes: number; readonly stretches: number; readonly halves: number };
   /** Candidates dropped because their checksum was wrong. */

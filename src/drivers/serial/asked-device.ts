@@ -174,7 +174,7 @@ export class AskedDevice implements LineDevice {
       return;
     }
     const { bytes, timeout, wireTime } = this.question;
-    this.hearing.asked();
+    this.hearing.asked(now);
     this.turned = now;
     this.counters.requests++;
     this.waiting = { due, sentAt: now };

@@ -45,8 +45,8 @@ export class Hearing {
   }
 
   /** The device was asked: what comes now is the answer, and only what comes now tells what is wrong. */
-  asked(): void {
-    this.talker.restart();
+  asked(at: number): void {
+    this.talker.restart(at);
     this.good();
   }
 

@@ -229,7 +229,7 @@ test('half frames are no noise: cut by a pause, the next frame or the port, or m
     let now = 0;
     for (const chunk of chunks)
       if (chunk === 'opened') framer.reset(now);
-      else if (chunk === 'asked') framer.restart();
+      else if (chunk === 'asked') framer.restart(now);
       else {
         now = chunk[0];
         frames += framer.push(chunk[1], now).length;

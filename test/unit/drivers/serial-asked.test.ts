@@ -89,6 +89,48 @@ test('a silent device is asked at growing intervals, and at its own after an ans
   await bus.stop();
 });
 
+test('a reply that the next request meets on its way is never read from its middle', async () => {
+  const SCALE = { interval: '1s', request: { text: 'SI', timeout: '900ms' }, frame: { type: 'line' }, decode: { type: 'text' } };
+  const heard = async (device: object, ...said: (readonly [at: number, text: string])[]) => {
+    const { clock, ports, bus, told } = setUp(device, { w: {} });
+    bus.start();
+    for (const [at, text] of said) {
+      await clock.advance(at - clock.monotonic());
+      ports.say(text);
+    }
+    await clock.advance(1990 - clock.monotonic());
+    assert.equal(ports.written.length, 2);
+    await bus.stop();
+    return told().slice(1);
+  };
+  // The second request leaves at 1000 ms.
+  assert.deepEqual(await heard(SCALE, [995, '12'], [1003, '1.5\r\n'], [1100, '122\r\n']), ['w 122 @1100']);
+  assert.deepEqual(await heard(SCALE, [995, '12'], [1003, '1'], [1030, '.5\r\n122\r\n']), ['w 122 @1030']);
+  assert.deepEqual(await heard(SCALE, [995, '12'], [1100, '122\r\n']), ['w 122 @1100'], 'the request ended it');
+  assert.deepEqual(await heard(SCALE, [920, '>'], [1003, '122\r\n']), ['w 122 @1003'], 'a prompt was there before');
+  const fields = { w: { offset: 0, type: 'uint16' } };
+  const block = { ...SCALE, frame: { type: 'length', length: 4, gap: '20ms' }, decode: { type: 'binary', fields } };
+  assert.deepEqual(await heard(block, [995, '\0A'], [1003, '\0\0'], [1100, '\0B\0\0']), ['w 66 @1100']);
+  assert.deepEqual(await heard(block, [920, '\0'], [1003, '\0B\0\0']), ['w 66 @1003'], 'a half block of before');
+});
+
+test('the rest of a line end is no reply on its way, however fast the device is asked', async () => {
+  const { clock, ports, bus, told } = setUp(
+    {
+      ...{ interval: '20ms', request: { text: 'D', timeout: '15ms' }, decode: { type: 'text' } },
+      frame: { type: 'line', terminator: '\r' },
+    },
+    { w: {} },
+  );
+  bus.start();
+  for (let n = 0; n < 5; n++) {
+    await clock.advance(20 * n + 5 - clock.monotonic());
+    ports.say(`${n}.5\r\n`);
+  }
+  await bus.stop();
+  assert.deepEqual(told(), ['w 0.5 @5', 'w 1.5 @25', 'w 2.5 @45', 'w 3.5 @65', 'w 4.5 @85']);
+});
+
 test('a slow device is cut short by nothing, and asked no faster than it answers', async () => {
   const { clock, ports, bus, told, device } = setUp(
     { ...CO2, interval: '100ms', request: { ...CO2.request, timeout: '2s' } },
@@ -182,9 +224,10 @@ test('half a reply from before a request is not glued to the reply of it', async
   ports.say('12');
   await clock.advance(1);
   assert.equal(ports.written.length, 2);
+  await clock.advance(50);
   // Within 100 ms of the request, and yet the beginning of a line: it was asked for.
   ports.say('34\n');
-  assert.deepEqual(told(), ['level timeout @1001.0416666666666', 'level 34 @10000']);
+  assert.deepEqual(told(), ['level timeout @1001.0416666666666', 'level 34 @10050']);
   assert.deepEqual([device().counters.skippedBytes, device().counters.resyncs], [2, 1]);
   await bus.stop();
 });

@@ -71,7 +71,7 @@ export class Device {
   readonly latency = new Latency();
   readonly rest = new Rest();
   state: DeviceStatus['state'] = 'unknown';
-  /** Why its last poll that failed did. */
+  /** Why its last request that failed did: the reason of polls that are not even sent while it rests. */
   lastError: SluiceError | undefined;
   /** Requests of it that are on the wire. */
   underWay = 0;
@@ -142,6 +142,7 @@ export class Device {
 
   failed(error: SluiceError, request: string, at: number, latency: number, wire: number): void {
     const c = this.counters;
+    this.lastError = error;
     const unreached = isUnreached(error);
     if (error.code === 'timeout') c.timeouts++;
     else if (error.code === 'exception') c.exceptions++;
@@ -231,7 +232,6 @@ export class Device {
 
   /** A poll has ended without a good reply, after all repeats. */
   gaveUp(error: SluiceError): void {
-    this.lastError = error;
     if (error.code === 'timeout') this.#faults.tell('timeout', error);
     this.models?.letGo();
     if (error.code === 'exception' && !isUnreached(error)) return;

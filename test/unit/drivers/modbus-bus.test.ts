@@ -27,6 +27,8 @@ interface World {
   readonly openings: number[];
   /** Milliseconds that each unit takes to answer; undefined: never. */
   readonly latency: Map<number, number>;
+  /** Exceptions with which units answer. */
+  readonly exceptions: Map<number, number>;
   refuse: boolean;
   /** Severities of what operators were told. */
   readonly told: string[];
@@ -42,6 +44,7 @@ function world(units: Record<number, number>, { timeout = 1000, retries = 0, inF
     openings: [],
     told: [],
     latency: new Map(),
+    exceptions: new Map(),
     refuse: false,
     events: undefined,
   } as unknown as {
@@ -77,8 +80,10 @@ function world(units: Record<number, number>, { timeout = 1000, retries = 0, inF
       };
       const latency = w.latency.get(unit);
       if (latency === undefined) return;
+      const exception = w.exceptions.get(unit);
+      const reply = exception === undefined ? rightPdu(request).subarray(1) : Buffer.of(0x80 + request.code, exception);
       clock.after(latency, () => {
-        if (!this.#given.has(id)) this.#events.reply(id, rightPdu(request).subarray(1), clock.monotonic());
+        if (!this.#given.has(id)) this.#events.reply(id, reply, clock.monotonic());
       });
     }
     giveUp(id: number): SluiceError {
@@ -198,6 +203,20 @@ test('a device known to be silent costs one time-out a poll; repeats come only b
   assert.equal(w.samples.filter((s) => s.shape.device === 'd1').length, 3, 'one sample a poll');
   assert.deepEqual([...new Set(w.samples.filter((s) => s.shape.device === 'd2').map(outcomeOf))], ['good']);
   assert.equal(w.bus.status().devices[1]?.counters.missedPolls, 0);
+});
+
+test('polls that a silence ends unasked name that silence, also when calls met it first', async () => {
+  const w = world({ 1: 1000 }, { timeout: 100 });
+  w.latency.set(1, 5);
+  w.exceptions.set(1, 2);
+  await opened(w);
+  await until(w, 50);
+  w.latency.delete(1);
+  const calls = Promise.allSettled([w.bus.read('d1'), w.bus.read('d1')]);
+  await until(w, 1050);
+  await calls;
+  assert.equal(w.asked.length, 3, 'no request of the second poll');
+  assert.deepEqual(w.samples.map(outcomeOf), ['exception', 'timeout']);
 });
 
 test('a bus that cannot be opened reports it when due, and is retried at pauses up to 10 s', async () => {

@@ -85,9 +85,10 @@ export class Ingest {
     const kept = this.#reports.take(sample);
     this.counts.unreported += readingCount(sample) - (kept === undefined ? 0 : readingCount(kept));
     if (kept === undefined) return [];
+    const { unkept } = this.counts;
     const records = this.#append(kept);
     // A record without a number was not kept, so later readings are not compared with it.
-    if (records.length === 0) this.#reports.forget(sample.shape);
+    if (this.counts.unkept > unkept) this.#reports.forget(sample.shape);
     return records;
   }
 

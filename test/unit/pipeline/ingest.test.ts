@@ -5,6 +5,7 @@ import type { LiveSink } from '../../../src/core/ports.ts';
 import { ABSENT } from '../../../src/core/reasons.ts';
 import { Ingest } from '../../../src/pipeline/ingest.ts';
 import { Latest } from '../../../src/pipeline/latest.ts';
+import { RecordParts } from '../../../src/pipeline/record-parts.ts';
 import { RuleEngine } from '../../../src/rules/engine.ts';
 import type { Log } from '../../../src/store/log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
@@ -14,7 +15,7 @@ const point = (name: string) => ({ name, type: 'float64', storage: 'number' }) a
 const plain: Shape = { device: 'a', points: [point('x')] };
 const limited: Shape = { device: 'b', points: [point('x'), point('y')], report: [{ change: 5 }, { atLeast: 60_000 }] };
 
-function bench() {
+function bench(parts?: RecordParts) {
   const appended: Sample[] = [];
   const seen: (readonly [Sample, LogRecord | undefined])[] = [];
   const alarms: unknown[] = [];
@@ -38,7 +39,7 @@ function bench() {
     shapes: [plain, limited],
   });
   const ingest = new Ingest({
-    ...{ log: log as unknown as Log, clock, latest, rules },
+    ...{ log: log as unknown as Log, clock, latest, rules, parts },
     offset: () => 0,
     clockKnown: () => true,
     onAlarm: (t) => alarms.push(t.value),
@@ -110,6 +111,24 @@ test('what the log gave no number is still told, and does not count as kept', ()
   assert.deepEqual(
     b.seen.map(([, record]) => record?.seq),
     [1, undefined, 2],
+  );
+  assert.equal(b.ingest.counts.unkept, 1);
+});
+
+test('report: a sample of which one record had no number does not count as kept', () => {
+  const b = bench(new RecordParts({ points: { 'b.y': 'household' }, keep: { household: 3_600_000 } }));
+  b.numbers.left = 1;
+  b.read(limited, 1, 4, 1);
+  b.numbers.left = 10;
+  b.read(limited, 2, 4, 1);
+  b.read(limited, 3, 4, 1);
+  assert.deepEqual(
+    b.appended.map((s) => [s.at, ...s.shape.points.map(({ name }) => name), ...s.values]),
+    [
+      [1, 'x', 4],
+      [2, 'x', 4],
+      [2, 'y', 1],
+    ],
   );
   assert.equal(b.ingest.counts.unkept, 1);
 });

@@ -131,6 +131,7 @@ test('two boots without the time are placed before the third, which learns it', 
     assert.ok(Number(data[`${boot}.offset`]) > 50 * 365 * DAY);
     assert.ok(Number(data[`${boot}.last`]) < Number(data.last));
   }
+  await b.polls(5);
   const readings = await b.delivered();
   for (const boot of ['b1', 'b2', 'b3']) assert.ok(readings.filter((r) => r.boot === boot).length >= 8, boot);
   readings.forEach((r, i) => {

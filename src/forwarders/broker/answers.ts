@@ -4,6 +4,8 @@
  * - PUBACK, PUBREC and PUBCOMP are one order, PUBREL is one, SUBACK and UNSUBACK are one; an answer that is early is held;
  * - a packet of QoS 2 stays in front of the broker until all earlier ones of its number are answered: aedes would take a PUBREL
  *   before its message is stored for a late repeat, and a repeated PUBLISH for a new message;
+ * - a SUBSCRIBE stays there until all UNSUBSCRIBEs before it are answered, and the other way round: aedes would find the filter that
+ *   is about to be taken away, and add nothing;
  * - at most MOST_UNANSWERED requests of a client wait for an answer; what it sends behind them is not read.
  * A PINGRESP has no order: a disk that hangs must not end the connections of clients that only publish.
  */
@@ -73,7 +75,10 @@ export class Answers {
     const owed = this.#owed[order];
     const id = bytes.readUInt16BE(first >> 4 === publish ? body + 2 + bytes.readUInt16BE(body) : body);
     const handshake = answer === pubrec || answer === pubcomp;
-    this.#blocked = owed.length >= MOST_UNANSWERED || (handshake && owed.some((one) => one.id === id && one.answer !== puback));
+    const waits = handshake
+      ? owed.some((one) => one.id === id && one.answer !== puback)
+      : order === 'filters' && owed.some((one) => one.answer !== answer);
+    this.#blocked = waits || owed.length >= MOST_UNANSWERED;
     if (!this.#blocked) owed.push({ answer, id, bytes: undefined });
     return !this.#blocked;
   }

@@ -13,12 +13,13 @@ import type { Admission, Publication } from './admission.ts';
 import { Incoming, type IncomingPacket } from './incoming.ts';
 import { MAX_INCOMING, SUBSCRIBE_WITHIN } from './limits.ts';
 import { type OutgoingPacket, packetOf, type QueuedPacket, type Span } from './queue.ts';
-import type { Filter } from './session.ts';
+import type { Filter, Session } from './session.ts';
 import type { SessionJournal } from './session-journal.ts';
 import type { Sessions } from './sessions.ts';
 
 interface Identified {
   readonly id: string;
+  readonly clean?: boolean | undefined;
 }
 export interface Sent {
   readonly cmd: string;
@@ -149,8 +150,13 @@ export class BrokerPersistence {
   }
 
   async incomingStorePacket(client: Identified, packet: IncomingPacket & Publication): Promise<void> {
-    const session = this.#o.sessions.get(client.id);
+    const session = this.#sessionOf(client);
     const { messageId } = packet;
+    // Nobody repeats it, and its identifier would be taken for one of the next connection with that id.
+    if (session === undefined && !this.#o.holds(client)) {
+      await this.#o.admission.take(packet);
+      return;
+    }
     // aedes counts those of a connection; a session outlives it.
     if (session !== undefined && messageId !== undefined && isFull(session.incoming, messageId))
       throw new Error(`maxInflightInbound exceeded: ${MAX_INCOMING} messages of its session wait for their PUBREL`);
@@ -170,16 +176,15 @@ export class BrokerPersistence {
     throw new Error('no such packet');
   }
   async incomingDelPacket(client: Identified, { messageId }: Sent): Promise<void> {
-    const session = this.#o.sessions.get(client.id);
+    const session = this.#sessionOf(client);
+    if (session === undefined && !this.#o.holds(client)) throw new Error('another connection has its id, or none');
     const known = this.#incoming.remove(client.id, messageId);
     if (messageId === undefined || (session?.incoming.delete(messageId) !== true && !known)) throw new Error('no such packet');
     if (session !== undefined) this.#o.journal.incomingDone(session.key, messageId, 'soon');
   }
+  /** aedes asks at the beginning and at the end of a clean session. By its end another connection may have its id. */
   async cleanIncoming(client: Identified): Promise<void> {
-    const session = this.#o.sessions.get(client.id);
-    for (const number of this.#incoming.forget(client.id)) {
-      if (session?.incoming.delete(number) === true) this.#o.journal.incomingDone(session.key, number, 'soon');
-    }
+    if (this.#o.holds(client)) this.#incoming.forget(client.id);
   }
 
   async putWill(client: Identified, will: Will): Promise<void> {
@@ -201,6 +206,10 @@ export class BrokerPersistence {
     );
   }
 
+  /** A clean connection has none: that of its id belongs to another connection. */
+  #sessionOf({ id, clean }: Identified): Session | undefined {
+    return clean === true ? undefined : this.#o.sessions.get(id);
+  }
   async #settled(): Promise<void> {
     await this.#o.settled();
   }

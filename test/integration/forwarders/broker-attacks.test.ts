@@ -10,8 +10,9 @@ import { FrameGuard } from '../../../src/forwarders/broker/frame-guard.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { PartialPackets } from '../../../src/forwarders/broker/packet-cutter.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
+import { openAccess } from '../../fakes/open-access.ts';
 import { Child } from '../../harness/child.ts';
-import { BrokerBench, inventoryOf, Raw, ROOT, remaining, Sub, shapeOf } from '../../harness/embedded-broker.ts';
+import { BrokerBench, inventoryOf, Raw, ROOT, remaining, Sub, shapeOf, text } from '../../harness/embedded-broker.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
 const PINGREQ = Buffer.from([0xc0, 0]);
@@ -155,6 +156,26 @@ test('a client that goes, however it does, is not counted as turned away', async
     Object.entries(bench.broker.status().refused).filter(([, n]) => n > 0),
     [],
   );
+});
+
+test('clients that say DISCONNECT behind a message of QoS 2 leave nothing of it', async (t) => {
+  const bench = new BrokerBench(t, { access: openAccess('plant/#') });
+  const port = await bench.start();
+  const reader = await Raw.open(t, port);
+  assert.equal(await reader.connect('reader'), 0);
+  reader.subscribe(['plant/#'], 0);
+  await waitFor('a SUBACK', () => packets(reader.bytes, 9) === 1);
+  const large = Buffer.alloc(100_000, '.');
+  // What is kept of such messages until their PUBREL has this bound, of all clients together.
+  const many = Math.ceil(limits.MAX_INCOMING_BYTES / large.length) + 5;
+  for (let i = 0; i < many; i++) {
+    const raw = await Raw.open(t, port);
+    assert.equal(await raw.connect(`leaves${i}`), 0);
+    const message = Buffer.concat([text('plant/x'), Buffer.from([0, 1]), large]);
+    raw.send(0x34, remaining(message.length), message, 0xe0, 0);
+    await waitFor('its message, and its end', () => packets(reader.bytes, 3) === i + 1 && raw.closed);
+  }
+  assert.equal(bench.broker.status().dropped.incoming, 0);
 });
 
 test('100 silent connections keep nobody out', async (t) => {

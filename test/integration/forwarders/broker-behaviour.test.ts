@@ -431,6 +431,45 @@ test('no message comes for a filter that was given up, and other filters stay', 
   );
 });
 
+for (const flags of [0, CLEAN])
+  test(`a filter that is given up and asked for in one piece counts as the last one says, flags ${flags}`, async (t) => {
+    const { bench, open } = await opened(t);
+    const raw = await open();
+    assert.equal(await raw.connect('changes', flags), 0);
+    const [ends, stays] = [`${ROOT}/alarm/ends`, `${ROOT}/alarm/stays`];
+    await subscribed(raw, [ends, stays, `${ROOT}/event`], 1);
+    const asks = (filter: string): Buffer => Buffer.concat([text(filter), Buffer.from([1])]);
+    const piece = [
+      Buffer.from([0xa2, 2 + text(stays).length, 0, 11]),
+      text(stays),
+      Buffer.from([0x82, 2 + asks(stays).length, 0, 12]),
+      asks(stays),
+      Buffer.from([0x82, 2 + asks(ends).length, 0, 13]),
+      asks(ends),
+      Buffer.from([0xa2, 2 + text(ends).length, 0, 14]),
+      text(ends),
+    ];
+    raw.send(...piece);
+    await waitFor('the last UNSUBACK', () => count(raw, 11) === 2);
+    assert.deepEqual(
+      packetsOf(raw.bytes).flatMap(({ type, body }) => ([9, 11].includes(type) ? [[type, body[1]]] : [])),
+      [
+        [9, 9],
+        [11, 11],
+        [9, 12],
+        [9, 13],
+        [11, 14],
+      ],
+    );
+    for (const key of ['ends', 'stays']) bench.broker.notice({ kind: 'alarm', key, seq: 1, json: `{"alarm":"${key}"}` });
+    event(bench, 1);
+    await waitFor('the last message', () => messagesOf(raw.bytes).some((m) => m.payload === '{"n":1}'));
+    assert.deepEqual(
+      messagesOf(raw.bytes).map((m) => m.topic),
+      [stays, `${ROOT}/event`],
+    );
+  });
+
 test('a newer connection of a client id ends the older one, and takes over its session', async (t) => {
   const { bench, open } = await opened(t);
   const older = await open();

@@ -1,5 +1,6 @@
 /** QoS 2 messages from clients, until they are released: an identifier belongs to one session, and a session has its bound. */
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import test from 'node:test';
 import { Incoming } from '../../../src/forwarders/broker/incoming.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
@@ -85,6 +86,44 @@ test('a session has a bound of unreleased messages, over all of its connections'
   await bench.persistence.incomingStorePacket(a, packet(7));
   await bench.persistence.incomingDelPacket(a, { cmd: 'pubrel', messageId: 7 });
   await bench.persistence.incomingStorePacket(a, packet(limits.MAX_INCOMING + 1));
+});
+
+test('what comes of a clean session that is over belongs to no other connection of that id', async () => {
+  for (const next of ['none', 'clean', 'kept'] as const) {
+    const bench = new KeptBench();
+    const [old, newer] = [
+      { id: 'a', clean: true },
+      { id: 'a', clean: next === 'clean' },
+    ];
+    let current: object | undefined = old;
+    const persistence = bench.kept.persistence(
+      () => Readable.from([]),
+      () => true,
+      () => {},
+      (client) => client === current,
+    );
+    const known = (client: typeof old, messageId: number) =>
+      persistence.incomingGetPacket(client, { cmd: 'publish', messageId }).then(
+        () => true,
+        () => false,
+      );
+    await persistence.incomingStorePacket(old, packet(1));
+    assert.equal(await known(old, 1), true);
+    current = next === 'none' ? undefined : newer;
+    if (next === 'none') bench.sessions.away('a');
+    if (next === 'clean') await persistence.cleanIncoming(newer);
+    if (next === 'kept') bench.sessions.resume('a');
+    // Its last message was under way, and then its connection ends.
+    await persistence.incomingStorePacket(old, packet(2));
+    assert.deepEqual([await known(newer, 1), await known(newer, 2)], [false, false], next);
+    if (next === 'none') continue;
+    await persistence.incomingStorePacket(newer, packet(3));
+    await persistence.cleanIncoming(old);
+    await persistence.incomingDelPacket(old, { cmd: 'pubrel', messageId: 3 }).catch(() => {});
+    assert.equal(await known(newer, 3), true, next);
+    await persistence.incomingDelPacket(newer, { cmd: 'pubrel', messageId: 3 });
+    assert.equal(await known(newer, 3), false, next);
+  }
 });
 
 test('the content of an unreleased message is a copy, and counts with its topic', () => {

@@ -1,7 +1,7 @@
 /** aedes with our parts in its hooks: it keeps no message and decides nothing by itself. */
 import { Readable } from 'node:stream';
 import type { Aedes, Client, PublishPacket } from 'aedes';
-import { asWritten, oneClientAnId } from '../patches/aedes.ts';
+import { asWritten, oneClientAnId, SESSION_IS_PRESENT } from '../patches/aedes.ts';
 import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import type { Audience } from './audience.ts';
 import { type Clients, guardOf } from './clients.ts';
@@ -64,6 +64,11 @@ export async function makeAedes({ audience, clients, kept, replays, traffic }: A
     authorizeSubscribe: (client, subscription, next) => {
       const { topic, qos } = subscription;
       const filter = asWritten(topic);
+      // Nobody asked for it: it is no denied filter.
+      if (filter === SESSION_IS_PRESENT.topic) {
+        next(null, null);
+        return;
+      }
       const granted = mayRead(clients.credentials.of(client), filter) && audience.grant(client, filter, qos);
       next(null, granted ? { ...subscription, qos: 2 } : null);
     },

@@ -135,6 +135,19 @@ for (const [name, start] of Object.entries(BROKERS)) {
   });
 }
 
+test('the return of a session without a subscription is counted as no denied filter', async (t) => {
+  const bench = new BrokerBench(t);
+  const port = await bench.start();
+  for (const present of [0, 1]) {
+    const raw = await Raw.open(t, port);
+    assert.equal(await raw.connect('same', 0), 0);
+    assert.equal(raw.bytes[2], present);
+    raw.socket.destroy();
+    await waitFor('it to be away', () => bench.broker.status().clients === 0);
+  }
+  assert.equal(bench.broker.status().reached.filters, 0);
+});
+
 /** Packets that come to a client, and what it says to them. */
 function answering(raw: Raw, answer: (packet: Packet) => void): void {
   const packets = parser();

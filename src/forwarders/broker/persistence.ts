@@ -1,12 +1,15 @@
 /**
- * What aedes keeps between packets, in the shape that aedes 1.2.0 asks for (the interface of aedes-persistence 11). Three things
+ * What aedes keeps between packets, in the shape that aedes 1.2.0 asks for (the interface of aedes-persistence 11). Four things
  * matter beyond storing:
  * - the calls on the way of a publish complete at once (`Settled`, not a promise): ../patches/aedes.ts says why. What has to
  *   be on the disk before a message is acknowledged went there before (admission.ts);
+ * - a message of QoS 2 with an identifier of an earlier connection is a repeat where topic and content are the same, and a new one
+ *   otherwise: its client may have lost its state, and after a kill the disk may lack the PUBREL of that identifier;
  * - a filter counts in the turn in which aedes begins to listen for it (`Along`), behind its row on the disk;
  * - wills are in memory: they end with the broker (MQTT 3.1.1, 3.1.2.5, lets a server do so when it stops).
  */
 import { Readable } from 'node:stream';
+import { crc32 } from 'node:zlib';
 import type { Clock } from '../../core/clock.ts';
 import { SESSION_IS_PRESENT, Settled } from '../patches/aedes.ts';
 import type { Admission, Publication } from './admission.ts';
@@ -158,29 +161,36 @@ export class BrokerPersistence {
       return;
     }
     // aedes counts those of a connection; a session outlives it.
-    if (session !== undefined && messageId !== undefined && isFull(session.incoming, messageId))
+    if (session !== undefined && messageId !== undefined && isFull(session.incoming, messageId) && !this.#forgetsOne(session))
       throw new Error(`maxInflightInbound exceeded: ${MAX_INCOMING} messages of its session wait for their PUBREL`);
     this.#incoming.store(client.id, packet);
     if (session !== undefined && messageId !== undefined) {
-      session.incoming.add(messageId);
-      this.#o.journal.incoming(session.key, messageId);
+      this.#noteDone(session, messageId);
+      const sum = markOf(packet);
+      session.incoming.set(messageId, { sum, connection: session.connection });
+      this.#o.journal.incoming(session.key, messageId, sum);
     }
     await this.#o.admission.take(packet);
   }
-  async incomingGetPacket(client: Identified, { messageId }: Sent): Promise<IncomingPacket> {
-    const packet = this.#incoming.get(client.id, messageId);
-    if (packet !== undefined) return packet;
+  /** A PUBLISH that may be a repeat, or a PUBREL. */
+  async incomingGetPacket(client: Identified, asked: Sent & Partial<IncomingPacket>): Promise<IncomingPacket> {
+    const { cmd, messageId } = asked;
+    const session = this.#sessionOf(client);
+    const kept = this.#incoming.get(client.id, messageId);
+    const one = messageId === undefined ? undefined : session?.incoming.get(messageId);
+    if (session !== undefined && one !== undefined && cmd === 'publish' && one.connection !== session.connection) {
+      if (one.sum !== 0 && one.sum !== markOf(asked)) throw new Error('another message had its identifier');
+      one.connection = session.connection;
+    }
     // An earlier run left no more than that it was there.
-    if (messageId !== undefined && this.#o.sessions.get(client.id)?.incoming.has(messageId) === true)
-      return { messageId, payload: Buffer.alloc(0) };
-    throw new Error('no such packet');
+    if (kept === undefined && one === undefined) throw new Error('no such packet');
+    return kept ?? { messageId, payload: Buffer.alloc(0) };
   }
   async incomingDelPacket(client: Identified, { messageId }: Sent): Promise<void> {
     const session = this.#sessionOf(client);
     if (session === undefined && !this.#o.holds(client)) throw new Error('another connection has its id, or none');
     const known = this.#incoming.remove(client.id, messageId);
-    if (messageId === undefined || (session?.incoming.delete(messageId) !== true && !known)) throw new Error('no such packet');
-    if (session !== undefined) this.#o.journal.incomingDone(session.key, messageId, 'soon');
+    if (messageId === undefined || (!this.#noteDone(session, messageId) && !known)) throw new Error('no such packet');
   }
   /** aedes asks at the beginning and at the end of a clean session. By its end another connection may have its id. */
   async cleanIncoming(client: Identified): Promise<void> {
@@ -209,6 +219,21 @@ export class BrokerPersistence {
   /** A clean connection has none: that of its id belongs to another connection. */
   #sessionOf({ id, clean }: Identified): Session | undefined {
     return clean === true ? undefined : this.#o.sessions.get(id);
+  }
+  /** @returns whether its session had it */
+  #noteDone(session: Session | undefined, messageId: number): boolean {
+    const one = session?.incoming.get(messageId);
+    if (session === undefined || one === undefined) return false;
+    session.incoming.delete(messageId);
+    this.#o.journal.incomingDone(session.key, messageId, one.sum, 'soon');
+    return true;
+  }
+  /** Gives up an identifier of an earlier connection that its client has not repeated. @returns false: there is none */
+  #forgetsOne(session: Session): boolean {
+    const [oldest] = session.incoming.entries().filter(([, { connection }]) => connection !== session.connection);
+    if (oldest === undefined) return false;
+    this.#incoming.remove(session.id, oldest[0]);
+    return this.#noteDone(session, oldest[0]);
   }
   async #settled(): Promise<void> {
     await this.#o.settled();
@@ -242,6 +267,11 @@ class Along implements PromiseLike<undefined> {
   }
 }
 
-function isFull(incoming: ReadonlySet<number>, next: number): boolean {
+function isFull(incoming: ReadonlyMap<number, unknown>, next: number): boolean {
   return incoming.size >= MAX_INCOMING && !incoming.has(next);
+}
+
+/** Tells a repeat from another message. A client may repeat without DUP, and some do. */
+function markOf({ topic = '', payload }: { readonly topic?: string | undefined; readonly payload?: Buffer | undefined }): number {
+  return crc32(payload ?? '', crc32(topic));
 }

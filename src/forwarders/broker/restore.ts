@@ -9,7 +9,7 @@ import type { OwnBacklog, OwnMessage } from './own-backlog.ts';
 import { type Entry, GATEWAY, type Span, type Stored } from './queue.ts';
 import type { Retained } from './retained.ts';
 import type { Session } from './session.ts';
-import type { Place, SessionJournal } from './session-journal.ts';
+import { incomingOf, type Place, type SessionJournal } from './session-journal.ts';
 import type { Sessions } from './sessions.ts';
 
 /** What they are numbered by instead of aedes' counter: below all that it gives, in their order. */
@@ -43,12 +43,15 @@ export function restore(
     else journal.unfilter(Number(key), filter.topic, 'later');
     if (session === undefined) orphans++;
   }
-  for (const [key, number] of rowsOf(rows, 'incoming')) {
+  for (const [key, value] of rowsOf(rows, 'incoming')) {
     const session = byKey.get(Number(key))?.session;
-    session?.incoming.add(Number(number));
-    if (session !== undefined) continue;
-    journal.incomingDone(Number(key), Number(number), 'later');
-    orphans++;
+    const { number, sum } = incomingOf(value);
+    // Before the first connection of this run.
+    if (session?.incoming.has(number) === false) session.incoming.set(number, { sum, connection: 0 });
+    else {
+      journal.incomingDone(Number(key), number, sum, 'later');
+      orphans++;
+    }
   }
   const messages = new Map(
     rowsOf(rows, 'message').map(([message, topic, payload, , from]) => {

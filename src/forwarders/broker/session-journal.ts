@@ -5,6 +5,9 @@
 import type { BrokerChange, BrokerPace, BrokerStore, BrokerTable, BrokerValue } from '../../core/broker-store.ts';
 import type { Entry, Stored } from './queue.ts';
 
+/** Packet identifiers are below. */
+const IDENTIFIERS = 65_536;
+
 /** A number of a log. */
 export interface Place {
   readonly log: string;
@@ -79,11 +82,11 @@ export class SessionJournal {
     this.#gone('message', [stored.message], pace);
   }
 
-  incoming(key: number, number: number): void {
-    this.#put({ table: 'incoming', values: [key, number], gone: false }, 'now');
+  incoming(key: number, number: number, sum: number): void {
+    this.#put(incomingChange(key, number, sum), 'now');
   }
-  incomingDone(key: number, number: number, pace: BrokerPace): void {
-    this.#gone('incoming', [key, number], pace);
+  incomingDone(key: number, number: number, sum: number, pace: BrokerPace): void {
+    this.#gone('incoming', incomingChange(key, number, sum).values, pace);
   }
 
   retained(topic: string, payload: Uint8Array, qos: number, from: string, pace: BrokerPace): void {
@@ -120,6 +123,12 @@ export function placeChange(
   { messageId, qos, released }: Pick<Entry, 'messageId' | 'qos' | 'released'>,
 ): BrokerChange {
   return { table: 'place', values: [key, message, qos === 2 ? (messageId ?? 0) : 0, qos, released ? 1 : 0], gone: false };
+}
+export function incomingChange(key: number, number: number, sum: number): BrokerChange {
+  return { table: 'incoming', values: [key, sum * IDENTIFIERS + number], gone: false };
+}
+export function incomingOf(value: BrokerValue | undefined): { readonly number: number; readonly sum: number } {
+  return { number: Number(value) % IDENTIFIERS, sum: Math.floor(Number(value) / IDENTIFIERS) };
 }
 export function retainedChange(topic: string, payload: Uint8Array, qos: number, from: string): BrokerChange {
   return { table: 'retained', values: [topic, new Uint8Array(payload), qos, from], gone: false };

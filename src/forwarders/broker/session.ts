@@ -15,8 +15,8 @@ export interface Session {
   /** Filters that wait for the disk, by their topics: nothing is queued for them yet. They are bounded as subscriptions are. */
   readonly granting: Map<string, Granting>;
   readonly queue: Queue;
-  /** Packet identifiers of QoS 2 messages that its client has published and not released. */
-  readonly incoming: Set<number>;
+  /** QoS 2 messages that its client has published and not released, by their packet identifiers, oldest first. */
+  readonly incoming: Map<number, Unreleased>;
   /** Messages pushed out in the running episode; 0 when there is none. */
   dropped: number;
   /** Monotonic time since when the client is away; undefined while it is connected. */
@@ -30,6 +30,13 @@ export interface Session {
   awaited: { readonly entry: Entry; readonly resume: () => void } | undefined;
   /** As the store has it. */
   place: Place | undefined;
+}
+
+export interface Unreleased {
+  /** CRC-32 of its topic and content; 0: not known. */
+  readonly sum: number;
+  /** The connection in which it came, or was repeated last. */
+  connection: number;
 }
 
 /** The row that the disk gets; a later SUBSCRIBE may change it before the filter counts. */

@@ -13,7 +13,15 @@ import { matches } from '../../core/topic-filter.ts';
 import * as limits from './limits.ts';
 import { nothingInFlight, Queue } from './queue.ts';
 import type { Filter, Granting, Session } from './session.ts';
-import { type FilterRow, filterChange, messageChange, type Place, placeChange, sessionChange } from './session-journal.ts';
+import {
+  type FilterRow,
+  filterChange,
+  incomingChange,
+  messageChange,
+  type Place,
+  placeChange,
+  sessionChange,
+} from './session-journal.ts';
 import { SessionQueues, type SessionQueuesOptions } from './session-queues.ts';
 import { Ledger, type Loser } from './shares.ts';
 import { ANONYMOUS } from './topic-rules.ts';
@@ -153,7 +161,7 @@ export class Sessions {
       filters: new Map(),
       granting: new Map(),
       queue: new Queue(),
-      incoming: new Set(),
+      incoming: new Map(),
       dropped: 0,
       awaySince: away === undefined ? undefined : this.#options.clock.monotonic() - away,
       replaying: true,
@@ -241,7 +249,7 @@ export class Sessions {
     for (const { stored } of session.queue.entries) if (stored !== undefined) journal?.left(session.key, stored, 'soon');
     for (const { topic } of filterRows(session)) journal?.unfilter(session.key, topic, 'soon');
     session.granting.clear();
-    for (const number of session.incoming) journal?.incomingDone(session.key, number, 'soon');
+    for (const [number, { sum }] of session.incoming) journal?.incomingDone(session.key, number, sum, 'soon');
     journal?.ended(session.key);
     session.awaited?.resume();
     this.revision++;
@@ -270,7 +278,7 @@ export class Sessions {
     for (const session of this.#sessions.values()) {
       yield sessionChange({ ...session, away: this.#awayOf(session), place: this.#placeOf(session) });
       for (const filter of filterRows(session)) yield filterChange(session.key, filter);
-      for (const number of session.incoming) yield { table: 'incoming', values: [session.key, number], gone: false };
+      for (const [number, { sum }] of session.incoming) yield incomingChange(session.key, number, sum);
       for (const entry of session.queue.entries) {
         const { stored, topic, payload, qos, from } = entry;
         if (stored === undefined) continue;

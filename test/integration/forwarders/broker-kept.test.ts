@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { BrokerChange } from '../../../src/core/broker-store.ts';
-import { systemClock } from '../../../src/core/clock.ts';
+import { type Clock, systemClock } from '../../../src/core/clock.ts';
 import type { Shape } from '../../../src/core/point.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { LogBacklog } from '../../../src/forwarders/broker/own-backlog.ts';
@@ -115,10 +115,52 @@ test('a QoS 2 message that is repeated after a restart is known until it is rele
   const packet = { cmd: 'publish', topic: 'plant/t', payload: Buffer.from('once'), qos: 2, retain: false, messageId: 9 } as const;
   await bench.persistence.incomingStorePacket({ id: 'p' }, packet);
   bench = await again(t, bench, where);
-  assert.equal((await bench.persistence.incomingGetPacket({ id: 'p' }, { cmd: 'publish', messageId: 9 })).messageId, 9);
+  // Some clients repeat without DUP.
+  const repeated = { ...packet, cmd: 'publish', dup: false } as const;
+  assert.equal((await bench.persistence.incomingGetPacket({ id: 'p' }, repeated)).messageId, 9);
   await bench.persistence.incomingDelPacket({ id: 'p' }, { cmd: 'pubrel', messageId: 9 });
   bench = await again(t, bench, where);
-  await assert.rejects(bench.persistence.incomingGetPacket({ id: 'p' }, { cmd: 'publish', messageId: 9 }));
+  await assert.rejects(bench.persistence.incomingGetPacket({ id: 'p' }, repeated));
+});
+
+test('an identifier of an earlier run is that of a new message with another content', async (t) => {
+  const where = folders(t);
+  let bench = await open(t, where);
+  const p = { id: 'p' };
+  bench.sessions.resume('p');
+  const packet = (messageId: number, content = `message ${messageId}`) =>
+    ({ cmd: 'publish', topic: 'plant/t', payload: Buffer.from(content), qos: 2, retain: false, messageId }) as const;
+  const store = (from: number, to: number) =>
+    Promise.all(Array.from({ length: to - from }, (_, i) => bench.persistence.incomingStorePacket(p, packet(from + i))));
+  await store(1, limits.MAX_INCOMING + 1);
+  // As after a kill: their PUBRELs were answered, and did not reach the disk.
+  bench = await again(t, bench, where);
+  bench.sessions.resume('p');
+  const known = (asked: { cmd: string; messageId: number }) =>
+    bench.persistence.incomingGetPacket(p, asked).then(
+      () => true,
+      () => false,
+    );
+  assert.equal(await known(packet(1, 'new')), false);
+  await bench.persistence.incomingStorePacket(p, packet(1, 'new'));
+  for (const one of [packet(1, 'new'), packet(2), { cmd: 'pubrel', messageId: 3 }]) assert.equal(await known(one), true);
+  await bench.persistence.incomingDelPacket(p, { cmd: 'pubrel', messageId: 3 });
+  // New ones take the place of those that are not repeated, and of no others.
+  await store(1001, 1001 + limits.MAX_INCOMING - 2);
+  assert.equal(bench.sessions.get('p')?.incoming.size, limits.MAX_INCOMING);
+  await assert.rejects(bench.persistence.incomingStorePacket(p, packet(2000)), /maxInflightInbound exceeded/);
+  for (const one of [packet(1, 'new'), packet(2), packet(1001)]) assert.equal(await known(one), true);
+  for (const one of [packet(4), packet(limits.MAX_INCOMING)]) assert.equal(await known(one), false);
+  bench = await again(t, bench, where);
+  bench.sessions.resume('p');
+  assert.equal(bench.sessions.get('p')?.incoming.size, limits.MAX_INCOMING);
+  for (const [one, was] of [
+    [packet(1), false],
+    [packet(1, 'new'), true],
+    [packet(4), false],
+    [packet(1001), true],
+  ] as const)
+    assert.equal(await known(one), was);
 });
 
 test('a session without a filter is there after a restart', async (t) => {
@@ -220,12 +262,17 @@ class Publisher {
     await this.#bench.deliver({ cmd: 'publish', topic: `${ROOT}/${topic}`, payload, qos: 1, retain: false, dup: false });
   }
 }
+/** It waits for the log as long as it takes: a slow machine leaves nothing out. */
+const patient: Clock = {
+  ...systemClock,
+  after: (ms, run) => (ms === limits.BACKLOG_WITHIN ? () => {} : systemClock.after(ms, run)),
+};
 const openWith = async (t: TestContext, where: Folders, log: Log): Promise<KeptBench> => {
   const bench = await KeptBench.open({
-    folders: where,
+    ...{ folders: where, clock: patient },
     backlog: new LogBacklog(
       () => log,
-      systemClock,
+      { ...systemClock, after: () => () => {} },
       () => 'g1',
     ),
   });

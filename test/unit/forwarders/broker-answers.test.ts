@@ -26,7 +26,7 @@ const ANSWER: Readonly<Record<Kind, string>> = {
 };
 /** Kinds of which one at a time is under way for a number. */
 const HANDSHAKE: readonly Kind[] = ['publish2', 'pubrel'];
-/** Of one of them none is under way while the other one waits for its answer. */
+/** No one of them is under way while another kind of them waits for its answer. */
 const FILTERS: readonly Kind[] = ['subscribe', 'unsubscribe'];
 const ORDERS = [['puback', 'pubrec', 'pubcomp'], ['pubrel'], ['suback', 'unsuback']];
 

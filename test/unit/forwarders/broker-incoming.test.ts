@@ -17,7 +17,7 @@ const packet = (messageId: number, topic = 't') => ({
 });
 const a = { id: 'a' };
 const knows = (bench: KeptBench, messageId: number) =>
-  bench.persistence.incomingGetPacket(a, { cmd: 'publish', messageId }).then(
+  bench.persistence.incomingGetPacket(a, packet(messageId)).then(
     () => true,
     () => false,
   );
@@ -66,26 +66,61 @@ test('what a client sends after its session made room leaves nothing behind', as
   assert.equal(await knows(bench, 2), false);
 });
 
-test('a session has a bound of unreleased messages, over all of its connections', async () => {
+test('a session has a bound of unreleased messages; those not repeated give way', async () => {
   const bench = new KeptBench();
+  const size = () => bench.sessions.get('a')?.incoming.size;
   for (let i = 1; i <= limits.MAX_INCOMING; i++) {
-    if (i % 30 === 1) {
+    if (i === 1 || i === 31) {
       bench.sessions.away('a');
       bench.sessions.resume('a');
     }
     await bench.persistence.incomingStorePacket(a, packet(i));
   }
-  const more = await bench.persistence.incomingStorePacket(a, packet(limits.MAX_INCOMING + 1)).then(
+  // Its client repeats the first one, and has forgotten 29 others: it must not be cut off for them for ever.
+  assert.equal((await bench.persistence.incomingGetPacket(a, packet(1))).messageId, 1);
+  for (let i = 1; i <= 29; i++) await bench.persistence.incomingStorePacket(a, packet(1000 + i));
+  assert.equal(size(), limits.MAX_INCOMING);
+  for (const [messageId, known] of [
+    [1, true],
+    [2, false],
+    [30, false],
+    [31, true],
+    [1029, true],
+  ] as const)
+    assert.equal(await knows(bench, messageId), known, `${messageId}`);
+  const more = await bench.persistence.incomingStorePacket(a, packet(2000)).then(
     () => undefined,
     (error: Error) => error,
   );
   // The connection ends with the counter `incoming`.
   assert.equal(more && endedByAedes(more), 'incoming');
-  assert.equal(bench.sessions.get('a')?.incoming.size, limits.MAX_INCOMING);
+  assert.equal(size(), limits.MAX_INCOMING);
   // A repetition is none more, and a release makes space.
-  await bench.persistence.incomingStorePacket(a, packet(7));
-  await bench.persistence.incomingDelPacket(a, { cmd: 'pubrel', messageId: 7 });
-  await bench.persistence.incomingStorePacket(a, packet(limits.MAX_INCOMING + 1));
+  await bench.persistence.incomingStorePacket(a, packet(1007));
+  await bench.persistence.incomingDelPacket(a, { cmd: 'pubrel', messageId: 1007 });
+  await bench.persistence.incomingStorePacket(a, packet(2000));
+});
+
+test('an identifier of an earlier connection is known for its own message only', async () => {
+  const bench = new KeptBench();
+  bench.sessions.resume('a');
+  await bench.persistence.incomingStorePacket(a, packet(1));
+  const other = { ...packet(1), payload: Buffer.from('y') };
+  const known = (asked: typeof other) =>
+    bench.persistence.incomingGetPacket(a, asked).then(
+      () => true,
+      () => false,
+    );
+  // Within one connection the standard allows no other message (MQTT-4.3.3-2).
+  assert.deepEqual([await known(packet(1)), await known(other)], [true, true]);
+  bench.sessions.away('a');
+  bench.sessions.resume('a');
+  assert.deepEqual([await known(other), await known({ ...packet(1), topic: 'u' })], [false, false]);
+  await bench.persistence.incomingStorePacket(a, other);
+  assert.deepEqual([await known(other), await known(packet(1))], [true, true]);
+  bench.sessions.away('a');
+  bench.sessions.resume('a');
+  assert.deepEqual([await known(packet(1)), await known(other)], [false, true]);
 });
 
 test('what comes of a clean session that is over belongs to no other connection of that id', async () => {

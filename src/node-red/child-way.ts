@@ -163,7 +163,6 @@ class Child implements FlowProcess {
   readonly #child: ChildProcess;
   readonly #channel: Duplex;
   #memory: MemoryWatch | undefined;
-  #settled = false;
   #over = false;
   /** The process of Node-RED itself, behind the programs in front of it. */
   pid: number | undefined;
@@ -185,11 +184,7 @@ class Child implements FlowProcess {
         });
         this.#memory.start();
       }
-      // Once: a flow that says it later would raise the limit by what it has allocated meanwhile.
-      if (message.type === 'ready' && !this.#settled) {
-        this.#settled = true;
-        this.#memory?.settle();
-      }
+      if (message.type === 'ready') void this.#memory?.settle();
       listener.message(message);
     });
     readPaced(this.#channel, clock, (chunk) => orders.push(chunk));

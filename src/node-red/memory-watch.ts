@@ -15,6 +15,7 @@ export class MemoryWatch {
   readonly #clock: Clock;
   readonly #tooMuch: (why: string) => void;
   #cancel: (() => void) | undefined;
+  #settled = false;
 
   /** @param limit bytes of its own memory; code that it shares with other processes does not count */
   constructor(pid: number, limit: number, clock: Clock, tooMuch: (why: string) => void) {
@@ -37,11 +38,18 @@ export class MemoryWatch {
     look();
   }
 
-  /** It has loaded all of its code: from now on the kernel grants so much more, and nothing beyond. Best effort. */
-  settle(): void {
+  /**
+   * It has loaded all of its code: from now on the kernel grants so much more, and nothing beyond. Best effort, and once: a flow that
+   * says so again would raise the limit by what it has allocated meanwhile. Resolves when it is done.
+   */
+  async settle(): Promise<void> {
+    if (this.#settled) return;
+    this.#settled = true;
     const reserved = fieldOf(this.#pid, 'VmData');
     if (reserved === undefined) return;
-    execFile('prlimit', ['--pid', String(this.#pid), `--data=${reserved + this.#limit}`], { timeout: 5000 }, () => {});
+    const { promise, resolve } = Promise.withResolvers<void>();
+    execFile('prlimit', ['--pid', String(this.#pid), `--data=${reserved + this.#limit}`], { timeout: 5000 }, () => resolve());
+    await promise;
   }
 
   stop(): void {

@@ -82,8 +82,9 @@ test('it is cleared, started, spoken to and ended by its socket and its stop fil
   await waitFor('the check', () => unit.got.includes('{"type":"check","n":1}'));
   unit.say('no message');
   unit.say({ type: 'hello', pid: 4711, allows: [] });
+  unit.say({ type: 'hello', pid: 1, allows: [] });
   unit.say({ type: 'ready', version: '5.0.7' });
-  await waitFor('its words', () => heard.messages.length === 2);
+  await waitFor('its words', () => heard.messages.length === 3);
   assert.equal(process.pid, 4711);
   process.end();
   await waitFor('its end', () => heard.ends.length > 0);

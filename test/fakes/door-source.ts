@@ -34,6 +34,8 @@ export class DoorWorld {
   histories = 0;
   mostHistories = 0;
   known = true;
+  /** UTC ms minus monotonic ms. */
+  offset = 1e12;
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -68,7 +70,7 @@ export class DoorWorld {
         commands,
       },
       latest: { get: (device, point) => world.latest.get(`${device}.${point}`), all: () => world.latest.values() },
-      ...{ alarms: () => world.notices, now: () => world.clock.monotonic() + 1e12, offset: () => 1e12 },
+      ...{ alarms: () => world.notices, now: () => world.clock.monotonic() + world.offset, offset: () => world.offset },
       clockKnown: () => world.known,
       put: (reading) => {
         world.puts.push(reading);

@@ -70,6 +70,8 @@ export class FlowsGateway {
     rules: { 'fridge-warm': { severity: 'critical', points: ['fridge.temperature'] } },
   };
   present: Fields[] = [];
+  /** Its clock as the welcome has it; undefined: as earlier versions, which said nothing of it. */
+  time: number | undefined;
   /** By the `do` of the call. */
   answer: (call: Fields) => FakeAnswer = () => ({ result: {} });
   /** The most lines of one subscription that were ever out. */
@@ -219,7 +221,9 @@ class Connected {
     else if (token !== this.#gateway.token) this.#end('the token is wrong');
     else {
       this.#welcome = true;
-      this.send({ type: 'welcome', v: 1, gateway: 'ghat-1', grants: { write: ['fridge.setpoint'] } });
+      const { time } = this.#gateway;
+      const clock = time === undefined ? {} : { time };
+      this.send({ type: 'welcome', v: 1, gateway: 'ghat-1', ...clock, grants: { write: ['fridge.setpoint'] } });
       this.send({ type: 'inventory', ...this.#gateway.inventory });
     }
   }

@@ -46,6 +46,8 @@ export class Session {
   readonly #gone = new AbortController();
   #greeted = false;
   #over = false;
+  /** The clock that the client knows: UTC ms minus monotonic ms. */
+  #offset = 0;
   #inventory: string | undefined;
   #flushing = false;
   #cancelHello: (() => void) | undefined;
@@ -104,6 +106,7 @@ export class Session {
   sample(sample: Sample, offset: number, known: boolean): void {
     const { clock } = this.#s;
     const begin = clock.monotonic();
+    this.#sayClock(offset);
     this.#subscriptions.sample(sample, offset, known);
     this.#share.spent(clock.monotonic() - begin);
   }
@@ -148,6 +151,7 @@ export class Session {
       else this.#answer(line.id, { error: { code: 'request-invalid', message: line.fault } });
       return;
     }
+    this.#sayClock(this.#s.source.offset());
     switch (line.type) {
       case 'hello':
         this.fail('the hello comes once');
@@ -191,7 +195,9 @@ export class Session {
     this.#cancelHello?.();
     this.#greeted = true;
     const { write = [], acknowledge = [], shelve = [], reset = [], outOfService = [] } = source.grants();
-    this.#say({ type: 'welcome', v: 1, gateway: source.gateway(), grants: { write, acknowledge, shelve, reset, outOfService } });
+    const grants = { write, acknowledge, shelve, reset, outOfService };
+    this.#offset = source.offset();
+    this.#say({ type: 'welcome', v: 1, gateway: source.gateway(), time: source.now(), grants });
     this.#write(inventoryLine());
   }
 
@@ -265,6 +271,13 @@ export class Session {
         ...{ type: 'answer', id },
         error: { code: 'request-invalid', message: 'the answer is longer than a line may be; ask for less at a time' },
       });
+  }
+
+  /** The clock of the gateway need not be the system's: a client that takes its own time would be refused. */
+  #sayClock(offset: number): void {
+    if (offset === this.#offset) return;
+    this.#offset = offset;
+    this.#say({ type: 'clock', time: this.#s.source.now() });
   }
 
   /** Once for all that comes in this turn. */

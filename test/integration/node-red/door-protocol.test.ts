@@ -425,3 +425,22 @@ test('door: subscriptions, clients and strangers have their bounds', async (t) =
   assert.equal(strangers.slice(-limits.MOST_STRANGERS).filter(({ closed }) => closed).length, 0);
   assert.ok((await flow.call({ do: 'status' })).result, 'who has the token stays');
 });
+
+test('door: a client hears of each change of the clock before an answer', async (t) => {
+  const clock = new ManualClock();
+  const { client, world } = await doorBench(t, clock);
+  const flow = await client();
+  const welcome = flow.lines.find(({ type }) => type === 'welcome');
+  assert.equal(welcome?.time, 1e12);
+  await flow.call({ do: 'status' });
+  assert.ok(flow.lines.every(({ type }) => type !== 'clock'));
+  world.offset = 2e12;
+  await flow.call({ do: 'status' });
+  const [change, answer] = flow.lines.slice(-2);
+  assert.deepEqual([change, answer?.type], [{ type: 'clock', time: 2e12 }, 'answer']);
+  world.offset = 3e12;
+  world.sample(shapeOf('d', 'a'), 1);
+  assert.equal((await flow.line('the next change', ({ type, time }) => type === 'clock' && time === 3e12)).type, 'clock');
+  await flow.call({ do: 'status' });
+  assert.equal(flow.lines.filter(({ type }) => type === 'clock').length, 2);
+});

@@ -17,7 +17,7 @@ export function write(kit: Kit, node: RedNode, config: Config): void {
     const point = pointFrom(await evaluate(red, node, typed(config, 'point', 'point'), message));
     const value = valueFrom(await evaluate(red, node, typed(config, 'value', 'msg'), message));
     const within = duration(expand(red, node, config.within), config.withinUnit, 'the time until the write expires');
-    const fields = { point, value, ...(within > 0 ? { expires: Date.now() + within } : {}) };
+    const fields = { point, value, ...(within > 0 ? { expires: link.open.now() + within } : {}) };
     const { result } = await link.open.call('write', fields, WRITE_WITHIN);
     return Object.assign(message, { point, result });
   });

@@ -54,7 +54,7 @@ export function history(kit: Kit, node: RedNode, config: Config): void {
   const link = linkOf(kit, node, config);
   const { red } = kit;
   takes(node, link, async (message) => {
-    const now = Date.now();
+    const now = link.open.now();
     const point = pointFrom(await evaluate(red, node, typed(config, 'point', 'point'), message));
     const from = await moment(red, node, config, 'from', message, now);
     const to = await moment(red, node, config, 'to', message, now);

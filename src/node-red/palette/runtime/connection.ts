@@ -86,6 +86,8 @@ export class Connection {
   #socket: Duplex | undefined;
   #timer: NodeJS.Timeout | undefined;
   #pause = FIRST_PAUSE;
+  /** The clock of the gateway against the time of this process, ms. */
+  #ahead: number | undefined;
   #since = 0;
   #next = 1;
   #closed = false;
@@ -106,6 +108,11 @@ export class Connection {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** UTC ms by the clock of the gateway, which need not be the one of the system: it may have its time of a GPS receiver. */
+  now(): number {
+    return this.#ahead === undefined ? Date.now() : Math.round(this.#ahead + performance.now());
   }
 
   /** Listeners, calls and subscriptions that are left; a test wants zero. */
@@ -188,7 +195,11 @@ export class Connection {
   #act(line: FromGateway): void {
     switch (line.type) {
       case 'welcome':
+        this.#clockIs(line.time);
         this.#welcome(line.v, line.gateway, line.grants);
+        break;
+      case 'clock':
+        this.#clockIs(line.time);
         break;
       case 'inventory':
         this.inventory = line;
@@ -222,6 +233,10 @@ export class Connection {
       case 'other':
         break;
     }
+  }
+
+  #clockIs(time: number | undefined): void {
+    this.#ahead = time === undefined ? undefined : time - performance.now();
   }
 
   #welcome(version: number, gateway: string, grants: Readonly<Record<string, readonly string[]>>): void {

@@ -57,7 +57,7 @@ export function readingOut(kit: Kit, node: RedNode, config: Config): void {
     }
     asked++;
     try {
-      const put = await putOf(kit, node, config, message);
+      const put = await putOf(kit, node, config, message, () => link.open.now());
       const { state } = link.open;
       if (state === 'disconnected') throw new CallError('not-connected', 'there is no connection to the gateway');
       waiting.push({ put, bytes: Buffer.byteLength(JSON.stringify(put)) + 1, done });
@@ -127,13 +127,11 @@ function faultsOf({ refused, refusedAt }: Readonly<Record<string, unknown>>) {
   return (_: number, point: string): CallError | undefined => byPoint.get(point);
 }
 
-async function putOf({ red }: Kit, node: RedNode, config: Config, message: Message): Promise<Put> {
+async function putOf({ red }: Kit, node: RedNode, config: Config, message: Message, now: () => number): Promise<Put> {
   const point = pointFrom(await evaluate(red, node, typed(config, 'point', 'point'), message));
   const { value: timeValue, type: timeType } = typed(config, 'time', 'now');
   const time =
-    timeType === 'now'
-      ? Date.now()
-      : timeFrom(await evaluate(red, node, { value: timeValue, type: timeType }, message), 'the time');
+    timeType === 'now' ? now() : timeFrom(await evaluate(red, node, { value: timeValue, type: timeType }, message), 'the time');
   const unit = expand(red, node, text(config, 'unit'));
   if (unit.length > LONGEST_UNIT)
     throw new InputError(`the unit is longer than ${LONGEST_UNIT} characters; write a UCUM code, such as Cel`);

@@ -64,7 +64,11 @@ export type FromGateway =
       readonly v: number;
       readonly gateway: string;
       readonly grants: Readonly<Record<string, readonly string[]>>;
+      /** Its clock, UTC ms; absent in earlier versions. */
+      readonly time?: number;
     }
+  /** Its clock changed. */
+  | { readonly type: 'clock'; readonly time: number }
   | ({ readonly type: 'inventory' } & Inventory)
   | { readonly type: 'readings'; readonly id: string; readonly dropped: number; readonly readings: readonly Reading[] }
   | ({ readonly type: 'alarm'; readonly id: string } & Alarm)
@@ -94,8 +98,10 @@ export function parseFromGateway(line: string): FromGateway | undefined {
   switch (m.type) {
     case 'welcome':
       return isText(m.gateway) && typeof m.v === 'number'
-        ? { type: 'welcome', v: m.v, gateway: m.gateway, grants: grantsOf(m.grants) }
+        ? { type: 'welcome', v: m.v, gateway: m.gateway, grants: grantsOf(m.grants), ...(isTime(m.time) ? { time: m.time } : {}) }
         : undefined;
+    case 'clock':
+      return isTime(m.time) ? { type: 'clock', time: m.time } : undefined;
     case 'inventory':
       return inventoryOf(m);
     case 'readings':
@@ -150,6 +156,9 @@ export function isValue(value: unknown): value is Value {
 }
 export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
 }
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '';

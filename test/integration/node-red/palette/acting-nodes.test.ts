@@ -341,3 +341,43 @@ test('alarm action reports what it cannot do', async (t) => {
   }
   assert.deepEqual(gateway.faults, []);
 });
+
+test('readings, writes and history go by the clock of the gateway and not of the system', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const { gateway, completed, send, deploy, until } = await paletteBench(t);
+  const DAY = 86_400_000;
+  gateway.time = Date.now() + 400 * DAY;
+  const history = {
+    id: 'n3',
+    type: 'sluice history',
+    point: 'fridge.temperature',
+    pointType: 'point',
+    from: '1',
+    fromType: 'ago',
+  };
+  await deploy(
+    tab(out(), write({ id: 'n2', within: '10', wires: [] }), {
+      ...history,
+      fromUnit: 'h',
+      to: '',
+      toType: 'now',
+      most: '10',
+      wires: [],
+    }),
+  );
+  await until('n1', 'connected');
+  const ask = async (id: string): Promise<Fields> => {
+    const calls = gateway.calls.length;
+    send(id, { payload: 1 });
+    return waitFor(`the call of ${id}`, () => gateway.calls[calls]);
+  };
+  const days = (time: unknown): number => Math.round((Number(time) - Date.now()) / DAY);
+  assert.equal(days(readingsOf(await ask('n1'))[0]?.time), 400);
+  assert.equal(days((await ask('n2')).expires), 400);
+  assert.equal(days((await ask('n3')).to), 400);
+  // The gateway gets a better time.
+  for (const one of gateway.connections) one.send({ type: 'clock', time: Date.now() - 30 * DAY });
+  await waitFor('the new time', async () => days(readingsOf(await ask('n1'))[0]?.time) === -30);
+  assert.ok(completed.length > 0);
+  assert.deepEqual(gateway.faults, []);
+});

@@ -92,19 +92,28 @@ export class PartWriter {
   async check(restart: () => void): Promise<void> {
     // Written a moment ago, it would be read from memory.
     await forgetPages((this.#file as FileHandle).fd);
-    const hash = createHash('sha256');
-    let at = 0;
-    for await (const piece of pieces(this.#file as FileHandle)) {
-      hash.update(piece.subarray(0, Math.min(piece.length, this.#part.bytes - at)));
-      at += piece.length;
-      if (at >= this.#part.bytes) break;
-    }
-    if (hash.digest('hex') === this.#part.sha256) return;
+    if ((await this.#sum()) === this.#part.sha256) return;
     restart();
     throw new SluiceError(
       'update-refused',
       `${this.#place} does not hold what was written to it; try again, or replace the card`,
     );
+  }
+
+  /** undefined: the card cannot read it. */
+  async #sum(): Promise<string | undefined> {
+    const hash = createHash('sha256');
+    let at = 0;
+    try {
+      for await (const piece of pieces(this.#file as FileHandle)) {
+        hash.update(piece.subarray(0, Math.min(piece.length, this.#part.bytes - at)));
+        at += piece.length;
+        if (at >= this.#part.bytes) break;
+      }
+      return hash.digest('hex');
+    } catch {
+      return undefined;
+    }
   }
 
   async close(): Promise<void> {
@@ -146,10 +155,14 @@ export async function* pieces(file: FileHandle): AsyncGenerator<Buffer> {
   }
 }
 
-/** undefined: it is not there, or it is not what it was. */
+/** undefined: it is not there, it is not what it was, or a worn card cannot read it. */
 export async function copyFrom(file: FileHandle | undefined, at: number | undefined, chunk: Chunk): Promise<Buffer | undefined> {
   if (file === undefined || at === undefined) return undefined;
   const bytes = Buffer.alloc(chunk.length);
-  const { bytesRead } = await file.read(bytes, 0, chunk.length, at);
-  return bytesRead === chunk.length && chunkName(bytes) === chunk.name ? bytes : undefined;
+  try {
+    const { bytesRead } = await file.read(bytes, 0, chunk.length, at);
+    return bytesRead === chunk.length && chunkName(bytes) === chunk.name ? bytes : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -202,6 +202,8 @@ async function ownChunks(place: string): Promise<Map<string, number>> {
       found.set(chunkName(chunk), at);
       at += chunk.length;
     }
+  } catch {
+    // A worn card cannot read on: what lies behind is fetched, and the update is the way out.
   } finally {
     await file.close();
   }

@@ -1,7 +1,7 @@
 /** An update takes no byte twice, gives up no release for one that cannot be taken, and goes over the slowest link. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -100,6 +100,30 @@ test('a partition that is not there is refused, and no file takes its place', as
     message: /there is no partition sluice-root-b.*write a card with the new image/,
   });
   assert.deepEqual([discarded, existsSync(path.dirname(gone))], [[], false]);
+});
+
+test('what a worn card cannot read is fetched, and a part that it cannot read back is refused', async (t) => {
+  const board = new Board(t);
+  const folder = await updateOf(t, 2);
+  // Reads at its begin fail as those of a bad block: EIO.
+  const unreadable = '/proc/self/mem';
+  const running = board.slots().place('a', 'root');
+  rmSync(running);
+  symlinkSync(unreadable, running);
+  const applied = await board.updater().apply(openSource(folder), BY_HAND);
+  assert.ok(applied.outcome === 'offered');
+  board.holds('b', 2);
+  const part = (await board.updater().check(openSource(folder))).manifest.parts.root;
+  assert.ok(part);
+  const writer = new PartWriter(unreadable, part, []);
+  await writer.open(0);
+  let restarts = 0;
+  await assert.rejects(
+    writer.check(() => restarts++),
+    { code: 'update-refused', message: /try again, or replace the card/ },
+  );
+  assert.equal(restarts, 1);
+  await writer.close();
 });
 
 test('what the card holds is read from the card, and not from memory', async (t) => {

@@ -1,7 +1,17 @@
 /** Labels are read by zbarimg, a foreign decoder; a fleet of 1,000 sites is made and each file is put in force as a card is. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { Certificates } from '../../../src/access/tls/certificates.ts';
@@ -96,6 +106,18 @@ test('a label has the fingerprint of the authority, which stays when a certifica
     assert.ok(labelForTerminal({ id: 'ghat-1', tls }).includes(`\nTLS  SHA-256 ${foreign}\n`));
   }
   assert.notEqual(leaves[0], leaves[1], 'the certificate was renewed');
+  // A picture with the claim code is for its user alone, whatever lies there.
+  const [picture, other] = [path.join(folder, 'label.svg'), path.join(folder, 'other')];
+  writeFileSync(path.join(stateDir, 'claim'), '7K3M-Q2XV-9TRD\n');
+  writeFileSync(other, 'of somebody else');
+  for (const put of [() => writeFileSync(picture, 'old', { mode: 0o644 }), () => symlinkSync(other, picture)]) {
+    rmSync(picture, { force: true });
+    put();
+    command('--claim', '-o', picture);
+    assert.equal(lstatSync(picture).mode & 0o777, 0o600);
+    assert.match(readFileSync(picture, 'utf8'), /7K3M-Q2XV-9TRD/);
+  }
+  assert.equal(readFileSync(other, 'utf8'), 'of somebody else');
   assert.ok(!leaves.includes(''));
 });
 

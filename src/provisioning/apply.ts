@@ -28,6 +28,10 @@ export interface ApplyContext {
   readonly random?: (count: number) => Uint8Array;
 }
 
+/** Bytes of a configuration with the head of one that ran well. */
+const MOST_TEXT = 1024 * 1024 + 64 * 1024;
+/** Kept configurations: two that ran well, two from upstream, and what a cut left. */
+const MOST_KEPT = 16;
 const ROOT: Owner = { uid: 0, gid: 0 };
 
 /** @returns remarks for the status file. @throws what the file system says */
@@ -80,15 +84,26 @@ const earlierOf = (config: string): string => `${config}.before-provisioning`;
 /** Each time a secret is written, its file has another name. */
 const withoutNames = (text: string): string => text.replaceAll(SECRET_NAMES, '$1');
 
-/** Removes secrets that neither the configuration nor the one before it names. */
+/**
+ * Removes secrets that nothing names any more: the configuration, the one before it, those that ran well and those from upstream
+ * (care/last-good.ts, configure/record.ts). A hand may have broken the configuration, and then one of the others runs.
+ */
 export function dropOldSecrets({ disk, stateDir, config }: Pick<ApplyContext, 'disk' | 'stateDir' | 'config'>): void {
   const folder = path.join(stateDir, 'secrets');
-  if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return;
-  const [now = '', before = ''] = [config, earlierOf(config)].map((file) => readSmall(file, 1024 * 1024)?.toString('utf8'));
+  if (!isFolder(folder)) return;
+  const kept = path.join(stateDir, 'config');
+  const others = isFolder(kept) ? readdirSync(kept).filter((name) => name.endsWith('.yaml')) : [];
+  const textOf = (file: string): string => readSmall(file, MOST_TEXT)?.toString('utf8') ?? '';
+  const now = textOf(config);
+  // What cannot be read may name all of them.
   if (now === '') return;
+  const more = [earlierOf(config), ...others.slice(0, MOST_KEPT).map((name) => path.join(kept, name))];
+  const used = [now, ...more.map(textOf)].join('\n');
   for (const name of readdirSync(folder))
-    if (SECRET_FILE.test(name.replace(/\.new$/, '')) && !`${now}\n${before}`.includes(name)) disk.remove(path.join(folder, name));
+    if (SECRET_FILE.test(name.replace(/\.new$/, '')) && !used.includes(name)) disk.remove(path.join(folder, name));
 }
+
+const isFolder = (dir: string): boolean => lstatSync(dir, { throwIfNoEntry: false })?.isDirectory() === true;
 
 function network(plan: Plan, { root, disk }: ApplyContext, remarks: string[]): void {
   const { wifi, timeServers } = plan.wanted;

@@ -6,7 +6,7 @@
  * - A claimed gateway takes another file only when that file names its id. No file changes its accounts, keys or id.
  * - Each write is whole or not at all (disk.ts). A power cut between any two ends in the old configuration or the new one.
  */
-import { existsSync, lstatSync } from 'node:fs';
+import { existsSync, lstatSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { wasClaimed } from '../access/account-files.ts';
 import { GATEWAY_KEY_FILE, MAX_KEY_FILE } from '../access/gateway-key.ts';
@@ -140,6 +140,7 @@ function card(options: ProvisionOptions, { disk, owner, id, former }: CardContex
   const before = readApplied(stateDir);
   const known =
     before !== undefined &&
+    hasText(config) &&
     !plan.newId &&
     (plan.fullDigest(before.salt) === before.full ||
       (plan.secrets.length === 0 && plan.redactedDigest(before.salt) === before.redacted));
@@ -168,6 +169,9 @@ function card(options: ProvisionOptions, { disk, owner, id, former }: CardContex
   takeOff(disk, found, plan, remarks);
   return report('applied', 'sluice.yaml was put in force.');
 }
+
+/** A card that was repaired may have lost the configuration, or all that was in it. */
+const hasText = (file: string): boolean => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;
 
 interface CardFault {
   readonly at: readonly string[];

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
+import { keepLastGood } from '../../../src/care/last-good.ts';
 import { checkMade } from '../../../src/cli/provision.ts';
 import { Disk, PowerCut } from '../../../src/provisioning/disk.ts';
 import { BOARD_A, CARD, checked, FakeBoard, SECRETS } from '../../harness/fake-board.ts';
@@ -68,6 +69,27 @@ test('the same card twice changes no byte, and hands on the configuration stay',
   const [file = ''] = /upstream-password-[0-9a-f]{8}/.exec(board.yaml) ?? [];
   assert.equal(board.state(`secrets/${file}`), 'upstream-secret-1', 'an erased password stays in force');
   assert.match(board.files()['etc/gateway.yaml.before-provisioning'] ?? '', /# a hand/);
+});
+
+test('a start keeps secrets of the last good configuration, and makes a lost file anew', async (t) => {
+  const board = new FakeBoard(scratch(t, 'cards', '/dev/shm'));
+  board.write(CARD);
+  board.start();
+  const good = board.yaml;
+  const [secret = ''] = /upstream-password-[0-9a-f]{8}/.exec(good) ?? [];
+  // A hand broke the file, and the gateway runs with what it was.
+  await keepLastGood(board.stateDir, { file: board.config, text: good, profiles: [] }, '1.0.0', 1_795_000_000_000);
+  writeFileSync(board.config, 'gateway: {id: sluice-a1b2c3}\n');
+  assert.equal(board.start().outcome, 'unchanged');
+  assert.equal(board.state(`secrets/${secret}`), 'upstream-secret-1');
+  // A card that was repaired may have lost the file, or what was in it.
+  for (const lose of [() => rmSync(board.config), () => writeFileSync(board.config, '')]) {
+    lose();
+    assert.equal(board.start().outcome, 'applied');
+    const [name = ''] = /upstream-password-[0-9a-f]{8}/.exec(board.yaml) ?? [];
+    assert.equal(board.state(`secrets/${name}`), 'upstream-secret-1');
+    assert.equal(board.start().outcome, 'unchanged');
+  }
 });
 
 test('a bad file keeps the last good configuration and its secrets, and keeps its own', (t) => {

@@ -66,7 +66,7 @@ let readings = 0;
 const outletOf = log.outlet.bind(log);
 log.outlet = (...words) => {
   const outlet = outletOf(...words);
-  const [done, noticesDone] = [outlet.done.bind(outlet), outlet.noticesDone.bind(outlet)];
+  const [done, noticeTaken] = [outlet.done.bind(outlet), outlet.noticeTaken.bind(outlet)];
   outlet.done = (batch) => {
     if (batch.lane === 'history') readings += batch.readings;
     else
@@ -76,14 +76,13 @@ log.outlet = (...words) => {
       }
     done(batch);
   };
-  outlet.noticesDone = (notice) => {
-    for (const [seq, at] of appended)
-      if (notice.kind === 'alarm' && alarmSeqs.has(seq) && seq <= notice.seq) {
-        taken.alarms.push(performance.now() - at);
-        appended.delete(seq);
-        alarmSeqs.delete(seq);
-      }
-    noticesDone(notice);
+  outlet.noticeTaken = (notice) => {
+    const at = appended.get(notice.seq);
+    if (at !== undefined && alarmSeqs.delete(notice.seq)) {
+      taken.alarms.push(performance.now() - at);
+      appended.delete(notice.seq);
+    }
+    noticeTaken(notice);
   };
   return outlet;
 };

@@ -197,8 +197,10 @@ class MemoryLog extends EventEmitter implements LogSide {
     };
   }
 
-  #noticesOf({ only, after, to, limit }: Omit<NoticesRequest, 'id'>): NoticesResult {
-    const found = this.#notices.filter(({ seq, kind }) => kind === only && seq > after && seq <= to);
+  #noticesOf({ only, after, to, limit, key }: Omit<NoticesRequest, 'id'>): NoticesResult {
+    const found = this.#notices.filter(
+      ({ seq, kind, key: of }) => kind === only && seq > after && seq <= to && (key === undefined || of === key),
+    );
     return { id: 0, notices: found.slice(0, limit) };
   }
 }

@@ -15,13 +15,18 @@ export type Carried = Lane | NoticeKind;
  */
 export type Outcome = 'accept' | 'keep' | { readonly reject: SluiceError };
 
+/** The far side does not take an alarm now: it is offered again after so many milliseconds. Other channels do not wait for it. */
+export interface Later {
+  readonly later: number;
+}
+
 export interface DrainTarget {
   /** @throws SluiceError when the connection is over */
   batch(batch: OutBatch): Promise<Outcome>;
   /** Notices of one channel keep their order. undefined: the far side has no place for it, and it is passed over. */
   channel(notice: OutNotice): string | undefined;
   /** @throws SluiceError when the connection is over */
-  notice(notice: OutNotice): Promise<Outcome>;
+  notice(notice: OutNotice): Promise<Outcome | Later>;
 }
 
 /** A connection that is made for what waits now. */
@@ -36,10 +41,12 @@ export interface DrainVisit {
   admit(what: OutBatch | OutNotice): true | number;
   /** What was admitted is answered. */
   settled(what: OutBatch | OutNotice): void;
-  /** The far side takes nothing more of this on this visit: what was kept is not offered again on it. */
+  /** The far side takes nothing more of this on this visit: what was kept is not offered again on it. Alarms have channels instead. */
   over(of: Carried): boolean;
-  /** This one and all of its kind before it are not offered again. */
-  passed(notice: OutNotice): void;
+  /** The far side takes no alarm of this channel on this visit. */
+  holds(channel: string): boolean;
+  /** An alarm of this channel is not offered again. */
+  passed(channel: string): void;
   /** The log has something that it could not give in time. */
   unfinished(): void;
   /** Nothing of a lane left, since its smallest batch was not admitted. */
@@ -75,4 +82,23 @@ export interface DrainOptions {
   readonly unread: (of: Carried, error: SluiceError | undefined) => void;
   readonly sent: (batch: OutBatch) => void;
   readonly delivered: (batch: OutBatch) => void;
+}
+
+/** What a drain loop gives to its pumps of notices. */
+export interface PumpSide {
+  readonly options: DrainOptions;
+  readonly target: DrainTarget;
+  /** Nothing new is handed over. */
+  readonly ended: boolean;
+  /** What there is leaves, and no more. */
+  readonly finishing: boolean;
+  /** Pumps of a visit that still have something, apart from that of alarms. */
+  readonly busy: number;
+  /** Asks the log. undefined: it cannot answer now. */
+  read<T>(ask: () => Promise<T>): Promise<T | undefined>;
+  /** Until `ms` are over, or something wakes the pump. */
+  sleep(ms: number): Promise<void>;
+  wake(): void;
+  /** Nothing waits to be handed over. */
+  calmDown(): void;
 }

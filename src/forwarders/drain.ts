@@ -6,23 +6,17 @@
  */
 import type { Duty } from '../core/duty.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { OutBatch, OutNotice } from '../store/delivery/out.ts';
+import type { OutBatch } from '../store/delivery/out.ts';
 import type { Lane, NoticeKind } from '../store/files/lane-state.ts';
-import type { Carried, DrainOptions, DrainTarget } from './drain-sides.ts';
+import { AlarmPump } from './alarm-pump.ts';
+import type { Carried, DrainOptions, DrainTarget, PumpSide } from './drain-sides.ts';
+import { EventPump } from './event-pump.ts';
 
-/** Alarms or events asked of the log at once; so many alarms may be under way, each on a channel of its own. */
-const NOTICES = 16;
-/** Events that have room on a visit at once: readings have the rest of it. */
-const EVENTS = 4;
 /**
  * Devices that are read in one go would otherwise wait maxAge for nothing: when so much of it has passed without a new
  * reading, none is likely to come in the rest.
  */
 const QUIET = 1 / 4;
-/** On a visit alarms are waited for so long after the last one, ms: they come in groups. */
-const LINGER = 2000;
-/** Those that follow each other for longer than so get a visit of their own, ms: what is due besides does not wait for silence. */
-const STAY = 60_000;
 /** Longest sleep of a pump: a bound, everything that matters wakes it. */
 const NAP = 1000;
 /** A visit waits so long for what the log has and cannot give yet, ms. */
@@ -35,6 +29,7 @@ const OTHERS = ['data', 'history', 'event'] as const;
 export class Drain {
   readonly #options: DrainOptions;
   readonly #target: DrainTarget;
+  readonly #alarms: AlarmPump;
   #ended = false;
   #finishing = false;
   /** The first number that no longer leaves as data on this connection, once it finishes; of the current log. */
@@ -73,6 +68,7 @@ export class Drain {
   constructor(options: DrainOptions, target: DrainTarget) {
     this.#options = options;
     this.#target = target;
+    this.#alarms = new AlarmPump(this.#side('alarm'));
   }
 
   /** Pumps that sleep. One that waits for the far side or for the log has no time of its own. */
@@ -88,15 +84,18 @@ export class Drain {
     try {
       const others = this.#options.visit?.alarmsOnly === true ? [] : OTHERS;
       this.#busy = others.length;
-      const run = (of: Carried) => (of === 'data' || of === 'history' ? this.#pump(of) : this.#pumpNotices(of));
+      const events = new EventPump(this.#side('event'));
+      const run = (of: (typeof OTHERS)[number]) => (of === 'event' ? events.run() : this.#pump(of));
       const first = others.length === 0 ? undefined : this.#options.visit?.first?.();
-      const through = async (of: Carried): Promise<void> => {
+      const through = async (of: (typeof OTHERS)[number]): Promise<void> => {
         await first;
         await run(of);
         this.#busy--;
         this.#wake('alarm');
       };
-      await Promise.all([run('alarm'), ...others.map(through)].map((pump) => this.#guard(pump)));
+      await Promise.all(
+        [this.#alarms.run().finally(() => this.#calmDown()), ...others.map(through)].map((pump) => this.#guard(pump)),
+      );
     } finally {
       log.off('appended', this.#onAppended);
       log.off('committed', this.#onCommitted);
@@ -269,77 +268,24 @@ export class Drain {
     return false;
   }
 
-  async #pumpNotices(kind: NoticeKind): Promise<void> {
-    const { outlet, visit, clock } = this.#options;
-    let lingered = false;
-    let alone: number | undefined;
-    while (!this.#ended) {
-      const most = kind === 'event' && visit !== undefined ? EVENTS : NOTICES;
-      const waiting = (await this.#fromLog(kind, () => outlet.notices(kind, most))) ?? [];
-      if (this.#ended) return;
-      if (waiting.length === 0) {
-        if (this.#finishing) return;
-        if (this.#busy === 0) alone ??= clock.monotonic();
-        const stayed = alone !== undefined && clock.monotonic() - alone >= STAY;
-        if (visit !== undefined && (kind === 'event' || stayed || (lingered && this.#busy === 0 && visit.quiet?.() !== false)))
-          return;
-        lingered = visit !== undefined && this.#busy === 0;
-        await this.#sleep(kind, lingered ? LINGER : NAP);
-        continue;
-      }
-      lingered = false;
-      if (kind === 'event' && visit !== undefined) {
-        const tooMuch = waiting.findIndex((notice) => visit.admit(notice) !== true);
-        if (tooMuch === 0) return;
-        if (tooMuch > 0) waiting.length = tooMuch;
-      }
-      let from = 0;
-      while (from < waiting.length && !this.#ended) {
-        const together = this.#sideBySide(waiting.slice(from));
-        from += together.length;
-        const settled = await Promise.all(together.map((notice) => this.#notice(notice)));
-        const kept = settled.indexOf(false);
-        if (kind === 'event') for (const notice of together) visit?.settled(notice);
-        const done = together[kept < 0 ? together.length - 1 : kept - 1];
-        if (done !== undefined) {
-          outlet.noticesDone(done);
-          visit?.passed(done);
-        }
-        if (kept < 0) continue;
-        if (visit?.over(kind) === true) break;
-        // The far side takes nothing now, and a stop does not wait for it.
-        if (this.#finishing && this.#options.hold()) return;
-        await this.#sleep(kind, NAP);
-        break;
-      }
-      // Those behind one that is offered again are asked for anew.
-      if (kind === 'event') for (const notice of waiting.slice(from)) visit?.settled(notice);
-      if (visit?.over(kind) !== true) continue;
-      if (kind === 'alarm') this.#calmDown();
-      return;
-    }
-  }
-
-  /** The first of them, as long as no channel comes twice: each keeps its order. */
-  #sideBySide(waiting: readonly OutNotice[]): OutNotice[] {
-    const channels = new Set<string>();
-    const together: OutNotice[] = [];
-    for (const notice of waiting) {
-      const channel = this.#target.channel(notice);
-      if (channel !== undefined && channels.has(channel)) break;
-      if (channel !== undefined) channels.add(channel);
-      together.push(notice);
-    }
-    return together;
-  }
-
-  /** @returns false when it has to be offered again */
-  async #notice(notice: OutNotice): Promise<boolean> {
-    if (this.#target.channel(notice) === undefined) return true;
-    const outcome = await this.#target.notice(notice);
-    if (outcome === 'keep') return false;
-    if (outcome !== 'accept') this.#options.refused(notice, outcome.reject);
-    return true;
+  #side(of: NoticeKind): PumpSide {
+    const drain = this;
+    return {
+      ...{ options: this.#options, target: this.#target },
+      get ended() {
+        return drain.#ended;
+      },
+      get finishing() {
+        return drain.#finishing;
+      },
+      get busy() {
+        return drain.#busy;
+      },
+      read: (ask) => this.#fromLog(of, ask),
+      sleep: (ms) => this.#sleep(of, ms),
+      wake: () => this.#wake(of),
+      calmDown: () => this.#calmDown(),
+    };
   }
 
   #calmDown(): void {
@@ -349,7 +295,6 @@ export class Drain {
 
   #sleep(who: Carried, ms: number): Promise<void> {
     if (this.#ended) return Promise.resolve();
-    if (who === 'alarm') this.#calmDown();
     return new Promise((resolve) => {
       const wake = (): void => {
         cancel();
@@ -365,6 +310,7 @@ export class Drain {
   }
 
   #wake(who: Carried): void {
+    if (who === 'alarm') this.#alarms.wake();
     this.#sleepers[who]?.();
   }
 }

@@ -92,7 +92,7 @@ export class LogForwarder implements Forwarder, LinkWork {
       this.#logVisits = new LogVisits({
         ...{ budget: settings.budget, options: this.#options, outlet, account: link.account },
         ...{ holds: () => this.#holds, delivered: () => this.#counters, messages: () => this.#messages.waiting },
-        quiet: () => this.#messages.quiet,
+        ...{ quiet: () => this.#messages.quiet, channel: (notice) => this.#channel(notice) },
       });
     }
   }
@@ -266,8 +266,7 @@ export class LogForwarder implements Forwarder, LinkWork {
 
   #target(courier: Courier, connection: Connection): DrainTarget {
     const speaker = this.#speaker;
-    const { clock, settings } = this.#options;
-    const { filter } = settings;
+    const { clock } = this.#options;
     return {
       batch: async (batch) => {
         const delivered = await courier.deliver(this.#counted(batch));
@@ -277,11 +276,13 @@ export class LogForwarder implements Forwarder, LinkWork {
         if (answered === 'keep' || this.#later(batch.lane, answered)) return 'keep';
         return this.#patience.judge(batch.lane, answered, (error) => this.#smaller(batch, error));
       },
-      channel: (notice) => (severityLeaves(filter, notice.json) ? speaker.channel(notice) : undefined),
+      channel: (notice) => this.#channel(notice),
       notice: async (notice) => {
         const delivered = await courier.deliver(speaker.notice(notice));
-        if (this.#later(notice.kind, delivered)) return 'keep';
-        const outcome = await this.#patience.judge(`${notice.kind} ${notice.seq}`, delivered, () => false);
+        const { kind, log, seq } = notice;
+        if (this.#later(kind, delivered, this.#channel(notice))) return 'keep';
+        const words = [`${kind} ${log}/${seq}`, delivered, () => false] as const;
+        const outcome = await (kind === 'alarm' ? this.#patience.verdict(...words) : this.#patience.judge(...words));
         if (outcome === 'accept' && notice.kind === 'alarm') this.visits?.alarmLeft();
         const answered = outcome === 'accept' && speaker.noticed !== undefined ? await speaker.noticed(notice) : outcome;
         if (answered === 'accept') this.#carried = true;
@@ -290,15 +291,21 @@ export class LogForwarder implements Forwarder, LinkWork {
     };
   }
 
+  /** undefined: it does not leave. */
+  #channel(notice: OutNotice): string | undefined {
+    return severityLeaves(this.#options.settings.filter, notice.json) ? this.#speaker.channel(notice) : undefined;
+  }
+
   /**
    * On a visit nobody waits for a broker that takes it later: the connection has its bytes, and each try as well. What may be taken
    * once it is smaller, and a refusal without a reason, are the patience's to judge.
    */
-  #later(of: Carried, delivered: Delivered): boolean {
+  #later(of: Carried, delivered: Delivered, channel?: string): boolean {
     if (this.visits === undefined || delivered === 'accept' || 'reject' in delivered) return false;
     const { code, data, message } = delivered.keep;
     if (code !== 'upstream-busy' || data.unclear === true) return false;
-    this.visits.kept(of, message);
+    if (of === 'alarm') this.visits.alarmKept(channel ?? '', message);
+    else this.visits.kept(of, message);
     return true;
   }
 

@@ -5,7 +5,7 @@
 import { waitAfter } from '../../core/backoff.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { SluiceError } from '../../core/errors.ts';
-import type { Outcome } from '../drain-sides.ts';
+import type { Later, Outcome } from '../drain-sides.ts';
 
 /** Milliseconds. */
 const PAUSE = { first: 1000, longest: 30_000 };
@@ -18,7 +18,7 @@ export type Delivered = 'accept' | { readonly reject: SluiceError } | { readonly
 export class Patience {
   readonly #clock: Clock;
   readonly #random: () => number;
-  /** Refusals in a row, by what was refused: at most a batch of each lane, and the notices under way. */
+  /** Refusals in a row, by what was refused: at most a batch of each lane, the events under way, and an alarm of each channel. */
   readonly #refusals = new Map<string, { tries: number; alone: number }>();
   readonly #pauses = new Set<() => void>();
   /** Why something waits, newest first; undefined: nothing does. */
@@ -35,6 +35,14 @@ export class Patience {
    * @returns at once, or after a pause when it is to be offered again
    */
   async judge(key: string, outcome: Delivered, smaller: (error: SluiceError) => boolean): Promise<Outcome> {
+    const verdict = this.verdict(key, outcome, smaller);
+    if (typeof verdict === 'string' || 'reject' in verdict) return verdict;
+    await this.#pause(verdict.later);
+    return 'keep';
+  }
+
+  /** As `judge`, at once: who offers it again waits for the pause. */
+  verdict(key: string, outcome: Delivered, smaller: (error: SluiceError) => boolean): Outcome | Later {
     if (outcome === 'accept' || 'reject' in outcome) {
       this.pass(key);
       return outcome;
@@ -52,8 +60,7 @@ export class Patience {
     }
     this.fault = error.message;
     this.#refusals.set(key, { tries: tries + 1, alone: shrunk ? 0 : alone + 1 });
-    await this.#pause(waitAfter(PAUSE, Math.min(tries, 30), this.#random()));
-    return 'keep';
+    return { later: waitAfter(PAUSE, Math.min(tries, 30), this.#random()) };
   }
 
   /** What was refused is taken, refused for good, or not wanted any more. */

@@ -81,6 +81,8 @@ export interface NoticesRequest {
   readonly after: number;
   readonly to: number;
   readonly limit: number;
+  /** Absent: of every key. */
+  readonly key?: string | undefined;
 }
 
 export interface NoticesResult {

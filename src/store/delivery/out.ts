@@ -24,3 +24,15 @@ export interface OutNotice {
   readonly key: string;
   readonly json: string;
 }
+
+/** What a forwarder can take now. */
+export interface OfferAsk {
+  /** Notices, at most. */
+  readonly limit: number;
+  /** Offers that are not answered yet. */
+  readonly underWay: number;
+  /** Notices of one channel keep their order. undefined: the far side has no place for it, and it is passed over. */
+  readonly channel: (notice: OutNotice) => string | undefined;
+  /** Nothing of this channel may leave now. */
+  readonly held: (channel: string) => boolean;
+}

@@ -19,7 +19,7 @@ import { LagWatch } from './lag-watch.ts';
 import { Lanes } from './lanes.ts';
 import { LiveCount } from './live-count.ts';
 import { NoticeQueue } from './notice-queue.ts';
-import type { OutBatch, OutNotice } from './out.ts';
+import type { OfferAsk, OutBatch, OutNotice } from './out.ts';
 import { isNotice, judged, type OutletPart, type OwedStretch, owedOf, type Received, type ReceivedRange } from './owed.ts';
 import { PassedNumbers } from './passed-numbers.ts';
 import { type Unsent, unsentOf } from './unsent.ts';
@@ -341,6 +341,15 @@ export class Outlet implements Party {
     this.#notices[notice.kind].done(notice);
     this.#log.cursorMoved();
   }
+  /** Notices of channels that may have one now. Each answer is said with `noticeTaken`, or not at all. @throws SluiceError log-read */
+  offers(kind: NoticeKind, ask: OfferAsk): Promise<OutNotice[]> {
+    return this.#notices[kind].offers(ask);
+  }
+  /** The far side has it, or refused it for good. Others before it may still wait: the cursor passes none of them. */
+  noticeTaken(notice: OutNotice): void {
+    this.#notices[notice.kind].taken(notice);
+    this.#log.cursorMoved();
+  }
 
   // The rest is for the log alone.
 
@@ -366,6 +375,7 @@ export class Outlet implements Party {
       else part.end = of.last;
     }
     this.#parts.sort((a, b) => a.ordinal - b.ordinal);
+    for (const queue of Object.values(this.#notices)) queue.cameBack();
     this.#dirty = true;
   }
   commitBegins(next: number): void {

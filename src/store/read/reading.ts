@@ -42,7 +42,7 @@ interface NoticeRow {
 export class LogReader {
   readonly #db: Database.Database;
   readonly #clock: ClockTable;
-  readonly #notices: Database.Statement<[number, number, string, number], NoticeRow>;
+  readonly #notices: Database.Statement<[number, number, string, string | null, number], NoticeRow>;
   readonly #alarms: Database.Statement<[number, number], { id: number; body: string }>;
   readonly #shapeOf: (id: number) => Shape | undefined;
   /** The stretch read last: a lane takes it in several batches. An hour has the id of its first block, and more records. */
@@ -62,7 +62,7 @@ export class LogReader {
     this.#shapeOf = shapeReader(this.#db);
     this.blocks = new Blocks(this.#db);
     this.#notices = this.#db.prepare(
-      'select id, kind, key, body from notice where id > ? and id <= ? and kind = ? order by id limit ?',
+      'select id, kind, key, body from notice where id > ? and id <= ? and kind = ? and key = coalesce(?, key) order by id limit ?',
     );
     this.#alarms = this.#db.prepare("select id, body from notice where id > ? and kind = 'alarm' order by id limit ?");
   }
@@ -189,8 +189,8 @@ export class LogReader {
   }
 
   notices(request: NoticesRequest): NoticesResult {
-    const { log, only, limit } = request;
-    const rows = this.#notices.all(keyOf(log, request.after), keyOf(log, request.to), only, limit);
+    const { log, only, limit, key = null } = request;
+    const rows = this.#notices.all(keyOf(log, request.after), keyOf(log, request.to), only, key, limit);
     return { id: request.id, notices: rows.map((r) => ({ seq: seqOf(r.id), kind: r.kind, key: r.key, json: r.body })) };
   }
 

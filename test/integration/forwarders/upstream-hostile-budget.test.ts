@@ -155,6 +155,54 @@ test('a broker that takes no alarm now: readings leave, each visit ends, and the
   assert.equal(s.forwarder.status().counters.refused, 0);
 });
 
+test('alarms of one topic that a broker takes later: those of other topics leave, each once', async (t) => {
+  const peer = await Mqtt5Peer.start(t);
+  const s = await thriftySite(t, { url: peer.url, protocol: 5, budget: { perDay: '15kB', between: ['01:00', '05:00'] } });
+  const rules = () =>
+    peer.messages
+      .filter(({ topic }) => topic.includes('/alarm/'))
+      .map(({ payload }) => JSON.parse(`${payload}`) as { rule: string; seq: number });
+  let kept = true;
+  peer.answer = ({ topic }) => (kept && topic.endsWith('/warm') ? 0x97 : 0);
+  s.forwarder.start();
+  const alarm = (rule: string): void => {
+    s.log.notice('alarm', rule, s.clock.monotonic(), { v: 1, rule, state: 'active', severity: 'critical' });
+  };
+  alarm('warm');
+  await s.pass(60, 0);
+  const others = () => rules().filter(({ rule }) => rule !== 'warm');
+  for (let i = 1; i <= 20; i++) {
+    alarm(i % 5 === 0 ? 'door' : 'wet');
+    await waitFor(`alarm ${i}`, async () => {
+      await s.clock.skip(500);
+      return others().length >= i;
+    });
+    // Its answer is on the way: the clock jumps afterwards.
+    await s.settled();
+  }
+  alarm('warm');
+  await s.pass(60, 0);
+  const seqs = others().map(({ seq }) => seq);
+  assert.deepEqual(
+    seqs,
+    [...new Set(seqs)].sort((a, b) => a - b),
+    'each once',
+  );
+  assert.equal(seqs.length, 20);
+  assert.match(s.forwarder.status().fault ?? '', /quota/);
+  kept = false;
+  peer.messages.length = 0;
+  await s.pass(60, 0);
+  assert.deepEqual(
+    rules().map(({ rule, seq }) => [rule, seq]),
+    [
+      ['warm', 1],
+      ['warm', 22],
+    ],
+  );
+  assert.equal(s.forwarder.status().fault, undefined);
+});
+
 test('acknowledgements of what nobody sent move nothing and cost no reading', async (t) => {
   const puback = (id: number) => Uint8Array.of(0x40, 2, id >> 8, id & 0xff);
   const hostile = await HostileBroker.start(t, function* () {

@@ -159,6 +159,44 @@ test('a quota that is used up keeps readings, and the connection, until it is th
   }
 });
 
+test('a quota of one alarm topic holds back no alarm of another topic, and repeats none', async (t) => {
+  const far = await Mqtt5Peer.start(t);
+  let used = true;
+  far.answer = ({ topic }) => (used && topic.endsWith('/alarm/a') ? { code: 0x97, said: 'quota of a' } : 0);
+  const site = await UpstreamSite.open(t, { url: far.url, protocol: 5 });
+  const alarm = (rule: string): void => void site.log.notice('alarm', rule, systemClock.monotonic(), { rule });
+  for (const rule of ['a', 'b', 'c', 'b', 'a']) alarm(rule);
+  for (let i = 0; i < 40; i++) alarm(`x${i % 4}`);
+  site.forwarder.start();
+  const came = () =>
+    far.messages
+      .filter(({ topic }) => topic.includes('/alarm/'))
+      .map(({ payload }) => JSON.parse(`${payload}`) as { rule: string; seq: number });
+  const others = () => came().filter(({ rule }) => rule !== 'a');
+  await waitFor('the other topics', () => others().length >= 43);
+  await waitFor('words', () => /quota of a/.test(site.fault));
+  alarm('b');
+  await waitFor('a new one', () => others().length >= 44);
+  assert.deepEqual(
+    came().filter(({ rule, seq }) => rule === 'a' && seq !== 1),
+    [],
+    'the newer one of its topic waits',
+  );
+  used = false;
+  await waitFor('the kept ones', () => site.fault === '' && came().some(({ rule, seq }) => rule === 'a' && seq === 5));
+  const seqs = others().map(({ seq }) => seq);
+  assert.equal(new Set(seqs).size, seqs.length, 'each once');
+  for (const rule of ['b', 'x0', 'x3'])
+    assert.ok(
+      others()
+        .filter((one) => one.rule === rule)
+        .every(({ seq }, i, all) => i === 0 || seq > (all[i - 1]?.seq ?? 0)),
+      `${rule} in order`,
+    );
+  const { refused, connects } = site.forwarder.status().counters;
+  assert.deepEqual({ refused, connects }, { refused: 0, connects: 1 });
+});
+
 test('a message that is invalid for good is counted and skipped; what follows arrives', async (t) => {
   for (const code of [144, 153]) {
     const far = await Mqtt5Peer.start(t);

@@ -6,7 +6,8 @@ import type { DrainVisit, Outcome } from '../../../src/forwarders/drain-sides.ts
 import { Ledger } from '../../../src/forwarders/mqtt/budget/ledger.ts';
 import { type Budget, Visits } from '../../../src/forwarders/mqtt/budget/visits.ts';
 import { NO_BYTES } from '../../../src/forwarders/mqtt/wire/wire-meter.ts';
-import type { OutBatch, OutNotice } from '../../../src/store/delivery/out.ts';
+import type { OfferAsk, OutBatch, OutNotice } from '../../../src/store/delivery/out.ts';
+import { AlarmLog, CURRENT } from '../../fakes/alarm-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const MINUTE = 60_000;
@@ -28,7 +29,16 @@ function bench(budget: Budget) {
     counted += bytes;
     ledger.add({ ...NO_BYTES, sent: bytes });
   };
-  const waiting = { alarm: [] as OutNotice[], event: [] as OutNotice[], readings: 0 };
+  const alarms = new AlarmLog();
+  const taken = new Set<OutNotice['seq']>();
+  const waiting = {
+    get alarm() {
+      return alarms.rows.filter((row) => !taken.has(row.seq));
+    },
+    event: [] as OutNotice[],
+    readings: 0,
+  };
+  const channel = ({ kind, key }: OutNotice): string => `${kind}/${key}`;
   const account = {
     get utc() {
       return clock.wall();
@@ -44,7 +54,7 @@ function bench(budget: Budget) {
   const visits = new Visits({
     ...{ budget, clock, random: () => 0, tls: false, overrun: () => {}, tooLarge: () => {} },
     account: account as unknown as ConstructorParameters<typeof Visits>[0]['account'],
-    alarms: async () => waiting.alarm.length > 0,
+    alarms: async (held) => (await alarms.queue.offers({ limit: 1, underWay: 0, channel, held })).length > 0,
     readings: () => waiting.readings > 0,
   });
   /** The log wakes the loop of this visit. */
@@ -66,9 +76,14 @@ function bench(budget: Budget) {
         messages: [{ payload }],
       } as unknown as OutBatch;
     },
-    notices: async (kind: 'alarm' | 'event', limit: number) => waiting[kind].slice(0, limit),
-    noticesDone: ({ kind, seq }: OutNotice) => {
-      waiting[kind] = waiting[kind].filter((notice) => notice.seq > seq);
+    notices: async (_: 'event', limit: number) => waiting.event.slice(0, limit),
+    noticesDone: ({ seq }: OutNotice) => {
+      waiting.event = waiting.event.filter((notice) => notice.seq > seq);
+    },
+    offers: (_: 'alarm', ask: OfferAsk) => alarms.queue.offers(ask),
+    noticeTaken: (notice: OutNotice) => {
+      taken.add(notice.seq);
+      alarms.queue.taken(notice);
     },
     done: ({ readings }: OutBatch) => {
       waiting.readings -= readings;
@@ -91,16 +106,14 @@ function bench(budget: Budget) {
       admit: (what) => visits.admit(bytesOf(what), 'json' in what ? 1 : what.readings, !('json' in what)),
       settled: (what) => visits.settled(bytesOf(what)),
       ...{ unfinished: () => visits.unfinished(), over: (of) => visits.over(of) },
-      passed: ({ kind }) => {
-        if (kind === 'alarm') visits.alarmPassed();
-      },
+      ...{ holds: (of) => visits.holds(of), passed: (of) => visits.alarmPassed(of) },
       stuck: (batch) => visits.stuck(bytesOf(batch)),
     };
     const sides = {
       ...{ clock, log, outlet, visit, maxAge: 1000, maxReadings: () => 10_000, hold: () => false },
       ...{ refused: () => {}, unread: () => {}, sent: () => {}, delivered: () => {} },
     } as unknown as DrainArguments[0];
-    return new Drain(sides, { batch: offer, notice: offer, channel: ({ kind, key }) => `${kind}/${key}` });
+    return new Drain(sides, { batch: offer, notice: offer, channel });
   };
   const begun: number[] = [];
   let open = false;
@@ -131,7 +144,9 @@ function bench(budget: Budget) {
   };
   let seq = 0;
   const notice = (kind: 'alarm' | 'event', key: string, bytes: number): void => {
-    waiting[kind].push({ kind, key, seq: ++seq, json: `${key} ${seq}`.padEnd(bytes) } as OutNotice);
+    const json = `${key} ${++seq}`.padEnd(bytes);
+    if (kind === 'alarm') alarms.append(key, json);
+    else waiting.event.push({ kind, key, seq, json } as OutNotice);
     appended(0);
   };
   const cut = (): void => {
@@ -149,6 +164,7 @@ function bench(budget: Budget) {
     pass,
     notice,
     cut,
+    received: () => alarms.queue.done({ log: CURRENT, seq: alarms.last[CURRENT] }),
     spent: () => ledger.state.spent,
     open: () => open,
   };
@@ -195,7 +211,9 @@ function keeps(s: ReturnType<typeof bench>, kept: (what: OutBatch | OutNotice) =
   s.broker.answer = (what) => {
     if (!kept(what)) return 'accept';
     tries++;
-    s.visits.kept('json' in what ? what.kind : what.lane, 'the broker takes it later');
+    const why = 'the broker takes it later';
+    if ('json' in what && what.kind === 'alarm') s.visits.alarmKept(`alarm/${what.key}`, why);
+    else s.visits.kept('json' in what ? what.kind : what.lane, why);
     return 'keep';
   };
   return () => tries;
@@ -316,4 +334,40 @@ test('alarms that follow each other without end do not hold a visit open past a 
   const alarms = s.got.filter((what) => what.startsWith('warm'));
   assert.deepEqual([s.waiting.alarm, s.open()], [[], false]);
   assert.equal(new Set(alarms).size, alarms.length, 'each once');
+});
+
+test('an alarm that the broker takes later holds back no alarm of another topic, on the same visit or a later one', async () => {
+  const s = bench({ perDay: 15_360, between: NIGHT });
+  const tries = keeps(s, (what) => 'json' in what && what.key === 'warm');
+  for (const key of ['warm', 'wet', 'door', 'wet', 'warm']) s.notice('alarm', key, 200);
+  await s.pass(1);
+  assert.deepEqual(s.got, ['wet 2', 'door 3', 'wet 4']);
+  assert.equal(s.begun.length, 1);
+  for (let i = 6; i <= 25; i++) {
+    const before = tries();
+    s.notice('alarm', 'wet', 200);
+    await s.pass(1);
+    assert.equal(s.got.at(-1), `wet ${i}`, 'it leaves at once');
+    assert.ok(tries() - before <= 1);
+  }
+  // The kept one is tried ever more rarely, although the others made a visit in each minute.
+  assert.ok(tries() <= 12, `${tries()} tries in 21 minutes`);
+  assert.equal(s.visits.fault, 'the broker takes it later');
+  assert.equal(s.got.length, 23);
+  s.broker.answer = () => 'accept';
+  await s.pass(60);
+  assert.deepEqual(s.got.slice(23), ['warm 1', 'warm 5'], 'in order, and nothing again');
+  assert.deepEqual([s.waiting.alarm, s.visits.fault, s.open()], [[], undefined, false]);
+});
+
+test('an alarm that is not taken now is forgotten with the log that had it', async () => {
+  const s = bench({ perDay: 15_360, between: NIGHT });
+  keeps(s, (what) => 'json' in what);
+  s.notice('alarm', 'warm', 200);
+  await s.pass(5);
+  assert.equal(s.visits.fault, 'the broker takes it later');
+  // A receipt of the platform.
+  s.received();
+  await s.pass(1);
+  assert.equal(s.visits.fault, undefined);
 });

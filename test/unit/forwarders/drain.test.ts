@@ -46,7 +46,7 @@ function drainBench(
       const last = first + readings - 1;
       return { lane, log: 1, boot: 'b1', first, last, records: readings, readings, messages: [], oldest: 0 };
     },
-    notices: async () => [],
+    ...{ notices: async () => [], offers: async () => [] },
     handOver: () => true,
     done: () => {},
   };
@@ -169,7 +169,7 @@ test('a batch of history waits for its turn, and live readings leave meanwhile',
 const visitBench = (admit: () => true | number = () => true) => {
   const said: string[] = [];
   const visit: DrainVisit = {
-    ...{ alarmsOnly: false, admit, settled: () => {}, over: () => false, passed: () => {} },
+    ...{ alarmsOnly: false, admit, settled: () => {}, over: () => false, holds: () => false, passed: () => {} },
     unfinished: () => said.push('unfinished'),
     stuck: ({ readings }) => said.push(`stuck ${readings}`),
   };
@@ -209,6 +209,7 @@ test('a visit stays while something leaves beside it', async () => {
         admit: () => true,
         settled: () => {},
         over: () => false,
+        holds: () => false,
         passed: () => {},
         unfinished: () => {},
         stuck: () => {},

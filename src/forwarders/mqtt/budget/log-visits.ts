@@ -6,14 +6,11 @@ import type { Lane } from '../../../store/files/lane-state.ts';
 import type { DrainVisit } from '../../drain-sides.ts';
 import { brokerAddress, usesTls } from '../address.ts';
 import type { Courier } from '../courier.ts';
-import { type FilterSettings, severityLeaves } from '../filter-keys.ts';
 import type { LogForwarderOptions } from '../log-forwarder-options.ts';
 import type { Account } from './account.ts';
 import { Summaries } from './summaries.ts';
 import { type Budget, Visits } from './visits.ts';
 
-/** Alarms of which one may be worth a visit. */
-const ALARMS_LOOKED_AT = 16;
 const LANES: readonly Lane[] = ['data', 'history'];
 
 export interface LogVisitsSide {
@@ -26,6 +23,8 @@ export interface LogVisitsSide {
   /** Bytes of messages of rules that wait, and whether none leaves now. */
   readonly messages: () => readonly number[];
   readonly quiet: () => boolean;
+  /** undefined: it does not leave. */
+  readonly channel: (notice: OutNotice) => string | undefined;
   /** What was acknowledged in this run. */
   readonly delivered: () => { readonly bytes: number; readonly readings: number };
 }
@@ -42,7 +41,7 @@ export class LogVisits {
     this.visits = new Visits({
       ...{ budget, clock, random, account },
       tls: [settings.url].flat().some((url) => usesTls(brokerAddress(url))),
-      alarms: () => this.#alarmWaits(settings.filter),
+      alarms: (held) => this.#alarmWaits(held),
       messages: side.messages,
       readings: () => !holds() && this.#readingsWait(),
       smallest: () => this.#smallest(),
@@ -72,9 +71,7 @@ export class LogVisits {
       admit: (what) => visits.admit(bytesOfItem(what), 'json' in what ? 1 : what.readings, !('json' in what)),
       settled: (what) => visits.settled(bytesOfItem(what)),
       ...{ unfinished: () => visits.unfinished(), over: (of) => visits.over(of) },
-      passed: ({ kind }) => {
-        if (kind === 'alarm') visits.alarmPassed();
-      },
+      ...{ holds: (channel) => visits.holds(channel), passed: (channel) => visits.alarmPassed(channel) },
       stuck: (batch) => visits.stuck(bytesOfItem(batch)),
     };
   }
@@ -135,15 +132,11 @@ export class LogVisits {
     }
   }
 
-  /** Those that do not leave are passed over: they are worth no visit. */
-  async #alarmWaits(filter: FilterSettings | undefined): Promise<boolean> {
-    const { outlet } = this.#side;
+  /** Those that do not leave are passed over: they are worth no visit. Neither is one of a channel that is held. */
+  async #alarmWaits(held: (channel: string) => boolean): Promise<boolean> {
+    const { outlet, channel } = this.#side;
     try {
-      const waiting = await outlet.notices('alarm', ALARMS_LOOKED_AT);
-      const leaves = waiting.some((notice) => severityLeaves(filter, notice.json));
-      const last = waiting.at(-1);
-      if (!leaves && last !== undefined) outlet.noticesDone(last);
-      return leaves;
+      return (await outlet.offers('alarm', { limit: 1, underWay: 0, channel, held })).length > 0;
     } catch (thrown) {
       if (thrown instanceof SluiceError && thrown.code === 'log-read') return false;
       throw thrown;

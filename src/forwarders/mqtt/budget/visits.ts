@@ -2,7 +2,8 @@
  * When a forwarder with a budget connects, and what may leave then. It holds no connection: it visits the broker.
  *
  * - An alarm is worth a visit of its own at any time. It leaves whatever was spent; what it takes counts.
- * - What the broker takes later is not offered again on the same visit. An alarm that was is worth no visit of its own until a pause is over.
+ * - What the broker takes later is not offered again on the same visit. An alarm that was is worth no visit of its own until a pause is over,
+ *   and neither is a later one on its topic. Those of other topics do not wait.
  * - A message of a rule is worth one as well, as long as the day's budget has place for it and a last alarm.
  * - Everything else leaves in a bulk visit, and only as far as the budget goes. Such a visit never spends more than its share.
  * - With windows there is one bulk visit in each. A third of a day's budget, less towards its end, is left for alarms.
@@ -15,6 +16,7 @@ import type { Clock } from '../../../core/clock.ts';
 import { exchangeHeaders, NO_BYTES, type WireBytes } from '../wire/wire-meter.ts';
 import type { Account } from './account.ts';
 import { dayOf, passedOfDay, type Window, windowAt } from './calendar.ts';
+import { KeptAlarms } from './kept-alarms.ts';
 
 /** Alarms of a day that belong to the budget; more are an overrun. */
 export const ALARMS_A_DAY = 50;
@@ -66,8 +68,8 @@ export interface VisitSide {
   readonly clock: Clock;
   readonly random: () => number;
   readonly tls: boolean;
-  /** Whether an alarm waits that the platform takes. */
-  readonly alarms: () => Promise<boolean>;
+  /** Whether an alarm waits that the platform takes, of a channel that is not held. */
+  readonly alarms: (held: (channel: string) => boolean) => Promise<boolean>;
   /** Bytes of the payloads of messages of rules that wait. Absent: none do. */
   readonly messages?: () => readonly number[];
   /** Whether readings wait that leave. */
@@ -97,15 +99,13 @@ export class Visits {
   /** Monotonic: no bulk visit before; the log could not give what it has. */
   #againAt = Number.NEGATIVE_INFINITY;
   #unfinished = false;
-  /** The cursor of alarms moved in this visit. */
+  /** An alarm was taken in this visit. */
   #passed = false;
   #laters = 0;
   /** What the broker takes later, and why, on this visit or the last one. */
   readonly #kept = new Map<Carried, string>();
-  /** Visits in a row on which it did not take an alarm. */
-  #alarmsKept = 0;
-  /** Monotonic: no visit for alarms before. */
-  #alarmsAt = Number.NEGATIVE_INFINITY;
+  /** Of which channels it takes the alarms later. */
+  readonly #alarms = new KeptAlarms();
   /** Whether a batch was admitted in this visit; bytes of the smallest one that was not, and of that in the last visit. */
   #admitted = false;
   #stuck = Number.POSITIVE_INFINITY;
@@ -138,13 +138,14 @@ export class Visits {
       return true;
     }
     this.#kind = 'alarm';
-    if (this.#side.clock.monotonic() >= this.#alarmsAt && (await this.#side.alarms())) return true;
+    if (await this.#alarmIsDue()) return true;
     return (this.#side.messages?.() ?? []).some((bytes) => costOf(bytes) + this.#cost <= this.#leftForMessages());
   }
 
   /** A visit is tried. */
   begins(): void {
     this.#promised = 0;
+    this.#alarms.visited(this.#side.clock.monotonic(), (before) => this.#pause(before));
     this.#kept.clear();
     this.#unfinished = this.#admitted = this.#passed = false;
     this.#stuck = Number.POSITIVE_INFINITY;
@@ -179,6 +180,7 @@ export class Visits {
   /** A visit failed. @returns milliseconds until the next one, at least; a change of the network may come first */
   failed(): number {
     this.#side.account.save();
+    this.#alarms.visited(this.#side.clock.monotonic(), (before) => this.#pause(before));
     if (this.#passed) {
       this.#failures = 0;
       return waitAfter({ first: PASSED, longest: PASSED }, 0, this.#side.random());
@@ -198,8 +200,7 @@ export class Visits {
   done(): void {
     this.#failures = 0;
     const { account, clock, random } = this.#side;
-    if (this.#kept.has('alarm')) this.#alarmsAt = clock.monotonic() + this.#pause(this.#alarmsKept++);
-    else this.#alarmsKept = 0;
+    this.#alarms.visited(clock.monotonic(), (before) => this.#pause(before));
     if (this.bulk) {
       this.#bulkDay = dayOf(account.utc);
       // It may have ended in the meantime, and the next one is to be served too.
@@ -255,6 +256,14 @@ export class Visits {
   kept(of: Carried, why: string): void {
     this.#kept.set(of, why);
   }
+  /** As `kept`, for an alarm of this channel. */
+  alarmKept(channel: string, why: string): void {
+    this.#alarms.keep(channel, why);
+  }
+  /** Whether no alarm of this channel is offered now. */
+  holds(channel: string): boolean {
+    return this.#alarms.holds(channel, this.#side.clock.monotonic());
+  }
   /** Whether no more of it is offered on this visit. */
   over(of: Carried): boolean {
     return this.#kept.has(of);
@@ -273,7 +282,7 @@ export class Visits {
   /** Why something does not leave, in words; undefined: everything may. */
   get fault(): string | undefined {
     const most = this.#mostEver();
-    if (this.#needs <= most) return [...this.#kept.values()][0];
+    if (this.#needs <= most) return [...this.#kept.values()][0] ?? this.#alarms.why;
     return `the next reading takes ${this.#needs} B, and perDay leaves ${Math.max(0, Math.floor(most))} B for a visit; raise perDay`;
   }
   #report(): void {
@@ -292,9 +301,10 @@ export class Visits {
     return perDay - alarms - this.#cost - CLOSING;
   }
 
-  /** An alarm will not be offered again. */
-  alarmPassed(): void {
+  /** An alarm of this channel will not be offered again. */
+  alarmPassed(channel: string): void {
     this.#passed = true;
+    this.#alarms.forget(channel);
   }
 
   /** An alarm left. */
@@ -340,6 +350,18 @@ export class Visits {
     this.#neededAt = clock.monotonic();
     const bytes = await smallest?.();
     if (bytes !== undefined) this.#needs = Math.min(this.#needs, costOf(bytes));
+  }
+
+  async #alarmIsDue(): Promise<boolean> {
+    const now = this.#side.clock.monotonic();
+    const waiting = new Set<string>();
+    const due = await this.#side.alarms((channel) => {
+      waiting.add(channel);
+      return this.#alarms.holds(channel, now);
+    });
+    // All that waits was asked about: others are gone from the log.
+    if (!due) this.#alarms.forgetOthers(waiting);
+    return due;
   }
 
   async #bulkIsDue(): Promise<boolean> {

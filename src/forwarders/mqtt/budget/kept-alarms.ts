@@ -1,0 +1,50 @@
+/** The channels of which a broker takes the alarms later, and when each is worth the next visit. Other channels do not wait for them. */
+
+/** As many channels as may wait at once in the log. With more, the one that has waited longest is offered on the next visit. */
+const MOST = 256;
+
+interface Kept {
+  readonly why: string;
+  /** Visits in a row on which it was not taken. */
+  readonly times: number;
+  /** Monotonic: it is not offered before. Infinite while its visit lasts. */
+  readonly until: number;
+}
+
+export class KeptAlarms {
+  readonly #kept = new Map<string, Kept>();
+
+  /** Why one waits, in the words of the broker; undefined: none does. */
+  get why(): string | undefined {
+    return [...this.#kept.values()].at(-1)?.why;
+  }
+
+  /** @param now monotonic */
+  holds(channel: string, now: number): boolean {
+    return (this.#kept.get(channel)?.until ?? now) > now;
+  }
+
+  /** The broker does not take it on this visit. */
+  keep(channel: string, why: string): void {
+    const times = this.#kept.get(channel)?.times ?? 0;
+    this.#kept.delete(channel);
+    if (this.#kept.size >= MOST) this.#kept.delete([...this.#kept.keys()][0] ?? '');
+    this.#kept.set(channel, { why, times, until: Number.POSITIVE_INFINITY });
+  }
+
+  /** Taken, or refused for good. */
+  forget(channel: string): void {
+    this.#kept.delete(channel);
+  }
+
+  /** Only these still wait. */
+  forgetOthers(waiting: ReadonlySet<string>): void {
+    for (const channel of this.#kept.keys()) if (!waiting.has(channel)) this.#kept.delete(channel);
+  }
+
+  /** The visit is over. @param pause milliseconds, after so many visits in a row before this one */
+  visited(now: number, pause: (before: number) => number): void {
+    for (const [channel, { why, times, until }] of this.#kept)
+      if (until === Number.POSITIVE_INFINITY) this.#kept.set(channel, { why, times: times + 1, until: now + pause(times) });
+  }
+}

@@ -1,0 +1,312 @@
+/**
+ * Offers of alarms, channel by channel. A random far side takes, keeps and refuses; answers get lost, connections end, the gateway is
+ * killed. Checked after each step, as in the executable model of the rule:
+ *
+ * - nothing is lost: a cursor passes no alarm that the far side neither had nor refused;
+ * - order: on each channel new alarms ascend, the older log first;
+ * - once: an alarm that was answered comes again after a kill alone;
+ * - at most MOST_AHEAD alarms are taken beyond the cursor;
+ * - nothing is stuck: what is free leaves while another channel is kept for ever.
+ */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { MOST_AHEAD } from '../../../src/store/delivery/notice-heads.ts';
+import type { OutNotice } from '../../../src/store/delivery/out.ts';
+import { AlarmLog, CURRENT, OLD } from '../../fakes/alarm-log.ts';
+
+const RUNS = Number(process.env.SLUICE_PROPERTY_RUNS ?? 150);
+const UNWANTED = '{"severity":"info"}';
+const idOf = ({ log, seq }: OutNotice): string => `${log}/${seq}`;
+const isNewer = (a: OutNotice, b: OutNotice | undefined): boolean =>
+  b === undefined || a.log > b.log || (a.log === b.log && a.seq > b.seq);
+
+class World {
+  readonly log: AlarmLog;
+  readonly had = new Map<string, OutNotice>();
+  readonly order: OutNotice[] = [];
+  /** The far side has these, and the gateway knows. */
+  readonly #answered = new Set<string>();
+  /** Newest of each channel that the far side had. */
+  readonly #marks = new Map<string, OutNotice>();
+  readonly underWay = new Map<string, OutNotice>();
+  held: (channel: string) => boolean = () => false;
+
+  constructor(old: readonly string[]) {
+    this.log = new AlarmLog(old);
+  }
+
+  /** Two keys share a channel, as all do where a dialect has one topic. */
+  channel = ({ key, json }: OutNotice): string | undefined => (json === UNWANTED ? undefined : key === 'e' ? 'd' : key);
+
+  async offer(limit: number): Promise<number> {
+    const { queue } = this.log;
+    const held = (channel: string) => this.underWay.has(channel) || this.held(channel);
+    const offers = await queue.offers({ limit, underWay: this.underWay.size, channel: this.channel, held });
+    assert.ok(offers.length <= limit);
+    for (const notice of offers) {
+      const channel = this.channel(notice) as string;
+      assert.ok(!held(channel), `${idOf(notice)} of ${channel}, which is held`);
+      assert.ok(!this.#answered.has(idOf(notice)), `${idOf(notice)} comes twice`);
+      this.underWay.set(channel, notice);
+    }
+    this.check();
+    return offers.length;
+  }
+
+  answer(which: number, how: 'yes' | 'later' | 'refused' | 'lost'): void {
+    const [channel, notice] = [...this.underWay][which % this.underWay.size] ?? [];
+    if (channel === undefined || notice === undefined) return;
+    this.underWay.delete(channel);
+    if (how === 'later') return;
+    const id = idOf(notice);
+    if (!this.had.has(id)) {
+      const mark = this.#marks.get(channel);
+      assert.ok(isNewer(notice, mark), `${id} of ${channel} came after ${mark && idOf(mark)}`);
+      this.#marks.set(channel, notice);
+      this.had.set(id, notice);
+      this.order.push(notice);
+    }
+    if (how === 'lost') {
+      this.underWay.clear();
+      return;
+    }
+    this.#answered.add(id);
+    this.log.queue.taken(notice);
+    this.check();
+  }
+
+  /** SIGKILL: what was not committed of the cursors is gone. */
+  kill(): void {
+    this.underWay.clear();
+    this.#answered.clear();
+    this.log.start();
+  }
+
+  /** Takes what comes until nothing does. */
+  async drain(): Promise<void> {
+    while ((await this.offer(16)) > 0 || this.underWay.size > 0) while (this.underWay.size > 0) this.answer(0, 'yes');
+  }
+
+  check(): void {
+    const { log } = this;
+    const ahead = { [OLD]: 0, [CURRENT]: 0 };
+    for (const row of log.rows) {
+      if (row.json === UNWANTED) continue;
+      const passed = row.seq <= log.cursor(row.log);
+      if (passed) assert.ok(this.had.has(idOf(row)), `the cursor passes ${idOf(row)}`);
+      else if (this.#answered.has(idOf(row))) ahead[row.log as typeof OLD]++;
+    }
+    assert.ok(ahead[OLD] <= MOST_AHEAD && ahead[CURRENT] <= MOST_AHEAD, `${JSON.stringify(ahead)} beyond the cursors`);
+  }
+
+  missing(): OutNotice[] {
+    return this.log.rows.filter((row) => row.json !== UNWANTED && !this.had.has(idOf(row)));
+  }
+}
+
+const key = fc.constantFrom('a', 'b', 'c', 'd', 'e');
+const step = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant('append' as const), key, n: fc.integer({ min: 1, max: 4 }), wanted: fc.boolean() }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('append' as const), key, n: fc.integer({ min: 10, max: 300 }), wanted: fc.boolean() }),
+  },
+  { weight: 8, arbitrary: fc.record({ do: fc.constant('offer' as const), limit: fc.integer({ min: 1, max: 16 }) }) },
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      do: fc.constant('answer' as const),
+      which: fc.nat(15),
+      how: fc.constantFrom('yes' as const, 'yes' as const, 'later' as const, 'refused' as const, 'lost' as const),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constantFrom('commit' as const, 'kill' as const, 'cut' as const, 'unreadable' as const) }),
+  },
+);
+
+test('random answers, lost connections and kills lose nothing, double nothing and block no other channel', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(key, { maxLength: 90 }), fc.array(step, { maxLength: 60 }), async (old, steps) => {
+      const world = new World(old);
+      for (const one of steps) {
+        if (one.do === 'append')
+          for (let i = 0; i < one.n; i++) world.log.append(one.key, !one.wanted && i % 3 === 0 ? UNWANTED : '{}');
+        else if (one.do === 'answer') world.answer(one.which, one.how);
+        else if (one.do === 'commit') world.log.commit();
+        else if (one.do === 'kill') world.kill();
+        else if (one.do === 'unreadable') world.log.readable = !world.log.readable;
+        else if (one.do === 'offer') await world.offer(one.limit).catch((thrown) => assert.equal(thrown.code, 'log-read'));
+        else world.underWay.clear();
+      }
+      // A channel is kept for ever: everything else arrives, as far as the bound reaches.
+      world.log.readable = true;
+      world.log.commit();
+      world.underWay.clear();
+      world.held = (channel) => channel === 'a';
+      await world.drain();
+      const free = world.missing().filter((row) => row.key !== 'a');
+      const beyond = world.log.rows.filter((row) => row.key !== 'a' && row.seq > world.log.cursor(row.log)).length;
+      assert.ok(free.length === 0 || beyond - free.length >= MOST_AHEAD, `${free.length} are stuck`);
+      // And then everything.
+      world.held = () => false;
+      await world.drain();
+      assert.deepEqual(world.missing(), []);
+      assert.ok(world.log.cursor(CURRENT) >= (world.log.rows.findLast(({ log }) => log === CURRENT)?.seq ?? 0));
+      assert.ok(world.log.cursor(OLD) >= world.log.last[OLD]);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+const keys = (notices: readonly OutNotice[]) => notices.map(({ key: of, seq }) => `${of}${seq}`);
+const ask = (held: string[] = [], limit = 16) => ({
+  ...{ limit, underWay: 0, channel: ({ key: of }: OutNotice) => of, held: (of: string) => held.includes(of) },
+});
+
+test('an alarm that is kept holds back its own channel and the cursor, and nothing else', async () => {
+  const log = new AlarmLog();
+  for (const name of ['a', 'b', 'c', 'b', 'a']) log.append(name);
+  const [a, b, c] = await log.queue.offers(ask());
+  assert.deepEqual(keys([a, b, c] as OutNotice[]), ['a1', 'b3', 'c4']);
+  log.queue.taken(b as OutNotice);
+  log.queue.taken(c as OutNotice);
+  assert.equal(log.cursor(CURRENT), 0);
+  const next = await log.queue.offers(ask(['a']));
+  assert.deepEqual(keys(next), ['b6']);
+  log.queue.taken(next[0] as OutNotice);
+  assert.deepEqual(await log.queue.offers(ask(['a'])), []);
+  assert.equal(log.cursor(CURRENT), 0);
+  log.queue.taken(a as OutNotice);
+  assert.equal(log.cursor(CURRENT), 6);
+  assert.deepEqual(keys(await log.queue.offers(ask())), ['a7']);
+});
+
+test('a channel that is kept in an older log waits in the newer one, and no other does', async () => {
+  const log = new AlarmLog(['a', 'b']);
+  for (const name of ['a', 'b', 'c']) log.append(name);
+  const first = await log.queue.offers(ask(['a']));
+  assert.deepEqual(
+    first.map((n) => [n.log, n.key]),
+    [[OLD, 'b']],
+  );
+  log.queue.taken(first[0] as OutNotice);
+  const second = await log.queue.offers(ask(['a']));
+  assert.deepEqual(
+    second.map((n) => [n.log, n.key]),
+    [
+      [CURRENT, 'b'],
+      [CURRENT, 'c'],
+    ],
+  );
+  assert.deepEqual([log.cursor(OLD), log.cursor(CURRENT)], [0, 0]);
+});
+
+test('10,000 alarms of one kept topic: one of another topic passes them, and the file is read once', async () => {
+  const log = new AlarmLog();
+  for (let i = 0; i < 10_000; i++) log.append('a');
+  log.append('b');
+  log.commit();
+  for (let i = 0; i < 400; i++) log.append('a');
+  log.append('c');
+  log.commit();
+  assert.deepEqual(keys(await log.queue.offers(ask([], 1))), ['a1']);
+  const offers = [];
+  for (let more = await log.queue.offers(ask(['a'])); more.length > 0; more = await log.queue.offers(ask(['a']))) {
+    offers.push(...more.map(({ key: of }) => of));
+    for (const notice of more) log.queue.taken(notice);
+  }
+  assert.deepEqual(offers, ['b', 'c']);
+  assert.ok(log.read <= 10_500, `${log.read} were read`);
+  const { reads } = log;
+  for (let i = 0; i < 100; i++) assert.deepEqual(await log.queue.offers(ask(['a'])), []);
+  assert.equal(log.reads, reads, 'a look that found nothing is not repeated');
+  // What was kept follows whole and in order, and is read in pages again.
+  const seqs = [];
+  for (let [a] = await log.queue.offers(ask()); a !== undefined; [a] = await log.queue.offers(ask())) {
+    seqs.push(a.seq);
+    log.queue.taken(a);
+  }
+  assert.equal(seqs.length, 10_400);
+  assert.deepEqual(
+    seqs,
+    seqs.toSorted((x, y) => x - y),
+  );
+  assert.ok(log.reads - reads <= 800, `${log.reads - reads} questions`);
+});
+
+test('no more than the bound is taken beyond a kept alarm; then the kept one alone is offered', async () => {
+  const log = new AlarmLog();
+  log.append('a');
+  for (let i = 0; i < 2 * MOST_AHEAD; i++) log.append(i % 2 === 0 ? 'b' : 'c');
+  log.commit();
+  let taken = 0;
+  for (let more = await log.queue.offers(ask(['a'])); more.length > 0; more = await log.queue.offers(ask(['a'])))
+    for (const notice of more) {
+      log.queue.taken(notice);
+      taken++;
+    }
+  assert.deepEqual([taken, log.cursor(CURRENT)], [MOST_AHEAD, 0]);
+  const again = await log.queue.offers(ask());
+  assert.deepEqual(keys(again), ['a1']);
+  log.queue.taken(again[0] as OutNotice);
+  assert.ok(log.cursor(CURRENT) > MOST_AHEAD);
+  assert.equal((await log.queue.offers(ask())).length, 2);
+});
+
+test('after a restart what was taken beyond the cursor comes again, in order, and no more than the bound', async () => {
+  const log = new AlarmLog();
+  for (const name of ['a', 'b', 'c', 'b']) log.append(name);
+  for (let i = 0; i < 2; i++) for (const notice of await log.queue.offers(ask(['a']))) log.queue.taken(notice);
+  log.commit();
+  log.start();
+  assert.deepEqual(keys(await log.queue.offers(ask())), ['a1', 'b3', 'c4']);
+});
+
+test('a receipt for all up to a number takes kept alarms as well', async () => {
+  const log = new AlarmLog();
+  for (let i = 0; i < 60; i++) log.append(i % 3 === 0 ? 'a' : 'b');
+  const [a, b] = await log.queue.offers(ask());
+  log.queue.done({ log: CURRENT, seq: 40 });
+  assert.equal(log.cursor(CURRENT), 40);
+  // Answers that come after it change nothing.
+  for (const late of [a, b]) log.queue.taken(late as OutNotice);
+  assert.equal(log.cursor(CURRENT), 40);
+  const rest: number[] = [];
+  for (let more = await log.queue.offers(ask()); more.length > 0; more = await log.queue.offers(ask()))
+    for (const notice of more) {
+      log.queue.taken(notice);
+      rest.push(notice.seq);
+    }
+  const owed = log.rows.map(({ seq }) => seq).filter((seq) => seq > 40);
+  assert.deepEqual(
+    rest.toSorted((x, y) => x - y),
+    owed,
+  );
+});
+
+test('keys without end are bounded: those in memory leave, and the others follow', async () => {
+  const log = new AlarmLog();
+  for (let i = 0; i < 600; i++) log.append(`k${i}`);
+  log.commit();
+  const kept = new Set(Array.from({ length: 100 }, (_, i) => `k${i}`));
+  const held = (of: string) => kept.has(of);
+  const free = async () => {
+    let taken = 0;
+    for (;;) {
+      const more = await log.queue.offers({ ...ask(), held });
+      if (more.length === 0) return taken;
+      taken += more.length;
+      for (const notice of more) log.queue.taken(notice);
+    }
+  };
+  assert.equal(await free(), MOST_AHEAD);
+  kept.clear();
+  assert.equal(await free(), 600 - MOST_AHEAD);
+  assert.equal(log.cursor(CURRENT), log.last[CURRENT]);
+});

@@ -1,6 +1,7 @@
 /** The drain loop on visits under a budget: the real `Drain` and the real `Visits`, with a log and a broker of the test. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { seeded } from '../../../src/core/seeded.ts';
 import { Drain } from '../../../src/forwarders/drain.ts';
 import type { DrainVisit, Outcome } from '../../../src/forwarders/drain-sides.ts';
 import { Ledger } from '../../../src/forwarders/mqtt/budget/ledger.ts';
@@ -21,7 +22,7 @@ const GOODBYE = 300;
 
 type DrainArguments = ConstructorParameters<typeof Drain>;
 
-function bench(budget: Budget) {
+function bench(budget: Budget, random = () => 0) {
   const clock = new ManualClock(new Date(2026, 10, 26).getTime());
   const ledger = new Ledger(undefined, { utc: () => clock.wall(), known: () => true, monotonic: () => clock.monotonic() });
   let counted = 0;
@@ -52,7 +53,7 @@ function bench(budget: Budget) {
     ...{ wire: NO_BYTES, alarms: 0, alarmLeft: () => {}, overrun: () => false, save: () => {} },
   };
   const visits = new Visits({
-    ...{ budget, clock, random: () => 0, tls: false, overrun: () => {}, tooLarge: () => {} },
+    ...{ budget, clock, random, tls: false, overrun: () => {}, tooLarge: () => {} },
     account: account as unknown as ConstructorParameters<typeof Visits>[0]['account'],
     alarms: async (held) => (await alarms.queue.offers({ limit: 1, underWay: 0, channel, held })).length > 0,
     readings: () => waiting.readings > 0,
@@ -358,6 +359,24 @@ test('an alarm that the broker takes later holds back no alarm of another topic,
   await s.pass(60);
   assert.deepEqual(s.got.slice(23), ['warm 1', 'warm 5'], 'in order, and nothing again');
   assert.deepEqual([s.waiting.alarm, s.visits.fault, s.open()], [[], undefined, false]);
+});
+
+test('forty topics of which the broker takes alarms later make hardly more visits than one', async () => {
+  const visits = async (topics: number): Promise<number> => {
+    const s = bench({ perDay: 5000, between: NIGHT }, seeded(7));
+    keeps(s, (what) => 'json' in what);
+    for (let i = 0; i < topics; i++) {
+      s.notice('alarm', `t${i}`, 200);
+      await s.pass(1);
+    }
+    await s.pass(6 * 60);
+    const before = s.begun.length;
+    await s.pass(DAY);
+    assert.deepEqual(s.got, []);
+    return s.begun.length - before;
+  };
+  const [one, forty] = [await visits(1), await visits(40)];
+  assert.ok(one >= 20 && forty <= 2 * one, `${one} and ${forty} visits in a day`);
 });
 
 test('an alarm that is not taken now is forgotten with the log that had it', async () => {

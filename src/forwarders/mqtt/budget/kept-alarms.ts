@@ -1,14 +1,18 @@
-/** The channels of which a broker takes the alarms later, and when each is worth the next visit. Other channels do not wait for them. */
+/**
+ * The channels of which a broker takes the alarms later, and when each is worth the next visit. Other channels do not wait for them.
+ * Many such channels make hardly more visits than one: each is offered on any visit that comes in the second half of its pause.
+ */
 
-/** As many channels as may wait at once in the log. With more, the one that has waited longest is offered on the next visit. */
+/** As many channels as may wait at once in the log. With more, the one that was offered first is offered again on the next visit. */
 const MOST = 256;
 
 interface Kept {
   readonly why: string;
   /** Visits in a row on which it was not taken. */
   readonly times: number;
-  /** Monotonic: it is not offered before. Infinite while its visit lasts. */
-  readonly until: number;
+  /** Monotonic: the second half of its pause begins, and its end. Infinite while its visit lasts. */
+  readonly half: number;
+  readonly end: number;
 }
 
 export class KeptAlarms {
@@ -19,9 +23,14 @@ export class KeptAlarms {
     return [...this.#kept.values()].at(-1)?.why;
   }
 
-  /** @param now monotonic */
+  /** Whether it is worth no visit. @param now monotonic */
+  waits(channel: string, now: number): boolean {
+    return (this.#kept.get(channel)?.end ?? now) > now;
+  }
+
+  /** Whether it is not offered on a visit. @param now monotonic */
   holds(channel: string, now: number): boolean {
-    return (this.#kept.get(channel)?.until ?? now) > now;
+    return (this.#kept.get(channel)?.half ?? now) > now;
   }
 
   /** The broker does not take it on this visit. */
@@ -29,7 +38,7 @@ export class KeptAlarms {
     const times = this.#kept.get(channel)?.times ?? 0;
     this.#kept.delete(channel);
     if (this.#kept.size >= MOST) this.#kept.delete([...this.#kept.keys()][0] ?? '');
-    this.#kept.set(channel, { why, times, until: Number.POSITIVE_INFINITY });
+    this.#kept.set(channel, { why, times, half: Number.POSITIVE_INFINITY, end: Number.POSITIVE_INFINITY });
   }
 
   /** Taken, or refused for good. */
@@ -44,7 +53,10 @@ export class KeptAlarms {
 
   /** The visit is over. @param pause milliseconds, after so many visits in a row before this one */
   visited(now: number, pause: (before: number) => number): void {
-    for (const [channel, { why, times, until }] of this.#kept)
-      if (until === Number.POSITIVE_INFINITY) this.#kept.set(channel, { why, times: times + 1, until: now + pause(times) });
+    for (const [channel, { why, times, end }] of this.#kept) {
+      if (end !== Number.POSITIVE_INFINITY) continue;
+      const ms = pause(times);
+      this.#kept.set(channel, { why, times: times + 1, half: now + ms / 2, end: now + ms });
+    }
   }
 }

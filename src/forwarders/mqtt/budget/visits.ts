@@ -357,7 +357,7 @@ export class Visits {
     const waiting = new Set<string>();
     const due = await this.#side.alarms((channel) => {
       waiting.add(channel);
-      return this.#alarms.holds(channel, now);
+      return this.#alarms.waits(channel, now);
     });
     // All that waits was asked about: others are gone from the log.
     if (!due) this.#alarms.forgetOthers(waiting);

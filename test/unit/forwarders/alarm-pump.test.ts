@@ -219,7 +219,7 @@ test('messages of rules wait for alarms that leave, and for none that is taken l
   await run;
 });
 
-test('a connection that breaks ends the run; what was taken beyond the cursor is not offered again', async () => {
+test('on the next connection what was taken beyond the cursor is not offered again', async () => {
   const s = bench();
   let dead = false;
   s.far.answer = ({ key }) => (key === 'a' ? { later: 5000 } : dead ? cut() : 'accept');
@@ -322,7 +322,7 @@ const answer = fc.constantFrom(
   'cut' as const,
 );
 
-test('random answers over connections and restarts: all arrive, in order, once but for lost answers', async () => {
+test('random answers over connections and restarts: all arrive in order, none twice', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(key, { maxLength: 20 }),

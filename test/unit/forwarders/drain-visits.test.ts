@@ -337,7 +337,7 @@ test('alarms that follow each other without end do not hold a visit open past a 
   assert.equal(new Set(alarms).size, alarms.length, 'each once');
 });
 
-test('an alarm that the broker takes later holds back no alarm of another topic, on the same visit or a later one', async () => {
+test('an alarm that the broker takes later holds back no alarm of another topic', async () => {
   const s = bench({ perDay: 15_360, between: NIGHT });
   const tries = keeps(s, (what) => 'json' in what && what.key === 'warm');
   for (const key of ['warm', 'wet', 'door', 'wet', 'warm']) s.notice('alarm', key, 200);

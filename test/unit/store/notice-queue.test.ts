@@ -130,7 +130,7 @@ const step = fc.oneof(
   },
 );
 
-test('random answers, lost connections and kills lose nothing, double nothing and block no other channel', async () => {
+test('random answers and kills lose nothing, double nothing and block no other channel', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(key, { maxLength: 90 }), fc.array(step, { maxLength: 60 }), async (old, steps) => {
       const world = new World(old);
@@ -207,7 +207,7 @@ test('a channel that is kept in an older log waits in the newer one, and no othe
   assert.deepEqual([log.cursor(OLD), log.cursor(CURRENT)], [0, 0]);
 });
 
-test('10,000 alarms of one kept topic: one of another topic passes them, and the file is read once', async () => {
+test('an alarm passes 10,000 of a kept topic, and the file is read once', async () => {
   const log = new AlarmLog();
   for (let i = 0; i < 10_000; i++) log.append('a');
   log.append('b');
@@ -259,7 +259,7 @@ test('no more than the bound is taken beyond a kept alarm; then the kept one alo
   assert.equal((await log.queue.offers(ask())).length, 2);
 });
 
-test('after a restart what was taken beyond the cursor comes again, in order, and no more than the bound', async () => {
+test('after a restart what was taken beyond the cursor comes again, in order', async () => {
   const log = new AlarmLog();
   for (const name of ['a', 'b', 'c', 'b']) log.append(name);
   for (let i = 0; i < 2; i++) for (const notice of await log.queue.offers(ask(['a']))) log.queue.taken(notice);

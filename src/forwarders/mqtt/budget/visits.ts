@@ -104,7 +104,7 @@ export class Visits {
   #laters = 0;
   /** What the broker takes later, and why, on this visit or the last one. */
   readonly #kept = new Map<Carried, string>();
-  /** Of which channels it takes the alarms later. */
+  /** The channels of which it takes the alarms later. */
   readonly #alarms = new KeptAlarms();
   /** Whether a batch was admitted in this visit; bytes of the smallest one that was not, and of that in the last visit. */
   #admitted = false;

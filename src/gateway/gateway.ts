@@ -51,6 +51,7 @@ import type { Plant } from './plant.ts';
 import { Reload, type Reloadable } from './reload.ts';
 import { type Came, type Starting, started, startInOrder } from './start-order.ts';
 import { stopInOrder } from './stop-order.ts';
+import { gentler } from './trial-buffer.ts';
 
 /** A restore that was cut is finished, or dropped, before anything of the folder is opened. */
 function settle(stateDir: string, logger: Logger): void {
@@ -286,15 +287,17 @@ export class Gateway implements Starting, Reloadable {
 
   /** The configuration on trial is kept. */
   confirm(): void {
+    Object.assign(this.log.options, this.config.buffer);
     this.ingest.take(this.rules.confirm(this.ingest.moment()));
     this.#parts.actions.confirm();
   }
 
-  /** From now on this configuration is in force for everybody who asks. */
-  setConfig(config: GatewayConfig): void {
+  /** From now on this configuration is in force for everybody who asks. @param trial the log drops nothing that it kept before */
+  setConfig(config: GatewayConfig, trial: boolean): void {
     this.config = config;
     this.#parts.records.reload(config.privacy);
-    Object.assign(this.log.options, config.buffer, { retention: config.privacy });
+    const { options } = this.log;
+    Object.assign(options, trial ? gentler(options, config.buffer) : config.buffer, { retention: config.privacy });
   }
 
   /** A reload put all of the file in force. A stop that came meanwhile leaves that word to the next start. */

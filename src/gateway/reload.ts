@@ -32,7 +32,7 @@ export interface Reloadable {
   readonly log: Log;
   readonly ingest: Ingest;
   readonly rules: RuleEngine;
-  setConfig(config: GatewayConfig): void;
+  setConfig(config: GatewayConfig, trial: boolean): void;
   /** All of the file is in force. */
   corrected(): void;
   setInventory(config: GatewayConfig, shapes: readonly Shape[]): void;
@@ -120,7 +120,7 @@ export class Reload {
     const endsTrial = !trial && rules.onTrial;
     const givesBack = !trial && actions.onTrial;
     const force = (next: GatewayConfig, shapes: readonly Shape[], keep: boolean): readonly AlarmTransition[] => {
-      this.#gateway.setConfig(next);
+      this.#gateway.setConfig(next, trial && next === config);
       return rules.reload(next.rules.values(), ingest.moment(), shapes, keep);
     };
     const keepOnly = (kept: GatewayConfig): void => {

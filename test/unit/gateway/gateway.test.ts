@@ -53,6 +53,29 @@ test('what comes with the start is not there before it, and says so', (t) => {
   assert.deepEqual([gateway.running, gateway.counters, gateway.broker, gateway.http], [false, undefined, undefined, undefined]);
 });
 
+test('while a configuration is on trial the log drops nothing that it kept before', async (t) => {
+  const s = gatewayBench(t);
+  const before = s.parse('buffer: {maxSize: 200MB, maxAge: 30d, minFree: 10MB}\n');
+  const next = s.parse('buffer: {maxSize: 1MB, maxAge: 1h, minFree: 500MB, commitEvery: 1s}\n');
+  const gateway = s.make(before);
+  await gateway.start(nobody);
+  const bounds = () => {
+    const { maxSize, maxAge, minFree, commitEvery } = gateway.log.options;
+    return { maxSize, maxAge, minFree, commitEvery };
+  };
+  await gateway.reload(next, true);
+  assert.deepEqual(bounds(), { ...before.buffer, commitEvery: 1000 });
+  // The roll-back, and a trial that proves itself.
+  await gateway.reload(before);
+  assert.deepEqual(bounds(), before.buffer);
+  await gateway.reload(next, true);
+  gateway.confirm();
+  assert.deepEqual(bounds(), next.buffer);
+  // More room is room at once.
+  await gateway.reload(before, true);
+  assert.deepEqual(bounds(), { ...before.buffer, minFree: 10 * 1024 ** 2 });
+});
+
 test('it runs, reloads by name, refuses what needs a restart, and ends', async (t) => {
   const s = gatewayBench(t);
   const port = await freePort();

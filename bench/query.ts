@@ -63,10 +63,13 @@ async function main(space: Workspace): Promise<void> {
   printConditions(
     `History of a log of ${mb} MB, ${DATA}: ${readings.toLocaleString('en')} readings, ${units} units (built in ${seconds} s)`,
   );
+  const fails = () => {
+    throw new Error('the keeper repairs this log, so that it answers for another one');
+  };
   const start = () =>
     new Keeper(file, historyFile, new Agreement().buffer, {
-      ...{ damaged: () => {}, corrupt: () => {} },
-      ...{ mending: () => {}, repaired: () => {} },
+      ...{ damaged: fails, corrupt: fails },
+      ...{ mending: fails, repaired: fails },
     });
   const rows: (string | number)[][] = [
     ['question', 'answer', 'new thread, median ms', 'first ms', 'median ms', 'worst ms', 'others wait at most ms'],

@@ -79,6 +79,8 @@ export function fillLog(stateDir: string, data: string, size: number, own = Numb
   commits(UNIT_SECONDS - COMMIT_SECONDS);
   reader.close();
   database.setLease(log, 1 + second * DEVICES);
+  // Without it the keeper takes the hours for those of another log, and sets them aside.
+  database.setLanes([], log, 1, second * DEVICES);
   database.setMeta('clean', '1');
   database.wal.close();
   database.db.close();

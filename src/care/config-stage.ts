@@ -11,7 +11,7 @@ import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { SluiceError } from '../core/errors.ts';
 import { type Owner, syncFolder, writeNew } from '../disk/durable.ts';
-import { GATEWAY_YAML } from './entries.ts';
+import { BROKEN_YAML, GATEWAY_YAML } from './entries.ts';
 import { jsonOf } from './json-of.ts';
 import { isFolder, makeInside, makeOne, readObeyed, writeSynced } from './own-files.ts';
 
@@ -166,8 +166,12 @@ function drop(configFile: string, stage: string): void {
   syncFolder(path.dirname(configFile));
 }
 
-const placeOf = (configFile: string, name: string): string =>
-  name === GATEWAY_YAML ? configFile : path.join(path.dirname(configFile), name);
+function placeOf(configFile: string, name: string): string {
+  if (name === GATEWAY_YAML) return configFile;
+  // A reset looks for it under this name.
+  if (name === BROKEN_YAML) return `${configFile}.broken`;
+  return path.join(path.dirname(configFile), name);
+}
 
 /** Whether a file has no place yet. @throws Error of the file system: this user may not look */
 export const isUnplaced = (configFile: string): boolean => filesIn(path.join(stageOf(configFile), FILES)).length > 0;

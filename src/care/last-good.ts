@@ -140,10 +140,23 @@ export function writtenFolders(key: 'stateDir' | 'runtimeDir', text: string): st
   const { gateway } = isSection(value) ? value : {};
   const written = isSection(gateway) ? gateway[key] : undefined;
   if (typeof written === 'string') return [written];
-  // What can be read as YAML and names none has none.
-  if (value !== undefined) return [];
+  // A section may be misspelt, or a line too far left: then it stands elsewhere.
+  if (value !== undefined) return textsAt(value, key).slice(0, 4);
   const words = withoutComments(text).matchAll(new RegExp(`${key}["']?[ \\t]*:[ \\t]*["']?([^\\s"'#,{}]{1,4000})`, 'g'));
   return [...words].slice(0, 4).map(([, dir = '']) => dir);
+}
+
+/** Every text under this key, wherever it stands. The value has the bounds of a configuration, and each part of it is looked at once. */
+function textsAt(value: unknown, key: string): string[] {
+  const found: string[] = [];
+  const parts = new Set<unknown>([value]);
+  // A set also gives what is added while it is walked.
+  for (const part of parts)
+    if (typeof part === 'object' && part !== null)
+      for (const [name, inside] of Object.entries(part))
+        if (name === key && typeof inside === 'string') found.push(inside);
+        else parts.add(inside);
+  return found;
 }
 
 /** The text of a file, whatever is wrong with it; undefined: there is none, or it is too long for a configuration. */

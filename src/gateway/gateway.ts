@@ -287,7 +287,7 @@ export class Gateway implements Starting, Reloadable {
 
   /** The configuration on trial is kept. */
   confirm(): void {
-    Object.assign(this.log.options, this.config.buffer);
+    Object.assign(this.log.options, this.config.buffer, { retention: this.config.privacy });
     this.ingest.take(this.rules.confirm(this.ingest.moment()));
     this.#parts.actions.confirm();
   }
@@ -297,7 +297,7 @@ export class Gateway implements Starting, Reloadable {
     this.config = config;
     this.#parts.records.reload(config.privacy);
     const { options } = this.log;
-    Object.assign(options, trial ? gentler(options, config.buffer) : config.buffer, { retention: config.privacy });
+    Object.assign(options, trial ? gentler(options, config.buffer) : { ...config.buffer, retention: config.privacy });
   }
 
   /** A reload put all of the file in force. A stop that came meanwhile leaves that word to the next start. */

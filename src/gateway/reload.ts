@@ -127,6 +127,8 @@ export class Reload {
       newest.rules(alarming(kept));
       broker.rules(alarming(kept));
     };
+    // A trial that goes on has the gentle bounds of the log, which its configuration does not name.
+    const bounds = { ...this.#gateway.log.options };
     // All of it in one turn: buses that did not change go on polling while the others are exchanged, and what the rules say from here
     // on is acted on and told in its order. The new buses are known before something is written to them.
     const transitions = force(config, field.shapes, !endsTrial);
@@ -137,6 +139,7 @@ export class Reload {
       await this.exchange;
     } catch (thrown) {
       const back = force(before, plant.shapes, endsTrial);
+      Object.assign(this.#gateway.log.options, bounds);
       actions.reload(givesBack);
       ingest.take(back);
       actions.begin();

@@ -111,7 +111,8 @@ export class Updater {
       if (now !== day) [day, before, start] = [now, state.spent(now), source.received];
       return before + source.received - start;
     };
-    return { left: () => perDay - spent(), book: (bytes) => state.saveSpent(day, spent() + bytes) };
+    const save = (bytes: number): void => state.saveSpent(day, bytes);
+    return { left: () => perDay - spent(), book: (bytes) => save(spent() + bytes) };
   }
 
   /** The next boot is the other slot. @returns what it holds */

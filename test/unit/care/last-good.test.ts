@@ -103,6 +103,21 @@ test('a cut between the two renames leaves one that is whole', async (t) => {
   assert.deepEqual(texts(dir), ['a: 2\n', 'a: 1\n']);
 });
 
+test('the state folder is found where its section is misspelt or its line is too far left', (t) => {
+  const dir = scratch(t, 'good');
+  const file = path.join(dir, 'gateway.yaml');
+  for (const text of [
+    'gatway: {id: g1, stateDir: there}\n',
+    'gateway:\n  id: g1\nstateDir: there\n',
+    'a: [{b: {stateDir: there}}]\ngateway: {id: g1}\n',
+  ]) {
+    writeFileSync(file, text);
+    assert.equal(likelyStateDirs(file, {})[0], path.join(dir, 'there'), text);
+  }
+  writeFileSync(file, 'gateway: {id: g1}\n# stateDir: there\n');
+  assert.equal(likelyStateDirs(file, {})[0], '/var/lib/sluice');
+});
+
 test('the state folder is found in a text that cannot be read as YAML', (t) => {
   const dir = scratch(t, 'good');
   const file = path.join(dir, 'gateway.yaml');

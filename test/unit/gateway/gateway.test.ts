@@ -65,12 +65,14 @@ test('while a configuration is on trial the log drops nothing that it kept befor
   };
   await gateway.reload(next, true);
   assert.deepEqual(bounds(), { ...before.buffer, commitEvery: 1000 });
+  assert.equal(gateway.log.options.retention, before.privacy, 'no class of the trial deletes anything');
   // The roll-back, and a trial that proves itself.
   await gateway.reload(before);
   assert.deepEqual(bounds(), before.buffer);
   await gateway.reload(next, true);
   gateway.confirm();
   assert.deepEqual(bounds(), next.buffer);
+  assert.equal(gateway.log.options.retention, next.privacy);
   // More room is room at once.
   await gateway.reload(before, true);
   assert.deepEqual(bounds(), { ...before.buffer, minFree: 10 * 1024 ** 2 });

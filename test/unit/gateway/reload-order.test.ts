@@ -36,7 +36,10 @@ function bench(...first: ResolvedRule[]) {
   const later = { fault: undefined as Error | undefined, silent: false };
   let corrected = 0;
   const kept = { newest: [] as string[], gone: [] as string[] };
+  /** Bytes that the log keeps: 9 before, and what a configuration says that is in force for good. */
+  const bounds = { maxSize: 9 };
   const log = {
+    options: bounds,
     append: (sample: Sample) => ({ seq: 1, sample }),
     saveState: () => {},
     notice: (kind: string, key: string, _at: number, body: { occurrence: number; state: string }) => {
@@ -101,8 +104,9 @@ function bench(...first: ResolvedRule[]) {
       get config() {
         return config;
       },
-      setConfig: (next) => {
+      setConfig: (next, trial) => {
         config = next;
+        if (!trial) bounds.maxSize = 1;
       },
       corrected: () => void corrected++,
       setInventory: () => {},
@@ -124,7 +128,7 @@ function bench(...first: ResolvedRule[]) {
     },
     stands: () => rules.alarms(ingest.moment()).map(({ rule, occurrence }) => `${rule} ${occurrence}`),
     corrected: () => corrected,
-    ...{ end, later, read, settled, told, did, kept, rules },
+    ...{ end, later, read, settled, told, did, kept, rules, bounds },
   };
 }
 
@@ -218,6 +222,7 @@ test('a roll-back that fails and comes again gives back the rules of before the 
     await assert.rejects(b.reload(ruleOf('hot', 5, 1)), /the port is taken/);
   }
   assert.deepEqual(b.stands(), [], 'the trial is in force, and its rule has heard nothing');
+  assert.equal(b.bounds.maxSize, 9, 'and the log drops nothing');
   b.exchanges();
   await b.reload(ruleOf('hot', 5, 1));
   assert.deepEqual(b.stands(), ['hot 1']);

@@ -15,7 +15,7 @@ import type { ResolvedAction } from '../../config/actions.ts';
 import type { ResolvedRule } from '../../config/kinds.ts';
 import type { AlarmTransition } from '../../core/alarm.ts';
 import { plainValue, type Value } from '../../core/point.ts';
-import type { Moment } from '../../rules/rule-state.ts';
+import { fingerprint, type Moment } from '../../rules/rule-state.ts';
 import { ActionLanes, type LanesSide } from './action-lanes.ts';
 import { ActionReports, type ReportsSide } from './action-reports.ts';
 import { Book, type Planned } from './book.ts';
@@ -26,6 +26,7 @@ import { isOutputState, Outputs } from './outputs.ts';
 import { type Parked, ParkedActions } from './parked-actions.ts';
 import { type ActionCounts, type ActionFigures, ActionTally } from './tally.ts';
 import { type AlarmFacts, factsOf } from './texts.ts';
+import { waitsForPerson } from './triggers.ts';
 
 const KEY = '@action.';
 /** Whether a saved state is that of an action or an output. */
@@ -118,6 +119,7 @@ export class Actions {
   planned(transitions: readonly AlarmTransition[]): void {
     const moment = this.#s.moment();
     for (const t of transitions) {
+      if (!waitsForPerson(t.state)) this.#parked.answered(t.rule);
       const book = t.observed ? undefined : this.#books.get(t.rule);
       if (book === undefined) continue;
       this.#plan(t.rule, book.take(t, factsOf(t, moment), moment), moment);
@@ -150,7 +152,12 @@ export class Actions {
    */
   reload(trial = false): void {
     const moment = this.#s.moment();
+    const before = this.#rules;
     this.#rules = this.#s.rules();
+    const goesOn = (name: string): boolean => {
+      const [old, next] = [before.get(name), this.#rules.get(name)];
+      return old !== undefined && next !== undefined && fingerprint(old) === fingerprint(next);
+    };
     const back = trial ? undefined : this.#parked.take();
     const gone: Job[] = [];
     const paused: Job[] = [];
@@ -159,11 +166,11 @@ export class Actions {
       const { jobs, escalation } = book;
       if (rule !== undefined && acts(rule)) {
         const left = book.change(rule, moment);
-        (trial && this.#parked.put(name, { jobs: left, escalation }) ? paused : gone).push(...left);
+        (trial && this.#parked.put(name, { jobs: left, escalation, goesOn: goesOn(name) }) ? paused : gone).push(...left);
         this.#save(name, book, moment);
         continue;
       }
-      (trial && this.#parked.put(name, { jobs, escalation, book }) ? paused : gone).push(...jobs);
+      (trial && this.#parked.put(name, { jobs, escalation, book, goesOn: goesOn(name) }) ? paused : gone).push(...jobs);
       this.#books.delete(name);
       this.#timed.delete(name);
       this.#store(name, moment);

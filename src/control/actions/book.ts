@@ -51,7 +51,7 @@ export class Book {
       // A damaged log does not make the next activations ones that were acted on.
       this.#seen = { state, acted: Math.min(acted, now.occurrence), open: saved.open, holding };
       this.#jobs = saved.jobs.flatMap((job) => jobOf(job, rule, start) ?? []);
-      if (rule.escalation !== undefined && saved.escalation !== undefined)
+      if (rule.escalation !== undefined && saved.escalation !== undefined && waitsForPerson(now.state))
         this.#escalation = new Escalation(rule.escalation, start, saved.escalation);
     }
     this.#awaitPerson(now.state, start);

@@ -12,6 +12,8 @@ import type { Book, Left } from './book.ts';
 import { type Job, MOST_JOBS, type SavedBook, saveJob } from './job.ts';
 
 export interface Parked extends Left {
+  /** The alarm of the rule goes on during the trial: only what the rule does is another one. */
+  readonly goesOn: boolean;
   /** Present: the rule does nothing on trial, so this is all that the log has of it. */
   readonly book?: Book | undefined;
 }
@@ -41,6 +43,12 @@ export class ParkedActions {
     if (parked === undefined) return;
     parked.book?.finished(job, false, now);
     this.#rules.set(job.facts.rule, { ...parked, jobs: parked.jobs.filter((one) => one !== job) });
+  }
+
+  /** A person has answered, or the alarm is over: the wait of before is over as well where it is the same alarm. */
+  answered(rule: string): void {
+    const parked = this.#rules.get(rule);
+    if (parked?.goesOn === true) this.#rules.set(rule, { ...parked, escalation: undefined });
   }
 
   clockKnown(moment: Moment): void {

@@ -200,7 +200,7 @@ export class NoticeQueue {
       rows = (await this.#log.keeper.notices({ log: part.ordinal, only: this.kind, after, to, limit, key })).notices;
     }
     if (this.#heads.get(part.ordinal) !== heads) return true;
-    const more = rows.length > room ? rows[room]?.seq : to < upTo ? to + 1 : undefined;
+    const more = rows.length > room ? rows[room]?.seq : to < heads.upTo ? to + 1 : undefined;
     if (heads.fill(gap, rows.slice(0, room), more)) this.#settle(part, heads);
     return true;
   }

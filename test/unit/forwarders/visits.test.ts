@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { KeptAlarms } from '../../../src/forwarders/mqtt/budget/kept-alarms.ts';
 import { Ledger } from '../../../src/forwarders/mqtt/budget/ledger.ts';
 import { ALARMS_A_DAY, type Budget, Visits } from '../../../src/forwarders/mqtt/budget/visits.ts';
 import { NO_BYTES } from '../../../src/forwarders/mqtt/wire/wire-meter.ts';
@@ -44,7 +45,7 @@ function bench(
   const visits = new Visits({
     ...{ budget, clock, random, tls },
     account: account as unknown as ConstructorParameters<typeof Visits>[0]['account'],
-    alarms: async () => state.alarms,
+    alarms: async (passes) => state.alarms && !passes('hot'),
     readings: () => state.readings,
     messages: () => state.messages,
     smallest: async () => {
@@ -366,4 +367,29 @@ test('readings behind one that was too large leave when the log has let go of th
   await day();
   assert.ok(left > 0);
   assert.equal(s.visits.fault, undefined);
+});
+
+test('a kept alarm is worth a visit again where the visit went on to another broker', async () => {
+  const s = bench({ perDay: 15_000 });
+  s.state.readings = false;
+  s.state.alarms = true;
+  await s.clock.advance(MINUTE);
+  assert.equal(await s.visits.due(), true);
+  s.visits.begins();
+  s.visits.greeted();
+  s.visits.alarmKept('hot', 'quota exceeded');
+  // The broker cuts the connection: the link goes to the next one and says neither `done` nor `failed`.
+  let waited = 0;
+  for (; waited < 24 * 60 && !(await s.visits.due()); waited++) await s.clock.advance(MINUTE);
+  assert.ok(waited < 60, `${waited} minutes`);
+});
+
+test('no channel that was offered on a visit is offered on it again, however many there are', () => {
+  const kept = new KeptAlarms();
+  const names = Array.from({ length: 600 }, (_, i) => `c${i}`);
+  for (const name of names) kept.keep(name, 'quota exceeded');
+  assert.ok(names.every((name) => kept.holds(name, 0)));
+  kept.visited(0, () => MINUTE);
+  for (const name of names) kept.keep(`${name}-new`, 'quota exceeded');
+  assert.ok(names.every((name) => kept.holds(`${name}-new`, 0)));
 });

@@ -3,7 +3,7 @@
  * Many such channels make hardly more visits than one: each is offered on any visit that comes in the second half of its pause.
  */
 
-/** As many channels as may wait at once in the log. With more, the one that was offered first is offered again on the next visit. */
+/** As many channels as may wait at once in a log. With more, the one that was offered first on an earlier visit is offered again. */
 const MOST = 256;
 
 interface Kept {
@@ -37,7 +37,9 @@ export class KeptAlarms {
   keep(channel: string, why: string): void {
     const times = this.#kept.get(channel)?.times ?? 0;
     this.#kept.delete(channel);
-    if (this.#kept.size >= MOST) this.#kept.delete([...this.#kept.keys()][0] ?? '');
+    // What was offered on this visit is not offered again on it: an older log can bring as many channels once more.
+    const before = [...this.#kept].find(([, { end }]) => end !== Number.POSITIVE_INFINITY);
+    if (this.#kept.size >= MOST && before !== undefined) this.#kept.delete(before[0]);
     this.#kept.set(channel, { why, times, half: Number.POSITIVE_INFINITY, end: Number.POSITIVE_INFINITY });
   }
 

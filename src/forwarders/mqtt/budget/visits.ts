@@ -354,6 +354,8 @@ export class Visits {
 
   async #alarmIsDue(): Promise<boolean> {
     const now = this.#side.clock.monotonic();
+    // The visit before ended on the way to another broker, and nobody said so.
+    this.#alarms.visited(now, (before) => this.#pause(before));
     const waiting = new Set<string>();
     const due = await this.#side.alarms((channel) => {
       waiting.add(channel);

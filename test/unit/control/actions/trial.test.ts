@@ -158,6 +158,40 @@ test('an alarm that waits for a person has waited during the trial too', async (
   }
 });
 
+test('an alarm that began during a trial is escalated by its own time after a roll-back', async () => {
+  const rules = [ruleOf('dry', escalation(10 * MINUTE))];
+  const b = actionsBench(rules);
+  await b.turn('dry', 'active-unacknowledged');
+  await b.clock.advance(12 * MINUTE);
+  assert.equal(b.did.length, 1, 'the first alarm has escalated');
+  b.reload([ruleOf('dry', { ...escalation(10 * MINUTE), actions: [write('pump.run', 7)] })], true);
+  await b.turn('dry', 'active-acknowledged');
+  await b.turn('dry', 'normal');
+  await b.turn('dry', 'active-unacknowledged');
+  b.did.length = 0;
+  b.reload(rules);
+  await b.clock.advance(10 * MINUTE - 1);
+  assert.deepEqual(b.did, []);
+  await b.clock.advance(1);
+  assert.deepEqual(b.did, ['rule rule dry: siren.on=1']);
+});
+
+test('an alarm acknowledged on trial is not escalated after a power cut or a roll-back', async () => {
+  const rules = [ruleOf('dry', escalation(10 * MINUTE))];
+  for (const end of ['cut', 'roll-back'] as const) {
+    const b = actionsBench(rules);
+    await b.turn('dry', 'active-unacknowledged');
+    await b.clock.advance(6 * MINUTE);
+    b.reload([ruleOf('dry', { ...escalation(10 * MINUTE), actions: [write('pump.run', 7)] })], true);
+    await b.turn('dry', 'active-acknowledged');
+    b.did.length = 0;
+    const after = end === 'cut' ? actionsBench(rules, { saved: b.saved, alarms: b.alarms }) : b;
+    if (end === 'roll-back') b.reload(rules);
+    await after.clock.advance(60 * MINUTE);
+    assert.deepEqual(after.did, [], end);
+  }
+});
+
 test('what an escalation did during a trial is not done again after it', async () => {
   const rules = [ruleOf('dry', escalation(10 * MINUTE))];
   const b = actionsBench(rules);

@@ -17,6 +17,8 @@ export const UNSENT = 512 * 1024;
 export const MOST_SUBSCRIPTIONS = 64;
 /** All connections together: each reading is looked at for each of them. */
 export const ALL_SUBSCRIPTIONS = 128;
+/** A connection may have so many whatever the others have: one flow cannot take them all. */
+export const OWN_SUBSCRIPTIONS = 8;
 export const MOST_PATTERNS = 64;
 export const MOST_CALLS = 32;
 /** Commands that act, at one time; further ones wait. */

@@ -206,7 +206,7 @@ export class Session {
     this.#answer(line.id, {
       error: {
         code: 'busy',
-        message: `${limits.MOST_SUBSCRIPTIONS} subscriptions are the most of a connection, and ${limits.ALL_SUBSCRIPTIONS} of all`,
+        message: `${limits.MOST_SUBSCRIPTIONS} subscriptions are the most of a connection, and ${limits.ALL_SUBSCRIPTIONS} of all beyond the first ${limits.OWN_SUBSCRIPTIONS} of each`,
       },
     });
   }

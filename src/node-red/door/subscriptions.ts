@@ -40,7 +40,8 @@ export class Subscriptions {
   add({ id, credit, what }: Omit<Extract<ClientLine, { type: 'subscribe' }>, 'type'>): boolean {
     const { source, mayAdd } = this.#s;
     this.remove(id);
-    if (this.#all.size >= limits.MOST_SUBSCRIPTIONS || !mayAdd()) return false;
+    if (this.#all.size >= limits.MOST_SUBSCRIPTIONS) return false;
+    if (this.#all.size >= limits.OWN_SUBSCRIPTIONS && !mayAdd()) return false;
     if ('alarms' in what) {
       const subscription = new AlarmSubscription(what, credit, this.#s);
       this.#all.set(id, subscription);

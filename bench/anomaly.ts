@@ -6,7 +6,8 @@
  *     SLUICE_NAB=/tmp/nab npm run bench:anomaly
  *
  * No method sees a label. One threshold holds for all files; it is the best one for the profile, as the benchmark does it for each
- * detector. The scorer is checked first against what the benchmark published of other detectors.
+ * detector. Our scorer is checked first against what the benchmark published of other detectors. The benchmark's own scorer, in
+ * Python, then scores the same detections; it needs `python3-numpy` and `python3-pandas`, and is left out without them.
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -20,6 +21,7 @@ import { SENSITIVITIES } from '../src/rules/kinds/anomaly.ts';
 import { METHODS, type Method } from './lib/anomaly-methods.ts';
 import { printConditions, printTable } from './lib/conditions.ts';
 import { publishedAnomalies, publishedScore, readCorpus, readProfile } from './lib/nab-corpus.ts';
+import { INSTALL, ownScores, scorerPython } from './lib/nab-own.ts';
 import { type NabFile, nabScore } from './lib/nab-score.ts';
 
 const ROUNDS = Number(process.env.SLUICE_BENCH_ROUNDS ?? 5);
@@ -129,6 +131,38 @@ for (const method of METHODS) {
   ]);
 }
 printTable(table);
+
+/** The two forms of the shipped method, by the names that they have in the result files. */
+const OWN = [
+  ['sluiceUsualRange', METHODS[0] as Method],
+  ['sluiceNoSeason', METHODS[1] as Method],
+] as const;
+const python = scorerPython();
+if (python === undefined) {
+  console.log(`\nThe benchmark's own scorer did not run: it needs numpy and pandas (${INSTALL}).`);
+} else {
+  const known = checked.filter((name) => name !== 'null').slice(0, 1);
+  const detections = OWN.map(([detector, method]) => ({ detector, scores: run(method) }));
+  const own = ownScores(nab, files, detections, known);
+  console.log(`\nThe benchmark's own scorer (run.py --optimize --score --normalize; ${python}), beside ours:`);
+  printTable([
+    ['detector', ...PROFILES.flatMap((profile) => [`${profile}, its own`, 'ours'])],
+    ...OWN.map(([detector], k) => [
+      detector,
+      ...PROFILES.flatMap((profile) => [
+        (own.get(detector)?.[profile] ?? Number.NaN).toFixed(4),
+        nabScore(files, detections[k]?.scores ?? [], readProfile(nab, profile)).score.toFixed(4),
+      ]),
+    ]),
+    ...known.map((detector) => [
+      `${detector}, as published`,
+      ...PROFILES.flatMap((profile) => [
+        (own.get(detector)?.[profile] ?? Number.NaN).toFixed(4),
+        nabScore(files, publishedAnomalies(nab, detector, files), readProfile(nab, profile)).score.toFixed(4),
+      ]),
+    ]),
+  ]);
+}
 
 const days = times.reduce((sum, at) => sum + ((at.at(-1) as number) - (at[0] as number)), 0) / DAY;
 const shipped = run(METHODS[0] as Method);

@@ -94,6 +94,13 @@ suites() {
   failed=$((failed + f))
   skipped=$((skipped + s))
 }
+# Long suites say so in a line of their head. They start first, because one that starts last keeps the others waiting for it alone.
+# File names of tests hold no spaces.
+# shellcheck disable=SC2046
+if [ $# -gt 1 ]; then
+  long=$(grep -l '^// Takes minutes' "$@")
+  set -- $long $(printf '%s\n' "$@" | grep -vxF "$(printf '%s\n' $long)")
+fi
 # Suites that count polls beside programs that take all of the processor say so in a line of their head. They run beside one other at most.
 alone=$(grep -l '^// Needs a quiet machine' "$@")
 # File names of tests hold no spaces.
@@ -101,14 +108,14 @@ alone=$(grep -l '^// Needs a quiet machine' "$@")
 rest=$(printf '%s\n' "$@" | grep -vxF "$(printf '%s\n' $alone)")
 # shellcheck disable=SC2086
 [ -z "$alone" ] || suites 2 --disable-coverage $alone
-# The others mostly wait for sockets and lines, also on a machine with two cores.
+# The others mostly wait for sockets, lines and disks, also on a machine with two cores.
 measured=
 if [ $whole = yes ]; then
   measured=$(printf '%s\n' "$rest" | grep -E '^test/(unit|contract)/')
   rest=$(printf '%s\n' "$rest" | grep -vE '^test/(unit|contract)/')
 fi
 # shellcheck disable=SC2086
-[ -z "$rest" ] || suites 4 --disable-coverage $rest
+[ -z "$rest" ] || suites 6 --disable-coverage $rest
 # They are last: a run without coverage would take their report away.
 # shellcheck disable=SC2086
 [ -z "$measured" ] || suites 4 --coverage-report=json-summary $measured

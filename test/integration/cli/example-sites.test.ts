@@ -2,6 +2,7 @@
  * The sites of examples/sites as a user takes them: each runs against its simulation, raises an alarm when an instrument shows a fault,
  * and is well again; each story gives its timeline.
  */
+// Takes minutes: it starts before the others.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,5 @@
 /** The first ten minutes of docs/start, followed as they stand: each command on the built program, each output by its shape. */
+// Takes minutes: it starts before the others.
 import test from 'node:test';
 import { walkPage } from '../../harness/walk.ts';
 import { peer, pythonPeer } from '../../peers/peers.ts';

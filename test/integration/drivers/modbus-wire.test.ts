@@ -1,4 +1,5 @@
 /** Real bytes on lines at their pace and on sockets: a silent unit among four, the silence before each request, wrong replies on every framing. */
+// Takes minutes: it starts before the others.
 // Needs a quiet machine: other programs must keep its pace.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

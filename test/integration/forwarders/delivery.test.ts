@@ -2,6 +2,7 @@
  * Delivery as a whole, with foreign programs on both ends: pymodbus as the device, Mosquitto as upstream. The subscriber
  * ends, with the consumer of the contract, with every answer of the device exactly once.
  */
+// Takes minutes: it starts before the others.
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { request } from '../../../src/admin/client.ts';

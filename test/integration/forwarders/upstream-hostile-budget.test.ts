@@ -2,6 +2,7 @@
  * A day under a budget before brokers that never acknowledge, acknowledge late, cut each visit, or send without end, in accelerated time.
  * The budget holds, nothing is lost, and everything arrives once the broker is a good one. And `history.rate` before one that cuts.
  */
+// Takes minutes: it starts before the others.
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';

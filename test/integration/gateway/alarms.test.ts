@@ -2,6 +2,7 @@
  * Alarms of a real device over stops and kills: no activation is told twice or lost, delays run on, and an alarm does
  * not wait for a backlog or a disk. Times are judged by the `time` fields of messages, never by the clock of the test.
  */
+// Takes minutes: it starts before the others.
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';

@@ -2,6 +2,7 @@
  * The life of the daemon: it starts whatever is missing and takes up each thing as it comes, in any order; it stops
  * within its bound whatever hangs, with everything committed; it says in words why it does not start.
  */
+// Takes minutes: it starts before the others.
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';

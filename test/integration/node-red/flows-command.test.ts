@@ -1,4 +1,5 @@
 /** `sluice flows` as people type it, and what hostile callers of its calls get. */
+// Takes minutes: it starts before the others.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -2,6 +2,7 @@
  * Attacks on the front of Node-RED with the real, fenced one behind it: each of its admin routes, both doors, WebSockets, header
  * fields. A node in its folder counts what reaches it, and answers with what a hostile flow would answer.
  */
+// Takes minutes: it starts before the others.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { chownSync, mkdirSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
 /** The rights of `nodeRed.allow`, each off and on, in the real Node-RED. With all of them the user of Node-RED still holds. */
+// Takes minutes: it starts before the others.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
 /** Flows that do harm to the process that they run in. It ends and comes back; polls go on, and nothing is left out. */
+// Takes minutes: it starts before the others.
 // Needs a quiet machine: it counts polls beside what takes all of the processor.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';

@@ -1,4 +1,5 @@
 /** People deploy again and again: nothing in the gateway grows with it, and what a deploy opened at its socket is closed by the next. */
+// Takes minutes: it starts before the others.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
 /** Revisions of the flows of the real Node-RED in its fence: kept, undone with passwords, imported, and named after who deployed. */
+// Takes minutes: it starts before the others.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
 /** The units as they are shipped, run by a real systemd: both services, the sockets, the path unit, the users and the limits. */
+// Takes minutes: it starts before the others.
 // Needs a quiet machine: other programs must keep its pace.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';

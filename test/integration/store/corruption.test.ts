@@ -2,6 +2,7 @@
  * Damage of every kind to files that a real log wrote. Whatever it is: the log opens, a consumer by key gets every record
  * that is whole, none that is wrong, no number with two contents, and what is told of the loss is exact.
  */
+// Takes minutes: it starts before the others.
 import assert from 'node:assert/strict';
 import {
   copyFileSync,

@@ -2,6 +2,7 @@
  * Damage of every kind to any of the files, after a stop and after a kill. Whatever it is: the log opens at once, what is
  * whole is delivered, nothing that is delivered is wrong, and what comes of it is whole. SLUICE_DAMAGE_RUNS (7), SLUICE_SEED (1).
  */
+// Takes minutes: it starts before the others.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

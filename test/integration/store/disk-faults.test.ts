@@ -3,6 +3,7 @@
  * by itself, and in the end every reading is upstream exactly once. What must not wait for the disk is judged by order:
  * it arrives while no commit ends.
  */
+// Takes minutes: it starts before the others.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';

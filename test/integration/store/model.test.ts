@@ -2,6 +2,7 @@
  * The store against a model: random operations, acknowledgements lost, kills, power cuts and restarts of the real log
  * and its outlets. SLUICE_MODEL_SEED and SLUICE_MODEL_STEPS run one seed for longer; a failure prints both and the trace.
  */
+// Takes minutes: it starts before the others.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Lanes } from '../../../src/store/delivery/lanes.ts';

@@ -2,6 +2,7 @@
  * No power cut takes what was reported as committed, none forces a repair. Cuts of cuts, too: a recording goes on from
  * what a cut of the one before has left. `npm run test:power` plays 15,000 cuts.
  */
+// Takes minutes: it starts before the others.
 import assert from 'node:assert/strict';
 import { rmSync, statSync } from 'node:fs';
 import path from 'node:path';

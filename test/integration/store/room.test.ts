@@ -1,4 +1,5 @@
 /** Room that others need: a file system that fills up, and a damaged file beside the log. */
+// Takes minutes: it starts before the others.
 import assert from 'node:assert/strict';
 import {
   closeSync,

@@ -2,6 +2,7 @@
  * The dialogs of the palette in the real editor and a real browser: for everybody, in both languages, in a narrow window, with keys.
  * Node-RED's own parts of a dialog are not looked at: its title, its buttons and its tabs.
  */
+// Takes minutes: it starts before the others.
 import '../../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';

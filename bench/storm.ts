@@ -1,29 +1,37 @@
 /**
  * Storms of MQTT clients against Sluice (a whole gateway with accounts, rules and polls), Mosquitto and aedes alone, in turns within
  * one run: how long healthy clients wait, memory, and how late polls and alarms of Sluice are. Rounds without and with a storm
- * follow one another. `npm run bench:storm`; `-- lateness`, `-- stall`, `-- burst`, `-- retained`, `-- clients`: that part alone;
- * `-- lateness flood0 tls`: these storms; `-- million`: a million retained messages of one account. Under `chrt -f 10` with
- * SLUICE_BENCH_CLASS=1 the storm stays in the ordinary class, and takes no core of what is measured. With SLUICE_BENCH_KINDS=sluice,apart the embedded broker is measured in a thread of its own too.
+ * follow one another. `npm run bench:storm`; `-- lateness`, `-- stall`, `-- burst`, `-- retained`, `-- clients`, `-- commits`: that part
+ * alone; `-- lateness flood0 tls`: these storms; `-- million`: a million retained messages of one account; `-- all`: every part, with short
+ * rounds. Everything runs in the ordinary class. With SLUICE_BENCH_NICE=10 the storm gives way to what is measured. Under
+ * `chrt -f 10` with SLUICE_BENCH_CLASS=1 the storm stays in the ordinary class, and takes no core of what is measured. With
+ * SLUICE_BENCH_KINDS=sluice,apart the embedded broker is measured in a thread of its own too.
  */
-import { type ChildProcess, fork } from 'node:child_process';
 import os from 'node:os';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Beats, now } from './lib/beats.ts';
+import { now } from './lib/beats.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
 import * as mqtt from './lib/mqtt-wire.ts';
-import { cpuSeconds, memory } from './lib/proc.ts';
+import { memory } from './lib/proc.ts';
 import { built } from './lib/raised.ts';
 import { BROKERS, type Broker, DEVICES, type Kind, startBroker } from './lib/storm-brokers.ts';
+import { commits } from './lib/storm-commits.ts';
 import { Lateness } from './lib/storm-lateness.ts';
-import type { Order, Kind as StormKind } from './lib/storm-load.ts';
+import type { Kind as StormKind } from './lib/storm-load.ts';
+import { ms, resident, type Span, Storm, watch, withBeats, worst } from './lib/storm-run.ts';
 import { Workspace } from './lib/workspace.ts';
 
-const ROUNDS = Number(process.env.SLUICE_BENCH_ROUNDS ?? 4);
-const WINDOW = Number(process.env.SLUICE_BENCH_MS ?? 8_000);
+const [part, ...only] = process.argv.slice(2);
+/** All parts of one run are short: it has to fit into the quiet half hour of a machine. */
+const BRIEF = part === 'all';
+const ROUNDS = Number(process.env.SLUICE_BENCH_ROUNDS ?? (BRIEF ? 2 : 4));
+const WINDOW = Number(process.env.SLUICE_BENCH_MS ?? (BRIEF ? 5_000 : 8_000));
 /** aedes holds everybody up for as long as it waits for one. */
-const STALL = Number(process.env.SLUICE_BENCH_STALL_MS ?? 70_000);
-const SETTLE = 3_000;
+const STALL = Number(process.env.SLUICE_BENCH_STALL_MS ?? (BRIEF ? 65_000 : 70_000));
+/** The others answer for a stalled client within some seconds, or never. */
+const STALL_OTHERS = BRIEF ? 15_000 : STALL / 3;
+const BURSTS = BRIEF ? 6 : 3 * ROUNDS;
+const SETTLE = BRIEF ? 2_000 : 3_000;
 
 const STORMS: Partial<Record<StormKind, string>> = {
   stall: 'a stalled subscriber, flood of 4 kB',
@@ -35,114 +43,65 @@ const STORMS: Partial<Record<StormKind, string>> = {
   flood1: 'flood of QoS 1',
   retains: 'small retained messages of one account',
   tls: 'half TLS handshakes',
+  handshakes: 'whole HTTPS handshakes of 30 addresses',
+  logins: 'HTTPS log-ins of 30 addresses, wrong passwords',
+  slow: 'HTTPS requests of 30 addresses that never end',
   pages: 'HTTPS requests of 30 addresses, nobody',
   metrics: 'HTTPS requests of 30 addresses, /metrics',
   status: 'HTTPS requests of 30 addresses, /api/v1/status',
 };
 /** Mosquitto and aedes have no HTTPS. */
-const HTTPS: readonly StormKind[] = ['pages', 'metrics', 'status'];
+const HTTPS: readonly StormKind[] = ['handshakes', 'logins', 'slow', 'pages', 'metrics', 'status'];
 
-class Storm {
-  /** When its flood had no connection, as it says at its end. */
-  aways: readonly (readonly [number, number])[] = [];
-  readonly #child: ChildProcess;
-
-  constructor(space: Workspace, kind: StormKind, broker: Broker, count?: number) {
-    const { port, tlsPort, httpsPort, device, reader } = broker;
-    const order: Order = { port, tlsPort, httpsPort, device, reader, count };
-    this.#child = fork(path.join(import.meta.dirname, 'lib', 'storm-load.ts'), [kind, JSON.stringify(order)], {
-      execArgv: ['--disable-warning=ExperimentalWarning'],
-    });
-    space.after(() => this.#child.kill('SIGKILL'));
-  }
-
-  /** It has done what it does once. */
-  said(): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      this.#child.once('message', resolve);
-      this.#child.once('exit', (code) => reject(new Error(`the storm ended with ${code}`)));
-    });
-  }
-
-  async stop(): Promise<Readonly<Record<string, number>>> {
-    const said = this.said() as Promise<{ done: Record<string, number>; aways: [number, number][] }>;
-    this.#child.send('stop');
-    const { done, aways } = await said;
-    this.aways = aways;
-    return done;
-  }
-}
-
-interface Span {
-  readonly from: number;
-  readonly to: number;
-  readonly cpu: number;
-  readonly most: number;
-  readonly load: number;
-}
-
-/** Megabytes resident: cheap for the process that is asked. */
-const resident = (pid: number): number => memory(pid).rss;
-
-/** @returns what the broker used in that time */
-async function watch(broker: Broker, ms: number): Promise<Span> {
-  const from = now();
-  const cpu = cpuSeconds(broker.pid);
-  let most = 0;
-  while (now() - from < ms * 1000) {
-    await sleep(500);
-    most = Math.max(most, resident(broker.pid));
-  }
-  return { from, to: now(), cpu: cpuSeconds(broker.pid) - cpu, most, load: os.loadavg()[0] as number };
-}
-
-async function withBeats(space: Workspace, broker: Broker): Promise<Beats> {
-  const beats = new Beats(broker.port, { publisher: broker.beats, subscriber: broker.healthy });
-  space.after(() => beats.stop());
-  await beats.start();
-  return beats;
-}
-
-const ms = (n: number): string => (Number.isNaN(n) ? '' : n < 10 ? n.toFixed(1) : Math.round(n).toLocaleString('en'));
-const worst = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-
-/** One storm against one broker: rounds without and with it. */
+/** One storm against one broker: rounds without and with it. In a short run the others have one round, with the storm alone. */
 async function lateness(kind: Kind, storm: StormKind): Promise<(string | number)[][]> {
   return Workspace.use(async (space) => {
     const broker = await startBroker(space, kind);
     const beats = await withBeats(space, broker);
     const late = broker.devices === undefined ? undefined : new Lateness(broker, beats.alarms);
     await sleep(SETTLE);
+    const alone = BRIEF && late === undefined;
     const spans: { idle: Span[]; storm: Span[] } = { idle: [], storm: [] };
     const waits: { idle: number[]; storm: number[] } = { idle: [], storm: [] };
+    const pss: { idle: number[]; storm: number[] } = { idle: [], storm: [] };
+    const lost = { idle: 0, storm: 0 };
     const totals: Record<string, number> = {};
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < (alone ? 1 : ROUNDS); round++) {
       await late?.begin();
-      const idle = await watch(broker, WINDOW);
+      const idle = alone ? undefined : await watch(broker, WINDOW);
+      if (idle !== undefined) pss.idle.push(memory(broker.pid).pss);
       const attack = new Storm(space, storm, broker);
       await sleep(500);
       const stormy = await watch(broker, WINDOW);
+      pss.storm.push(memory(broker.pid).pss);
       for (const [what, n] of Object.entries(await attack.stop())) totals[what] = (totals[what] ?? 0) + n;
       await sleep(SETTLE);
-      spans.idle.push(idle);
-      spans.storm.push(stormy);
-      waits.idle.push(...beats.delays(idle.from, idle.to));
-      waits.storm.push(...beats.delays(stormy.from, stormy.to));
-      await late?.end(idle, stormy);
+      for (const [when, span] of [
+        ['idle', idle],
+        ['storm', stormy],
+      ] as const) {
+        if (span === undefined) continue;
+        spans[when].push(span);
+        waits[when].push(...beats.delays(span.from, span.to));
+        lost[when] += beats.lost(span.from, span.to);
+      }
+      if (idle !== undefined) await late?.end(idle, stormy);
     }
     if (process.env.SLUICE_BENCH_VERBOSE) console.log(kind, storm, totals, `broken ${beats.broken}`);
-    return (['idle', 'storm'] as const).map((when) => {
-      const of = spans[when];
-      const figures = late?.figures(when);
-      return [
-        when === 'idle' ? `${BROKERS[kind]}, no storm` : `${BROKERS[kind]}, ${STORMS[storm]}`,
-        ...[ms(percentile(waits[when], 0.99)), ms(worst(waits[when]))],
-        ...(figures === undefined ? ['', '', '', '', ''] : figures.map((f) => (typeof f === 'number' ? ms(f) : f))),
-        Math.round(worst(of.map(({ most }) => most))),
-        (of.reduce((sum, { cpu }) => sum + cpu, 0) / of.length / (WINDOW / 1000)).toFixed(2),
-        `${Math.min(...of.map(({ load }) => load)).toFixed(1)}–${worst(of.map(({ load }) => load)).toFixed(1)}`,
-      ];
-    });
+    return (['idle', 'storm'] as const)
+      .filter((when) => spans[when].length > 0)
+      .map((when) => {
+        const of = spans[when];
+        const figures = late?.figures(when);
+        return [
+          when === 'idle' ? `${BROKERS[kind]}, no storm` : `${BROKERS[kind]}, ${STORMS[storm]}`,
+          ...[ms(percentile(waits[when], 0.99)), ms(worst(waits[when])), lost[when]],
+          ...(figures === undefined ? ['', '', '', '', ''] : figures.map((f) => (typeof f === 'number' ? ms(f) : f))),
+          ...[Math.round(worst(pss[when])), Math.round(worst(of.map(({ most }) => most)))],
+          (of.reduce((sum, { cpu }) => sum + cpu, 0) / of.length / (WINDOW / 1000)).toFixed(2),
+          `${Math.min(...of.map(({ load }) => load)).toFixed(1)}–${worst(of.map(({ load }) => load)).toFixed(1)}`,
+        ];
+      });
   });
 }
 
@@ -154,7 +113,7 @@ async function stall(kind: Kind, storm: 'stall' | 'steady'): Promise<(string | n
     await sleep(SETTLE);
     const reader = new Storm(space, 'reads', broker);
     const attack = new Storm(space, storm, broker);
-    const span = await watch(broker, kind === 'aedes' ? STALL : STALL / 3);
+    const span = await watch(broker, kind === 'aedes' ? STALL : STALL_OTHERS);
     const waits = beats.delays(span.from, span.to);
     const read = await reader.stop();
     const done = await attack.stop();
@@ -175,6 +134,9 @@ async function stall(kind: Kind, storm: 'stall' | 'steady'): Promise<(string | n
   });
 }
 
+const nameOf = (kind: Kind, program: string | undefined): string =>
+  program === undefined ? BROKERS[kind] : `${BROKERS[kind]}, bounds raised`;
+
 /** The time from the first try of a new client until it is one. */
 async function joins(broker: Broker, id: string): Promise<{ took: number; tries: number }> {
   const from = now();
@@ -192,15 +154,15 @@ async function joins(broker: Broker, id: string): Promise<{ took: number; tries:
 }
 
 /** A new client after, and during, so many CONNECTs at once. */
-async function burst(kind: Kind, many: number): Promise<(string | number)[]> {
+async function burst(kind: Kind, many: number, program?: string): Promise<(string | number)[]> {
   return Workspace.use(async (space) => {
-    const broker = await startBroker(space, kind);
+    const broker = await startBroker(space, kind, program);
     await joins(broker, 'first');
     const took: number[] = [];
     const during: number[] = [];
     const tries: number[] = [];
     const totals: Record<string, number> = {};
-    for (let round = 0; round < 3 * ROUNDS; round++) {
+    for (let round = 0; round < BURSTS; round++) {
       const attack = new Storm(space, 'burst', broker, many);
       const over = attack.said();
       let ended = false;
@@ -217,7 +179,7 @@ async function burst(kind: Kind, many: number): Promise<(string | number)[]> {
     }
     const rounds = took.length;
     return [
-      BROKERS[kind],
+      nameOf(kind, program),
       ...[ms(percentile(took, 0.5)), ms(worst(took)), worst(tries)],
       ...[during.length, ms(percentile(during, 0.5)), ms(worst(during))],
       ...[Math.round((totals.accepted ?? 0) / rounds), Math.round((totals.refused ?? 0) / rounds)],
@@ -239,7 +201,7 @@ async function held(kind: Kind, storm: StormKind, many: number, program?: string
     const done = (await attack?.stop()) ?? {};
     const held = storm === 'retained' ? broker.said?.().broker?.retained : done.accepted;
     return [
-      program === undefined ? BROKERS[kind] : `${BROKERS[kind]}, bounds raised`,
+      nameOf(kind, program),
       ...[many.toLocaleString('en'), (held ?? many).toLocaleString('en')],
       ...[
         after.pss.toFixed(1),
@@ -289,8 +251,9 @@ async function million(many: number): Promise<(string | number)[]> {
   });
 }
 
-const [part, ...only] = process.argv.slice(2);
-const parts = part === undefined ? ['stall', 'burst', 'retained', 'clients', 'lateness'] : [part];
+const began = performance.now();
+const PARTS = ['stall', 'burst', 'retained', 'clients', 'lateness', 'commits'];
+const parts = part === undefined ? PARTS : BRIEF ? [...PARTS, 'million'] : [part];
 const kinds = (process.env.SLUICE_BENCH_KINDS?.split(',') as Kind[] | undefined) ?? ['sluice', 'mosquitto', 'aedes'];
 
 if (parts.includes('stall')) {
@@ -313,7 +276,9 @@ if (parts.includes('stall')) {
     'load',
   ];
   const rows: (string | number)[][] = [head];
-  for (const kind of kinds) for (const storm of ['stall', 'steady'] as const) rows.push(await stall(kind, storm));
+  for (const kind of kinds)
+    for (const storm of ['stall', 'steady'] as const)
+      if (!(BRIEF && kind === 'aedes' && storm === 'steady')) rows.push(await stall(kind, storm));
   printTable(rows);
 }
 if (parts.includes('burst')) {
@@ -333,11 +298,12 @@ if (parts.includes('burst')) {
   ];
   const rows: (string | number)[][] = [head];
   for (const kind of kinds) rows.push(await burst(kind, 2_000));
+  if (kinds.includes('sluice')) rows.push(await burst('sluice', 2_000, await built()));
   printTable(rows);
 }
 for (const [name, storm, counts] of [
-  ['retained', 'retained', [10_000, 100_000]],
-  ['clients', 'clients', [0, 100, 1_000]],
+  ['retained', 'retained', BRIEF ? [100_000] : [10_000, 100_000]],
+  ['clients', 'clients', BRIEF ? [100, 1_000] : [0, 100, 1_000]],
 ] as const) {
   if (!parts.includes(name)) continue;
   printConditions(name === 'retained' ? 'Memory with retained messages of 100 bytes' : 'Memory with subscribers');
@@ -362,11 +328,13 @@ if (parts.includes('lateness')) {
     'case',
     'wait p99 ms',
     'most ms',
+    'lost',
     'polls',
     'late p99 ms',
     'most ms',
     'alarm p99 ms',
     'upstream p99 ms',
+    'PSS MB',
     'RSS most MB',
     'cores used',
     'load',
@@ -379,4 +347,10 @@ if (parts.includes('lateness')) {
           rows.push(...(await lateness(kind, storm)));
   printTable(rows);
 }
+if (parts.includes('commits')) {
+  printConditions('Commits of the log beside a broker.db that is synced without a pause');
+  const head = ['case', 'commits', 'p50 ms', 'p99 ms', 'most ms', 'commits of broker.db a second', 'load'];
+  printTable([head, ...(await commits(ROUNDS, WINDOW))]);
+}
+console.log(`\n${Math.round((performance.now() - began) / 1000)} s`);
 process.exit(0);

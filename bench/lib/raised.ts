@@ -20,8 +20,15 @@ export async function builtApart(): Promise<string> {
   return path.join(APART, 'apart.js');
 }
 
+let made: Promise<string> | undefined;
+
 /** @returns its main.js */
-export async function built(): Promise<string> {
+export function built(): Promise<string> {
+  made ??= make();
+  return made;
+}
+
+async function make(): Promise<string> {
   rmSync(FOLDER, { recursive: true, force: true });
   await bundle({ main: 'src/cli/main.ts', 'make-certificate': 'src/access/tls/make-certificate.ts' }, FOLDER, (file, text) =>
     file.endsWith('/broker/limits.ts')

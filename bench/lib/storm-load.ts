@@ -1,6 +1,6 @@
 /**
- * Storms of MQTT clients, in a process of their own: `storm-load.ts KIND ORDER`, ORDER as JSON. It gives way to what is
- * measured, as a client on another machine would. It goes on until its parent says `stop`, and then says what it did.
+ * Storms of clients, in a process of their own: `storm-load.ts KIND ORDER`, ORDER as JSON. SLUICE_BENCH_NICE is by how much it gives
+ * way to what is measured, as a client on another machine would (0). It goes on until its parent says `stop`, and then says what it did.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import os from 'node:os';
 import { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { requests } from '../../test/harness/request-flood.ts';
+import { handshakes, logIns, slowRequests } from './https-storms.ts';
 import * as mqtt from './mqtt-wire.ts';
 
 export interface Order {
@@ -33,7 +34,8 @@ const IDS = 500;
 const STEADY_CLIENTS = 4;
 const STEADY_RATE = 80;
 
-if (process.argv[2] !== 'reads') os.setPriority(Math.min(19, os.getPriority() + 10));
+const NICE = Number(process.env.SLUICE_BENCH_NICE ?? 0);
+if (process.argv[2] !== 'reads' && NICE > 0) os.setPriority(Math.min(19, os.getPriority() + NICE));
 // Where what is measured has a class of its own (chrt -f), this stays in the ordinary one.
 if (process.env.SLUICE_BENCH_CLASS !== undefined) execFileSync('chrt', ['-a', '-o', '-p', '0', String(process.pid)]);
 const order = JSON.parse(process.argv[3] ?? '{}') as Order;
@@ -292,6 +294,9 @@ const storms = {
   /** Requests by nobody, and by a program that may read all values. */
   pages: () => requests({ port: order.httpsPort ?? 0, path: '/', count }),
   metrics: () => requests({ port: order.httpsPort ?? 0, path: '/metrics', token: reader?.password, count }),
+  logins: () => logIns(order.httpsPort ?? 0, count),
+  handshakes: () => handshakes(order.httpsPort ?? 0, count),
+  slow: () => slowRequests(order.httpsPort ?? 0, count),
   status: () => requests({ port: order.httpsPort ?? 0, path: '/api/v1/status', token: reader?.password, count }),
   /** One account retains small messages without end, each on a topic of its own. */
   retains: () => {

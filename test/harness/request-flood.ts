@@ -17,12 +17,16 @@ export interface Asking {
   /** Path of the request. */
   readonly path: string;
   readonly token?: string | undefined;
+  /** JSON of a POST; absent: a GET. */
+  readonly body?: string;
   readonly count: (what: string, by?: number) => void;
 }
 
-export function requests({ port, path, token, count }: Asking): void {
+export function requests({ port, path, token, body, count }: Asking): void {
   const authorization = token === undefined ? '' : `Authorization: Bearer ${token}\r\n`;
-  const one = `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${authorization}\r\n`;
+  const sent = body === undefined ? '' : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
+  const head = `${body === undefined ? 'GET' : 'POST'} ${path} HTTP/1.1\r\nHost: localhost\r\n`;
+  const one = `${head}${authorization}${sent}\r\n${body ?? ''}`;
   const batch = Buffer.from(one.repeat(Math.max(1, Math.floor(BATCH / one.length))), 'latin1');
   const run = (address: string): void => {
     const raw = connect({ port, host: '127.0.0.1', localAddress: address });

@@ -14,6 +14,7 @@ import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Clock } from '../../core/clock.ts';
 import type { TlsSource } from '../../core/tls-source.ts';
 import { HANDSHAKE_REST, HANDSHAKE_WITHIN, HANDSHAKES_AT_ONCE, HANDSHAKES_PER_SECOND, MAX_WAITING_HANDSHAKES } from './limits.ts';
+import { lies } from './reset.ts';
 
 export interface TlsDoorOptions {
   readonly source: TlsSource;
@@ -56,7 +57,10 @@ export class TlsDoor {
       ...options.source.current,
     });
     this.#server.on('secureConnection', (socket) => {
-      this.#sockets.delete(peerOf(socket));
+      const peer = peerOf(socket);
+      const plain = this.#sockets.get(peer);
+      if (plain !== undefined) lies(socket, plain);
+      this.#sockets.delete(peer);
       options.connected(socket);
     });
     this.#server.on('tlsClientError', (error, socket) => {

@@ -12,6 +12,7 @@
  */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { reset } from '../../access/doors/reset.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Turnstile } from '../../core/turns.ts';
 import { Answers } from './answers.ts';
@@ -191,6 +192,7 @@ export class FrameGuard extends Duplex {
     // A CONNECT that the broker refused, with more behind it: its answer has to arrive.
     if (!this.#accepted && this.#held !== undefined && this.#socket.bytesWritten > 0 && !this.lost)
       linger(this.#socket, this.#clock, this.#lingering);
+    else if (this.refusal === 'slow' || this.congested) reset(this.#socket);
     else this.#socket.destroy();
     this.#held = undefined;
     for (const wake of this.#waiting.splice(0)) wake();

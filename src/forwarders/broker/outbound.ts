@@ -1,11 +1,13 @@
 /**
  * Gives the bytes for a client to its socket, piece by piece, and watches whether the peer takes them. A peer that takes
  * nothing for `drainTimeout` while much waits for it is reported, however large a write is, and however much the kernel still takes
- * for it: progress is what the peer acknowledges. Where the system does not say that, it is each piece that was stuck and has gone.
+ * for it. Progress is what its program reads: the window of the peer says that (access/doors/standing.ts). Where the system does not
+ * know it, progress is what the peer acknowledges, or each piece that was stuck and has gone.
  */
 import type { Socket } from 'node:net';
+import type { Standing } from '../../access/doors/standing.ts';
 import type { Clock } from '../../core/clock.ts';
-import { unacknowledgedBytes } from './unacknowledged.ts';
+import { standingOf } from './peer-standing.ts';
 
 /** Bytes given to the socket at once. */
 const PIECE = 64 * 1024;
@@ -16,12 +18,25 @@ const PIECE = 64 * 1024;
  */
 const MUCH = 256 * 1024;
 /** Looks at the progress in one `drainTimeout`. */
-const LOOKS = 6;
+const LOOKS = 10;
 /**
  * The first look finds where the peer stands, so it comes soon: with nothing later to compare, the time before it counts for nothing.
  * Most pieces that are stuck for a moment have gone by then, and cost no look. Milliseconds.
  */
 const FIRST_LOOK = 100;
+/**
+ * The end comes by this share of `drainTimeout` earlier, counted from the look that saw the last progress: it may be a period old, and
+ * a window goes on growing for a moment.
+ */
+const UNSEEN = 1 / 6;
+/** A look that was not planned by the one before compares with it when it is not older than so many periods. */
+const FRESH = 2;
+
+interface Seen extends Standing {
+  readonly given: number;
+  /** At most. */
+  readonly acknowledged: number;
+}
 
 export interface OutboundSide {
   /** The socket took a piece. */
@@ -40,7 +55,7 @@ export class Outbound {
   readonly #side: OutboundSide;
   #stalledSince: number | undefined;
   /** What the last look saw of bytes given to the kernel, and how many of them the peer had at most. */
-  #seen: { readonly given: number; readonly waiting: number; readonly acknowledged: number } | undefined;
+  #seen: Seen | undefined;
   #given = 0;
   /** Bytes given to the kernel since the last look. */
   #unseen = 0;
@@ -48,11 +63,13 @@ export class Outbound {
   /** The piece under way was stuck at a look. */
   #seenStuck = false;
   #cancelLook: (() => void) | undefined;
-  readonly #waiting: typeof unacknowledgedBytes;
+  /** The look to come follows from the last one. */
+  #planned = false;
+  readonly #standing: typeof standingOf;
 
-  /** @param waiting bytes that the kernel has of a connection */
-  constructor(socket: Socket, clock: Clock, drainTimeout: number, side: OutboundSide, waiting = unacknowledgedBytes) {
-    this.#waiting = waiting;
+  /** @param standing what the kernel says of a connection */
+  constructor(socket: Socket, clock: Clock, drainTimeout: number, side: OutboundSide, standing = standingOf) {
+    this.#standing = standing;
     this.#socket = socket;
     this.#clock = clock;
     this.#drainTimeout = drainTimeout;
@@ -109,8 +126,8 @@ export class Outbound {
   #took(bytes: number): void {
     this.#given += bytes;
     this.#unseen += bytes;
-    // What was stuck has gone because the peer took something.
-    if (this.#seenStuck) this.#forget();
+    // What was stuck has gone because the peer took something, or because the kernel takes more: only the window tells.
+    if (this.#seenStuck && this.#seen?.edge === undefined) this.#forget();
     if (this.#unseen >= MUCH) this.#watch(Math.max(FIRST_LOOK, this.#lookedAt + this.#period - this.#clock.monotonic()));
     else if (this.#stalledSince === undefined) this.#forget();
   }
@@ -122,6 +139,7 @@ export class Outbound {
     this.#stalledSince = undefined;
     this.#seen = undefined;
     this.#seenStuck = false;
+    this.#planned = false;
   }
 
   get #period(): number {
@@ -135,31 +153,43 @@ export class Outbound {
   /** Whether the peer took anything since the last look. */
   #look(): void {
     const now = this.#clock.monotonic();
-    const waiting = this.#waiting(this.#socket);
+    const standing = this.#standing(this.#socket);
+    const before = this.#planned || now - this.#lookedAt <= FRESH * this.#period ? this.#seen : undefined;
+    const flows = this.#unseen > 0;
     this.#cancelLook = undefined;
+    this.#planned = false;
     this.#lookedAt = now;
     this.#unseen = 0;
     this.#seenStuck = this.#socket.writableLength > 0;
-    if (!this.#seenStuck && (waiting ?? 0) < MUCH) {
-      this.#forget();
+    const moved = standing !== undefined && this.#moved(standing, before);
+    if (moved) this.#stalledSince = now;
+    this.#stalledSince ??= now;
+    if (this.#seenStuck || (standing?.waiting ?? 0) >= MUCH) {
+      // The last look is at the deadline, however late the others were. Timers may run a fraction of a millisecond early.
+      const left = this.#stalledSince + this.#drainTimeout * (1 - UNSEEN) - now;
+      if (left < 1) this.#side.stalled();
+      else this.#goOn(left);
       return;
     }
-    if (waiting !== undefined && this.#moved(waiting)) this.#stalledSince = now;
-    this.#stalledSince ??= now;
-    // The progress may be a period older than the look that saw it. The last look is at the deadline, however late the others were.
-    const left = this.#stalledSince + this.#drainTimeout - this.#period - now;
-    // Timers may run a fraction of a millisecond early.
-    if (left < 1) this.#side.stalled();
-    else this.#watch(left);
+    // Little waits here. A peer that reads nothing of what comes has the rest in its own kernel: its time has begun.
+    if (standing?.edge === undefined || !flows) this.#forget();
+    else if (!moved || before === undefined) this.#goOn(this.#period);
   }
 
-  /** @param waiting bytes that the peer has not acknowledged @returns whether it acknowledged more than at the last look */
-  #moved(waiting: number): boolean {
-    const seen = this.#seen;
+  #goOn(ms: number): void {
+    this.#planned = true;
+    this.#watch(ms);
+  }
+
+  /** @param seen by the last look @returns whether the peer took more since, as far as anybody knows */
+  #moved(standing: Standing, seen: Seen | undefined): boolean {
+    const { waiting, edge } = standing;
     // The kernel may have a part of the piece that is stuck: then this is too little by at most that piece.
     const acknowledged = this.#given - waiting;
-    this.#seen = { given: this.#given, waiting, acknowledged: Math.max(acknowledged, seen?.acknowledged ?? acknowledged) };
-    if (seen === undefined || acknowledged > seen.acknowledged) return true;
-    return seen.given === this.#given && waiting < seen.waiting;
+    const most = Math.max(acknowledged, seen?.acknowledged ?? acknowledged);
+    this.#seen = { ...standing, given: this.#given, acknowledged: most };
+    if (seen === undefined) return true;
+    if (edge !== undefined && seen.edge !== undefined) return edge > seen.edge;
+    return acknowledged > seen.acknowledged || (seen.given === this.#given && waiting < seen.waiting);
   }
 }

@@ -279,6 +279,11 @@ test('a peer that takes nothing is cut off within 3 s, one that takes something 
   }
   await clock.advance(limits.DRAIN_TIMEOUT + limits.DRAIN_TIMEOUT / 6);
   assert.deepEqual([guard.destroyed, guard.refusal], [true, 'slow']);
+  // Its end comes at once, and not behind the megabytes that its kernel has no room for.
+  const end = once(peer.socket, 'error') as Promise<[NodeJS.ErrnoException]>;
+  peer.socket.resume();
+  const [error] = await end;
+  assert.equal(error.code, 'ECONNRESET');
 });
 
 test('what follows a CONNECT waits until it is accepted, and nothing is kept of it here', async (t) => {

@@ -1,7 +1,10 @@
 /** How many connections a TLS listener holds before the end of their handshakes, and that every door has sockets for them. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import test from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import {
   HANDSHAKE_REST,
   HANDSHAKES_AT_ONCE,
@@ -9,11 +12,17 @@ import {
   MAX_WAITING_HANDSHAKES,
   MOST_BEFORE_TLS,
 } from '../../../src/access/doors/limits.ts';
+import { reset } from '../../../src/access/doors/reset.ts';
 import { TlsDoor } from '../../../src/access/doors/tls-door.ts';
 import * as http from '../../../src/admin/limits.ts';
+import { systemClock } from '../../../src/core/clock.ts';
 import * as broker from '../../../src/forwarders/broker/limits.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
+import { Authority } from '../../harness/certificates.ts';
 import { waitFor } from '../../harness/wait-for.ts';
+
+/** More than two kernels take. */
+const SOME = 64 * 1024 * 1024;
 
 test('handshakes that stop in the middle fill the places before TLS, and no more', async (t) => {
   const clock = new ManualClock();
@@ -118,4 +127,44 @@ test('handshakes that come at once begin one at a time, with a rest between them
   await clock.advance(1000 / HANDSHAKES_PER_SECOND + HANDSHAKE_REST);
   await waitFor('one more', () => begun() > before);
   assert.ok(begun() <= before + 2);
+});
+
+test('a peer that is reset sees its end before what waits for it, with TLS and without', async (t) => {
+  const authority = Authority.make(t);
+  if (authority === undefined) return;
+  const files = authority.sign('localhost');
+  const [cert, key] = [readFileSync(files.cert, 'utf8'), readFileSync(files.key, 'utf8')];
+  for (const tls of [false, true]) {
+    const taken: Socket[] = [];
+    const door = new TlsDoor({
+      ...{ clock: systemClock, asksCertificate: false },
+      source: { current: { key, cert, fingerprint: '' }, fault: undefined, onChange: () => () => {} },
+      connected: (socket) => taken.push(socket),
+      ready: () => {},
+      refused: (error) => assert.fail(error),
+    });
+    const server = createServer((socket) => (tls ? door.enter(socket) : taken.push(socket)));
+    t.after(() => {
+      door.stop();
+      server.close();
+    });
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    const { port } = server.address() as { port: number };
+    const raw = connect(port, '127.0.0.1');
+    const client = tls ? connectTls({ socket: raw, rejectUnauthorized: false }) : raw;
+    t.after(() => client.destroy());
+    const end = once(client, 'error') as Promise<[NodeJS.ErrnoException]>;
+    await waitFor('the connection', () => taken.length === 1 && (!tls || client.writable));
+    const [socket] = taken as [Socket];
+    socket.on('error', () => {});
+    client.pause();
+    socket.write(Buffer.alloc(SOME));
+    await waitFor('the kernels to be full', () => socket.writableLength > 0);
+    reset(socket);
+    client.resume();
+    const [{ code }] = await end;
+    assert.equal(code, 'ECONNRESET');
+    assert.ok(client.bytesRead < SOME);
+    await waitFor('its own end', () => socket.destroyed);
+  }
 });

@@ -38,7 +38,7 @@ class Stuck {
     };
     const outbound = new Outbound(socket as unknown as Socket, clock, DRAIN_TIMEOUT, side, () => {
       this.looks++;
-      return this.waiting;
+      return this.waiting === undefined ? undefined : { waiting: this.waiting };
     });
     outbound.send([Buffer.alloc(1_000_000)], () => {});
   }
@@ -116,11 +116,16 @@ class Roomy {
   given = 0;
   /** Bytes of those given; all of them when it is more. */
   acknowledged = 0;
+  /** Room in the kernel of the peer; undefined: nobody knows. */
+  readonly window: number | undefined;
+  /** Bytes that the program of the peer has read. */
+  read = 0;
   looks = 0;
   stalled: number | undefined;
   readonly #outbound: Outbound;
 
-  constructor() {
+  constructor(window?: number) {
+    this.window = window;
     const socket = new Writable({
       write: (chunk: Buffer, _encoding, done) => {
         this.given += chunk.length;
@@ -135,12 +140,21 @@ class Roomy {
     };
     this.#outbound = new Outbound(socket as unknown as Socket, this.clock, DRAIN_TIMEOUT, side, () => {
       this.looks++;
-      return Math.max(0, this.given - this.acknowledged);
+      return { waiting: this.waiting, ...(this.window === undefined ? {} : { edge: this.read + this.window }) };
     });
   }
 
   get waiting(): number {
-    return Math.max(0, this.given - this.acknowledged);
+    const taken = this.window === undefined ? this.acknowledged : Math.min(this.given, this.read + this.window);
+    return Math.max(0, this.given - taken);
+  }
+
+  /** The program of the peer reads all that is there, while bytes stream. */
+  async reads(ms: number, perSecond: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += TICK) {
+      await this.streams(TICK, perSecond);
+      this.read = this.given;
+    }
   }
 
   /** A stream of so many bytes a second, of which the peer acknowledges steps. */
@@ -185,9 +199,55 @@ test('a peer that takes 100 kB each 2.4 s of a faster stream stays, while megaby
   assert.ok(roomy.waiting > 5_000_000, String(roomy.waiting));
 });
 
-test('a peer that takes all of 20 MB a second costs two looks a second at most', async () => {
+test('a peer that takes all of 20 MB a second costs four looks a second at most', async () => {
   const roomy = new Roomy();
   roomy.acknowledged = Number.MAX_SAFE_INTEGER;
   await roomy.streams(10_000, 20_000_000);
-  assert.ok(roomy.looks <= 20 && roomy.looks > 10, String(roomy.looks));
+  assert.ok(roomy.looks <= 40 && roomy.looks > 10, String(roomy.looks));
+});
+
+for (const [window, perSecond] of [
+  [150_000, 1_280_000],
+  [1_500_000, 1_280_000],
+  [1_500_000, 20_000_000],
+] as const)
+  test(`a peer is reported 3 s after its last read: ${window} bytes of its own, ${perSecond} bytes/s`, async () => {
+    const roomy = new Roomy(window);
+    await roomy.reads(5_000, perSecond);
+    const from = roomy.clock.monotonic();
+    await roomy.streams(60_000, perSecond);
+    const after = (roomy.stalled ?? Number.POSITIVE_INFINITY) - from;
+    assert.ok(after <= 3_000 && after >= 2_500, `${after} ms`);
+  });
+
+test('a peer whose own kernel has room for all is not reported, and is once it has none', async () => {
+  const roomy = new Roomy(10_000_000);
+  await roomy.reads(5_000, 1_000_000);
+  await roomy.streams(10_000, 1_000_000);
+  assert.equal(roomy.stalled, undefined);
+  await roomy.streams(300, 1_000_000);
+  assert.notEqual(roomy.stalled, undefined);
+});
+
+test('a peer that reads 100 kB each 2.4 s stays, whatever its window', async () => {
+  for (const window of [100_000, 1_000_000]) {
+    const roomy = new Roomy(window);
+    for (let i = 0; i < 25; i++) {
+      await roomy.streams(2_400, 200_000);
+      roomy.read += 100_000;
+    }
+    assert.equal(roomy.stalled, undefined);
+    assert.ok(roomy.waiting > 1_000_000, String(roomy.waiting));
+  }
+});
+
+test('a peer that had nothing to read for long has its time from the first byte on', async () => {
+  const roomy = new Roomy(50_000);
+  await roomy.reads(3_000, 1_000_000);
+  await roomy.reads(60_000, 0);
+  await roomy.streams(400, 1_000_000);
+  await roomy.streams(2_000, 0);
+  assert.equal(roomy.stalled, undefined);
+  await roomy.streams(1_000, 0);
+  assert.notEqual(roomy.stalled, undefined);
 });

@@ -4,12 +4,14 @@
  * - the calls on the way of a publish complete at once (`Settled`, not a promise): ../patches/aedes.ts says why. What has to
  *   be on the disk before a message is acknowledged went there before (admission.ts);
  * - a message of QoS 2 with an identifier of an earlier connection is a repeat where topic and content are the same, and a new one
- *   otherwise: its client may have lost its state, and after a kill the disk may lack the PUBREL of that identifier;
+ *   otherwise: its client may have lost its state. DUP does not tell: clients repeat without it. A PUBCOMP leaves when the disk has
+ *   the PUBREL, so that after a kill no identifier is left whose client has finished with it;
  * - a filter counts in the turn in which aedes begins to listen for it (`Along`), behind its row on the disk;
  * - wills are in memory: they end with the broker (MQTT 3.1.1, 3.1.2.5, lets a server do so when it stops).
  */
 import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
+import type { BrokerPace } from '../../core/broker-store.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SESSION_IS_PRESENT, Settled } from '../patches/aedes.ts';
 import type { Admission, Publication } from './admission.ts';
@@ -190,7 +192,9 @@ export class BrokerPersistence {
     const session = this.#sessionOf(client);
     if (session === undefined && !this.#o.holds(client)) throw new Error('another connection has its id, or none');
     const known = this.#incoming.remove(client.id, messageId);
-    if (messageId === undefined || (!this.#noteDone(session, messageId) && !known)) throw new Error('no such packet');
+    if (messageId === undefined || (!this.#noteDone(session, messageId, 'now') && !known)) throw new Error('no such packet');
+    // After the PUBCOMP its client may give the identifier to a message with the same content. No start may take that for a repeat.
+    if (session !== undefined) await this.#settled();
   }
   /** aedes asks at the beginning and at the end of a clean session. By its end another connection may have its id. */
   async cleanIncoming(client: Identified): Promise<void> {
@@ -221,11 +225,11 @@ export class BrokerPersistence {
     return clean === true ? undefined : this.#o.sessions.get(id);
   }
   /** @returns whether its session had it */
-  #noteDone(session: Session | undefined, messageId: number): boolean {
+  #noteDone(session: Session | undefined, messageId: number, pace: BrokerPace = 'soon'): boolean {
     const one = session?.incoming.get(messageId);
     if (session === undefined || one === undefined) return false;
     session.incoming.delete(messageId);
-    this.#o.journal.incomingDone(session.key, messageId, one.sum, 'soon');
+    this.#o.journal.incomingDone(session.key, messageId, one.sum, pace);
     return true;
   }
   /** Gives up an identifier of an earlier connection that its client has not repeated. @returns false: there is none */

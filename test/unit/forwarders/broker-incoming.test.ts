@@ -1,11 +1,14 @@
 /** QoS 2 messages from clients, until they are released: an identifier belongs to one session, and a session has its bound. */
 import assert from 'node:assert/strict';
+import { cpSync } from 'node:fs';
+import path from 'node:path';
 import { Readable } from 'node:stream';
 import test from 'node:test';
 import { Incoming } from '../../../src/forwarders/broker/incoming.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { endedByAedes } from '../../../src/forwarders/patches/aedes.ts';
-import { KeptBench } from '../../fakes/kept-bench.ts';
+import { Folders, KeptBench } from '../../fakes/kept-bench.ts';
+import { scratch } from '../../harness/scratch.ts';
 
 const packet = (messageId: number, topic = 't') => ({
   cmd: 'publish',
@@ -177,4 +180,20 @@ test('the content of an unreleased message is a copy, and counts with its topic'
   assert.deepEqual(incoming.forget('a').length, fit + 5);
   incoming.store('a', packet(1, topic));
   assert.equal(incoming.get('a', 1)?.topic, topic);
+});
+
+test('an identifier whose PUBCOMP may have left is that of a new message after a power cut', async (t) => {
+  const folder = scratch(t, 'incoming');
+  const [before, after] = ['before', 'after'].map((name) => new Folders(path.join(folder, name))) as [Folders, Folders];
+  const bench = await KeptBench.open({ folders: before });
+  t.after(() => bench.kept.close());
+  bench.sessions.resume('a');
+  for (const number of [1, 2]) await bench.persistence.incomingStorePacket(a, packet(number));
+  await bench.persistence.incomingDelPacket(a, { cmd: 'pubrel', messageId: 1 });
+  // The power goes here: what lies in memory alone is lost.
+  cpSync(before.stateDir, after.stateDir, { recursive: true });
+  const next = await KeptBench.open({ folders: after });
+  t.after(() => next.kept.close());
+  next.sessions.resume('a');
+  assert.deepEqual([await knows(next, 1), await knows(next, 2)], [false, true]);
 });

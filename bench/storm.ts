@@ -189,9 +189,15 @@ async function burst(kind: Kind, many: number, program?: string): Promise<(strin
 }
 
 /** Memory before and after something that is done once. */
-async function held(kind: Kind, storm: StormKind, many: number, program?: string): Promise<(string | number)[]> {
+async function held(
+  kind: Kind,
+  storm: StormKind,
+  many: number,
+  program?: string,
+  flags: readonly string[] = [],
+): Promise<(string | number)[]> {
   return Workspace.use(async (space) => {
-    const broker = await startBroker(space, kind, program);
+    const broker = await startBroker(space, kind, program, flags);
     await sleep(SETTLE);
     const before = memory(broker.pid);
     const attack = many === 0 ? undefined : new Storm(space, storm, broker, many);
@@ -201,7 +207,7 @@ async function held(kind: Kind, storm: StormKind, many: number, program?: string
     const done = (await attack?.stop()) ?? {};
     const held = storm === 'retained' ? broker.said?.().broker?.retained : done.accepted;
     return [
-      nameOf(kind, program),
+      [nameOf(kind, program), ...flags].join(', '),
       ...[many.toLocaleString('en'), (held ?? many).toLocaleString('en')],
       ...[
         after.pss.toFixed(1),
@@ -312,6 +318,8 @@ for (const [name, storm, counts] of [
   if (kinds.includes('sluice')) {
     const program = await built();
     for (const many of counts) rows.push(await held('sluice', storm, many, program));
+    // A quarter more processor (bin/sluice): to see what garbage is of it.
+    if (name === 'retained') rows.push(await held('sluice', storm, 100_000, program, ['--optimize-for-size']));
   }
   printTable(rows);
 }

@@ -64,14 +64,19 @@ export class Devices {
   }
 }
 
-/** @param program a built main.js with other limits; absent: the installed one */
-export async function startBroker(space: Workspace, kind: Kind, program?: string): Promise<Broker> {
+/** @param program a built main.js with other limits; absent: the installed one @param flags of Node, for such a program */
+export async function startBroker(
+  space: Workspace,
+  kind: Kind,
+  program?: string,
+  flags: readonly string[] = [],
+): Promise<Broker> {
   const [port, tlsPort] = [await freePort(), await freePort()];
   if (kind === 'sluice' || kind === 'apart')
     return startSluice(
       space,
       { port, tlsPort },
-      { program: kind === 'apart' ? await builtApart() : program, apart: kind === 'apart' },
+      { program: kind === 'apart' ? await builtApart() : program, apart: kind === 'apart', flags },
     );
   const [cert, key] = [path.join(space.folder, 'cert.pem'), path.join(space.folder, 'key.pem')];
   const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -keyout ${key} -out ${cert}`;
@@ -94,12 +99,13 @@ export async function startBroker(space: Workspace, kind: Kind, program?: string
 interface Variant {
   readonly program: string | undefined;
   readonly apart: boolean;
+  readonly flags: readonly string[];
 }
 
 async function startSluice(
   space: Workspace,
   ports: { readonly port: number; readonly tlsPort: number },
-  { program, apart }: Variant,
+  { program, apart, flags: more }: Variant,
 ): Promise<Broker> {
   const folder = path.join(space.folder, `sluice-${ports.port}`);
   mkdirSync(folder);
@@ -144,7 +150,7 @@ async function startSluice(
   const config = path.join(folder, 'gateway.yaml');
   writeFileSync(config, JSON.stringify(site));
   // The flags of bin/sluice.
-  const flags = ['--max-semi-space-size=1', '--max-old-space-size=96'];
+  const flags = ['--max-semi-space-size=1', '--max-old-space-size=96', ...more];
   const gateway =
     program === undefined
       ? space.spawn(SLUICE, ['run', '-c', config])

@@ -126,6 +126,7 @@ export class Target implements AdminTarget {
       newest: () => this.#started().latest.newest,
       changed: (after) => this.#started().latest.changed(after),
       state: () => liveState(this.status(), machine.read()),
+      steps: () => gateway.watch.status().steps,
       time: () => ({ time: this.now(), up: Math.round(gateway.clock.monotonic()) }),
     };
   }

@@ -41,8 +41,8 @@ const PLACES: Readonly<Record<Kind, { readonly most: number; readonly words: str
 export class LongAnswers {
   readonly #clock: Clock;
   readonly #callers: KnownCallers;
-  /** Answers without an end of their own: tails, open pages and captures. */
-  readonly #endless = new Set<Writable>();
+  /** Answers without an end of their own (tails, open pages, captures), and the end of what feeds them. */
+  readonly #endless = new Map<Writable, () => void>();
   readonly #packing: Packing;
   readonly #share: number | undefined;
   readonly #under: Record<Kind, string[]> = { tails: [], lives: [], captures: [], exports: [], lines: [], questions: [] };
@@ -57,7 +57,11 @@ export class LongAnswers {
 
   /** Ends the answers that have no end of their own. */
   end(): void {
-    for (const out of this.#endless) out.end();
+    for (const [out, stop] of this.#endless) {
+      // First: a write behind the end of an answer is an error that ends the process.
+      stop();
+      out.end();
+    }
   }
 
   tail(reader: Reader, subscribe: (listener: (item: TailItem) => void) => () => void): void {
@@ -225,12 +229,17 @@ export class LongAnswers {
 
   /** Until the reader or the gateway ends it. @param out what is written to, when it is not `res` */
   #goOn(res: ServerResponse, ended: () => void, out: Writable = res): void {
-    this.#endless.add(out);
+    let over = false;
+    const stop = (): void => {
+      if (!over) ended();
+      over = true;
+    };
+    this.#endless.set(out, stop);
     const cancelStall = this.#watchStall(res);
     res.once('close', () => {
       cancelStall();
       this.#endless.delete(out);
-      ended();
+      stop();
     });
   }
 

@@ -109,7 +109,8 @@ export class WebDoors {
     if (route.action === 'health') return nobody;
     const { claimed } = this.#o.target.people;
     if (!claimed && name === 'http') {
-      if (isLook(route)) return { by: ANYBODY };
+      // What was begun before the claim ends with it.
+      if (isLook(route)) return { by: ANYBODY, holds: () => !this.#o.target.people.claimed };
       throw new HttpError(403, 'socket-only', 'this call works on the Unix socket only; use the command line of the gateway');
     }
     if (!claimed && (name === 'open' || route.path !== '/api/v1/claim' || route.method !== 'POST'))

@@ -25,6 +25,8 @@ export class FakeLive implements LiveSource {
   nowState: LiveState = QUIET_STATE;
   /** UTC ms; undefined: the clock of this machine. */
   clock: number | undefined;
+  /** Changes of the time. */
+  nowSteps = 0;
   #inventory: Inventory = { v: 1, revision: 1, devices: {} };
   readonly #readings = new Map<string, LatestValue & { readonly number: number }>();
   #newest = 0;
@@ -40,6 +42,9 @@ export class FakeLive implements LiveSource {
   }
   *changed(after: number): Iterable<LatestValue> {
     for (const { number, ...latest } of this.#readings.values()) if (number > after) yield latest;
+  }
+  steps(): number {
+    return this.nowSteps;
   }
   state(): LiveState {
     return this.nowState;

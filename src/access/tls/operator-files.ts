@@ -67,12 +67,13 @@ export class OperatorFiles implements TlsSource {
       if (seen !== this.#read) {
         const identity = identityOf(readFileSync(key, 'latin1'), readFileSync(cert, 'latin1'));
         this.#read = seen;
-        this.fault = undefined;
         if (identity.fingerprint !== this.current?.fingerprint || identity.key !== this.current.key) {
           this.current = identity;
           for (const listener of this.#listeners) listener();
         }
       }
+      // Also the files of before, which are there again.
+      this.fault = undefined;
     } catch (thrown) {
       const fault = `${cert} and ${key}: ${toError(thrown).message}`;
       if (fault !== this.fault)
@@ -95,9 +96,12 @@ export class OperatorFiles implements TlsSource {
   }
 }
 
-/** @throws Error of the file system, and where the file is too large */
+/** @throws Error of the file system, and where it is no file or too large */
 function stampOf(file: string): string {
-  const { mtimeMs, size, ino } = statSync(file);
+  const stats = statSync(file);
+  // A pipe would keep the gateway waiting for a writer.
+  if (!stats.isFile()) throw new Error(`${file} is not a file`);
+  const { mtimeMs, size, ino } = stats;
   if (size > MOST_PEM) throw new Error(`${file} has ${size} bytes; a certificate has some thousand`);
   return `${ino}:${mtimeMs}:${size}`;
 }

@@ -14,6 +14,8 @@ export interface LiveSource {
   /** Readings that samples with a higher number brought. */
   changed(after: number): Iterable<LatestValue>;
   state(): LiveState;
+  /** Changes of the time in this start. Readings of before have another time after each. */
+  steps(): number;
   /** UTC ms as known now; monotonic ms. */
   time(): Pick<LiveBeat, 'time' | 'up'>;
 }

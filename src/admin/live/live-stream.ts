@@ -3,6 +3,7 @@
  * - nothing is kept for a reader but what it has: the next round is made when the last one has left, so a slow reader gets fewer
  *   rounds, each with the newest of everything. Bound: one text for each part of the state, and one event under way;
  * - an id names what its reader has. With `after=ID` it gets what came since, in this start of the daemon; else everything;
+ * - a change of the clock gives each reading another time: all of them are sent again;
  * - parts of the state come when they differ from what was sent; what changes with every commit comes less often.
  */
 import { once } from 'node:events';
@@ -32,6 +33,7 @@ export class LiveStream {
   readonly #sent = new Map<keyof LiveState, string>();
   #inventory: Inventory | undefined;
   #newest: number;
+  #steps: number;
   #rounds = 0;
 
   constructor(source: LiveSource, clock: Pick<Clock, 'after'>, { after, every }: LiveQuery) {
@@ -39,6 +41,7 @@ export class LiveStream {
     this.#clock = clock;
     this.#every = every;
     this.#newest = numberOf(after, source);
+    this.#steps = source.steps();
   }
 
   /** Until `gone`. Rejects when the source does. */
@@ -59,6 +62,9 @@ export class LiveStream {
   *#round(): Generator<string> {
     const inventory = this.#source.inventory();
     const newest = this.#source.newest();
+    const steps = this.#source.steps();
+    if (steps !== this.#steps) this.#newest = 0;
+    this.#steps = steps;
     if (inventory !== this.#inventory) {
       this.#inventory = inventory;
       yield eventOf('inventory', liveInventory(inventory));
@@ -67,7 +73,7 @@ export class LiveStream {
     if (parts !== '') yield `event: state\ndata: {${parts}}\n\n`;
     yield* this.#readings(newest);
     // The last of a round: only now has the reader all that the id says.
-    yield `id: ${this.#source.boot()}-${newest}\n${eventOf('beat', { ...this.#source.time(), every: this.#every })}`;
+    yield `id: ${timesOf(this.#source.boot(), steps)}-${newest}\n${eventOf('beat', { ...this.#source.time(), every: this.#every })}`;
     this.#newest = newest;
     this.#rounds++;
   }
@@ -114,10 +120,13 @@ export class LiveStream {
 /** Without inherited names: a device may be called `constructor`. */
 const emptyBatch = (): Record<string, Record<string, LiveReading>> => Object.create(null);
 
-/** 0: everything is new. An id of another start of the daemon says nothing about this one. */
+/** Within it a reading has one time. */
+const timesOf = (boot: string, steps: number): string => (steps === 0 ? boot : `${boot}.${steps}`);
+
+/** 0: everything is new. An id of another start of the daemon, or of another time, says nothing about this one. */
 function numberOf(after: string | undefined, source: LiveSource): number {
   const [, of, number] = /^(.*)-(\d{1,15})$/.exec(after ?? '') ?? [];
-  return of === source.boot() && Number(number) <= source.newest() ? Number(number) : 0;
+  return of === timesOf(source.boot(), source.steps()) && Number(number) <= source.newest() ? Number(number) : 0;
 }
 
 const eventOf = (event: string, data: object): string => `event: ${event}\ndata: ${jsonText(data)}\n\n`;

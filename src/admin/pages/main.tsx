@@ -56,6 +56,13 @@ function App(): JSX.Element {
       removeEventListener('hashchange', turned);
     };
   }, []);
+  const version = model.state?.gateway.version;
+  const began = useRef(version);
+  useEffect(() => {
+    began.current ??= version;
+    // Another version of the gateway has another page, and no parts of this one.
+    if (version !== undefined && version !== began.current) location.reload();
+  }, [version]);
   const inside = stand.at === 'in';
   useEffect(() => {
     if (!inside) return;

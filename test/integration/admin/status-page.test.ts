@@ -27,6 +27,9 @@ test('the status page', async (t) => {
   await t.test('a viewer gets no button that would be refused', (tt) => look(tt, site));
   await t.test('a lost connection is said, old values look old, and what was missed comes', (tt) => lose(tt, site));
   await t.test('a session that ends leads to the log-in', (tt) => end(tt, site));
+  await t.test('another version of the gateway brings its page', (tt) => renew(tt, site));
+  await t.test('who logged in meanwhile is shown after a call that was refused', (tt) => swap(tt, site));
+  await t.test('a point of a device that no page should name is drawn', (tt) => inherited(tt, site));
   await t.test('values show unit, quality and age, in the language and digits that are chosen', (tt) => words(tt, site));
   await t.test('1,000 points and 200 alarms are drawn in slices', (tt) => slices(tt, site));
   await t.test('a chart shows its range, and its table the same numbers', (tt) => chart(tt, site));
@@ -177,7 +180,8 @@ async function claim(_: TestContext, site: PageSite): Promise<void> {
   server.answers.session = 'unclaimed';
   const { page } = await site.open(server);
   await page.fill('#code', ' 7K3M-Q2XV-9TRD ');
-  await page.fill('#name', 'anna');
+  // The keyboard of a phone puts a space behind a word.
+  await page.fill('#name', 'anna ');
   await page.fill('#password', 'a long enough one');
   await page.click('button[type=submit]');
   await page.waitForSelector('nav');
@@ -314,6 +318,40 @@ async function lose(_: TestContext, site: PageSite): Promise<void> {
   // It goes on where it was: everything it had is not sent again.
   const again = server.answers.asked.slice(length).map((asked) => asked.get('after'));
   assert.match(again.at(-1) ?? '', /^b1-\d+$/);
+}
+
+async function renew(_: TestContext, site: PageSite): Promise<void> {
+  const server = await site.serve(sites.clinic());
+  const { page, faults } = await site.open(server);
+  await page.waitForSelector('.link.live');
+  const loaded = page.waitForEvent('load');
+  const { live } = server.answers;
+  live.nowState = { ...live.nowState, gateway: { ...live.nowState.gateway, version: '9.0.0' } };
+  await loaded;
+  await page.waitForSelector('.link.live');
+  assert.equal(await page.evaluate(`performance.getEntriesByType('navigation')[0].type`), 'reload');
+  assert.deepEqual(faults, []);
+}
+
+async function swap(_: TestContext, site: PageSite): Promise<void> {
+  const server = await site.serve(sites.clinic());
+  const { page } = await site.open(server);
+  await page.click('nav a[href="#/you"]');
+  await page.waitForSelector('dd:has-text("anna")');
+  server.answers.session = { name: 'rahim', role: 'viewer' };
+  server.answers.refusal = { status: 403, code: 'csrf' };
+  await page.fill('#now', 'a wrong one');
+  await page.fill('#next', 'a long enough one');
+  await page.click('form button[type=submit]');
+  await page.waitForSelector('dd:has-text("rahim")');
+}
+
+async function inherited(_: TestContext, site: PageSite): Promise<void> {
+  const { page, faults } = await site.open(await site.serve(sites.clinic()));
+  await page.waitForSelector('.link.live');
+  await page.evaluate(`location.hash = '#/point/constructor.name'`);
+  await page.waitForSelector('.plot canvas');
+  assert.deepEqual(faults, []);
 }
 
 async function end(_: TestContext, site: PageSite): Promise<void> {

@@ -1,6 +1,7 @@
 /** A certificate in two files of the operator: replaced while the gateway runs, half replaced, too large, about to end. */
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { issue } from '../../../src/access/tls/issuing.ts';
@@ -99,4 +100,28 @@ test('a certificate that ends soon is reported once, and only when the clock is 
   s.one.now = BUILT + 7 * DAY;
   await s.clock.advance(3 * LOOK);
   assert.equal(s.logged.filter((line) => line.includes('ends soon')).length, 1);
+});
+
+test('files that were away and are there again leave no fault', async (t) => {
+  const s = fileBench(t);
+  s.put(await pair(500));
+  s.files.start();
+  // A stick that was pulled and put in again: the same file, of the same time.
+  renameSync(s.key, `${s.key}.away`);
+  await s.clock.advance(LOOK);
+  assert.match(s.files.fault ?? '', /ENOENT/);
+  renameSync(`${s.key}.away`, s.key);
+  await s.clock.advance(LOOK);
+  assert.deepEqual([s.files.fault, s.changes()], [undefined, 1]);
+});
+
+test('a pipe in the place of a file is refused, and nobody waits for it', (t) => {
+  const s = fileBench(t);
+  writeFileSync(s.key, 'a key');
+  assert.equal(spawnSync('mkfifo', [s.cert]).status, 0);
+  // A gateway that opens the pipe would hang; this one gets the end of it.
+  const writer = spawn('sh', ['-c', ': > "$0"', s.cert]);
+  t.after(() => writer.kill('SIGKILL'));
+  s.files.start();
+  assert.match(s.files.fault ?? '', /board.crt is not a file/);
 });

@@ -104,6 +104,23 @@ test('an id of another start, of the future or of nobody brings everything', asy
   }
 });
 
+test('a change of the clock brings every reading with its new time, also after a loss', async (t) => {
+  const source = new FakeLive();
+  source.take(reading('a', 1));
+  source.take(reading('b', 2));
+  const page = reader(t, source);
+  const before = (await page.round()).at(-1)?.id;
+  assert.deepEqual(kinds(await page.round()), ['beat']);
+  source.nowSteps++;
+  const after = await page.round();
+  assert.deepEqual(kinds(after), ['readings', 'beat']);
+  assert.deepEqual(JSON.parse(after[0]?.data ?? ''), { fridge: { a: [1000, 1], b: [1000, 2] } });
+  assert.deepEqual(kinds(await page.round()), ['beat']);
+  const all = ['inventory', 'state', 'readings', 'beat'];
+  assert.deepEqual(kinds(await reader(t, source, before).round()), all, 'what it has is of the time before');
+  assert.deepEqual(kinds(await reader(t, source, after.at(-1)?.id).round()), ['inventory', 'state', 'beat']);
+});
+
 test('1,200 points come in events of 500, and a device may have any name that is allowed', async (t) => {
   const source = new FakeLive();
   source.take(...Array.from({ length: 1200 }, (_, i) => reading(`p${i}`, i, 0, 'constructor')));

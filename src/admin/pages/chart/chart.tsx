@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { AlarmChange } from '../../live/live-types.ts';
 import { useShell } from '../parts/shell.ts';
-import { dateTime } from '../words/times.ts';
+import { dateTime, exactTime } from '../words/times.ts';
 import { numberText, roundedTo, unitText, valueText } from '../words/values.ts';
 import type { Words } from '../words/words.ts';
 import { draw } from './draw.ts';
@@ -75,7 +75,7 @@ function withUnit(words: Words, value: number | undefined, unit: string, spread:
 }
 
 function pickedWords(words: Words, row: ChartRow, number: (value: number | undefined) => string, single: boolean): string {
-  const when = dateTime(words, row.time);
+  const when = single ? exactTime(words, row.time) : dateTime(words, row.time);
   const text = (value: ChartRow['mean']): string => (typeof value === 'number' ? number(value) : valueText(words, value));
   if (row.mean === null) return `${when}: ${words.t('point.gap')}`;
   if (single) return `${when}: ${text(row.mean)}`;

@@ -18,6 +18,11 @@ const CHECK_EVERY = 1000;
 /** Later than it first was by so much: more is sent than the link carries. */
 const LATE = 4000;
 const SLOWEST = 32_000;
+/** The clocks of two machines go apart by less than this share: what grows no faster is no slow link. */
+const DRIFT = 1 / 2000;
+/** After so long without a late event more rounds are asked for again. Each try that fails doubles it. */
+const CALM = 10 * 60_000;
+const LONGEST_CALM = 2 * 3_600_000;
 
 export class Live {
   #model: Model = EMPTY;
@@ -32,6 +37,12 @@ export class Live {
   #hiddenAt = 0;
   /** The least difference between two clocks that nobody sets: what an event takes on an empty link is in it. */
   #best = Number.POSITIVE_INFINITY;
+  /** By the clock of this device that nobody sets: the last beat, and the last change of the pace. */
+  #beatAt = 0;
+  #pacedAt = 0;
+  #calm = CALM;
+  /** The pace was made quicker last. */
+  #tries = false;
 
   /** @param refused the gateway wants a log-in (401, 403) */
   constructor(changed: (model: Model) => void, refused: (error: CallError) => void) {
@@ -62,10 +73,17 @@ export class Live {
     if (this.#gone === undefined) return;
     if (this.#hiddenAt > 0 && Date.now() - this.#hiddenAt > HIDDEN) {
       this.#close();
+      // The gateway may start anew meanwhile, and its clock with it.
+      this.#best = Number.POSITIVE_INFINITY;
       this.#set({ ...this.#model, link: 'lost' });
-    } else if (this.#model.link === 'live' && Date.now() - this.#model.heard > Math.max(SILENCE, 3 * this.#every)) {
+    } else if (this.#model.link === 'live' && this.#silent() > Math.max(SILENCE, 3 * this.#every)) {
       this.#lost('lost');
     }
+  }
+
+  /** Milliseconds since the last beat. One clock may be set back, the other one stops while the device sleeps. */
+  #silent(): number {
+    return Math.max(Date.now() - this.#model.heard, performance.now() - this.#beatAt);
   }
 
   #open(): void {
@@ -74,9 +92,10 @@ export class Live {
     this.#read(gone.signal).then(
       () => this.#ended(gone, 'lost'),
       (thrown: unknown) => {
-        const status = (thrown as CallError).status;
+        const { status, code } = thrown as CallError;
         if (this.#gone === gone && (status === 401 || status === 403)) this.#refused(thrown as CallError);
-        this.#ended(gone, status === 503 ? 'busy' : 'lost');
+        // A gateway that starts says 503, too.
+        this.#ended(gone, code === 'busy' ? 'busy' : 'lost');
       },
     );
   }
@@ -113,7 +132,7 @@ export class Live {
       case 'beat': {
         const beat = JSON.parse(data) as LiveBeat;
         this.#wait = FIRST_WAIT;
-        this.#pace(performance.now() - beat.up);
+        this.#pace(performance.now(), beat.up);
         return withBeat(model, beat, Date.now());
       }
       default:
@@ -121,11 +140,25 @@ export class Live {
     }
   }
 
-  /** Asks for fewer rounds where events come later and later. */
-  #pace(difference: number): void {
-    this.#best = Math.min(this.#best, difference);
-    if (difference - this.#best < LATE || this.#every >= SLOWEST) return;
-    this.#every *= 2;
+  /** Asks for fewer rounds where events come later and later, and for more when they have come in time for long. */
+  #pace(now: number, up: number): void {
+    this.#best = Math.min(this.#best + DRIFT * (now - this.#beatAt), now - up);
+    this.#beatAt = now;
+    const isLate = now - up - this.#best >= LATE;
+    const isCalm = now - this.#pacedAt >= this.#calm;
+    if (isLate && this.#every < SLOWEST) {
+      if (this.#tries) this.#calm = Math.min(this.#calm * 2, LONGEST_CALM);
+      this.#tries = false;
+      this.#turn(now, this.#every * 2);
+    } else if (isCalm && !isLate && this.#every > EMPTY.every) {
+      this.#tries = true;
+      this.#turn(now, this.#every / 2);
+    }
+  }
+
+  #turn(now: number, every: number): void {
+    this.#every = every;
+    this.#pacedAt = now;
     this.#best = Number.POSITIVE_INFINITY;
     this.#close();
     this.#again(0);

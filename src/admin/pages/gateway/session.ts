@@ -18,9 +18,10 @@ export async function standing(before: Standing): Promise<Standing> {
     return { at: 'in', session: session as Session };
   } catch (thrown) {
     if (!(thrown instanceof CallError)) throw thrown;
-    if (thrown.status === 0) return { at: 'offline' };
     if (thrown.status === 401) return { at: 'log-in', ended: before.at === 'in' };
     if (thrown.code === 'unclaimed') return { at: 'claim' };
-    return { at: 'in', session: undefined };
+    // It is out of reach, busy, or starts: that says nothing of who looks. Who is inside keeps the old values.
+    if (before.at === 'in') return before;
+    return before.at === 'loading' || thrown.status === 0 ? { at: 'offline' } : before;
   }
 }

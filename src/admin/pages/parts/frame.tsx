@@ -13,7 +13,7 @@ import { Flows } from '../views/flows.tsx';
 import { Overview } from '../views/overview.tsx';
 import { System } from '../views/system.tsx';
 import { LanguageChoice, You } from '../views/you.tsx';
-import { clockTime } from '../words/times.ts';
+import { shortTime } from '../words/times.ts';
 import type { Words } from '../words/words.ts';
 import { Broken } from './broken.tsx';
 import { OnTrial } from './on-trial.tsx';
@@ -184,7 +184,7 @@ function Pages({ route }: { route: Route }): JSX.Element {
 
 /** The state of the connection, always in words. */
 function Link(): JSX.Element {
-  const { words, model } = useShell();
+  const { words, model, now } = useShell();
   const { link, heard, offset, every } = model;
   const slow = link === 'live' && every > 2000;
   return (
@@ -193,7 +193,7 @@ function Link(): JSX.Element {
       {link === 'connecting' && words.t('link.connecting')}
       {link === 'busy' && words.t('link.busy')}
       {link === 'lost' &&
-        (heard === 0 ? words.t('link.lostEmpty') : words.t('link.lost', { time: clockTime(words, heard + offset) }))}
+        (heard === 0 ? words.t('link.lostEmpty') : words.t('link.lost', { time: shortTime(words, heard + offset, now) }))}
     </p>
   );
 }

@@ -65,6 +65,7 @@ export function Password({ id, label, hint, kind, value, change }: PasswordProps
 
 /** Runs a form: one sending at a time, and words for what was refused. */
 export function useSending(): { busy: boolean; fault: string; send(work: () => Promise<void>, words: FaultWords): void } {
+  const { session, recheck } = useShell();
   const [busy, setBusy] = useState(false);
   const [fault, setFault] = useState('');
   const send = (work: () => Promise<void>, faultWords: FaultWords): void => {
@@ -72,7 +73,11 @@ export function useSending(): { busy: boolean; fault: string; send(work: () => P
     setBusy(true);
     setFault('');
     work()
-      .catch((thrown: unknown) => setFault(faultWords(thrown)))
+      .catch((thrown: unknown) => {
+        setFault(faultWords(thrown));
+        // Another tab may have logged out, or somebody else in.
+        if (session !== undefined) recheck();
+      })
       .finally(() => setBusy(false));
   };
   return { busy, fault, send };
@@ -98,7 +103,7 @@ export function Login({ ended }: { ended: boolean }): JSX.Element {
       onSubmit={(event) => {
         event.preventDefault();
         const logIn = async (): Promise<void> => {
-          await call('/api/v1/session', { name, password });
+          await call('/api/v1/session', { name: name.trim(), password });
           recheck();
         };
         send(logIn, (thrown) => refusalWords(words, thrown));
@@ -147,9 +152,10 @@ export function Claim(): JSX.Element {
       onSubmit={(event) => {
         event.preventDefault();
         const claim = async (): Promise<void> => {
-          await call('/api/v1/claim', { code: code.trim(), name, password });
+          const account = { name: name.trim(), password };
+          await call('/api/v1/claim', { code: code.trim(), ...account });
           // Whoever claimed it is logged in at once, with what was typed.
-          await call('/api/v1/session', { name, password });
+          await call('/api/v1/session', account);
           recheck();
         };
         send(claim, (thrown) => claimWords(words, thrown));

@@ -9,7 +9,7 @@ import { refusalWords, useShell } from '../parts/shell.ts';
 import { More, useSlice } from '../parts/slice.tsx';
 import { Age, Badge, Name, Value } from '../parts/small.tsx';
 import { useAsked } from '../parts/use-asked.ts';
-import { dateTime } from '../words/times.ts';
+import { dateTime, exactTime } from '../words/times.ts';
 import { reasonWords, roundedTo, valueText } from '../words/values.ts';
 
 const RANGES = {
@@ -29,7 +29,7 @@ export function PointView({ device, point }: { device: string; point: string }):
   const [range, setRange] = useState<Range>('day');
   const [asTable, setAsTable] = useState(false);
   const name = `${device}.${point}`;
-  const info = model.inventory[device]?.points[point];
+  const info = model.inventory[device]?.points?.[point];
   const reading = model.readings.get(device)?.get(point);
   const asked = `point=${encodeURIComponent(name)}&from=${RANGES[range].from}`;
   const history = useAsked<History>(`/api/v1/history?${asked}&buckets=${BUCKETS}`, RANGES[range].every);
@@ -135,7 +135,7 @@ function Table({ rows, single, spread, type, name }: TableProps): JSX.Element {
           <tbody>
             {slice.shown.map((row) => (
               <tr key={row.time}>
-                <th scope="row">{dateTime(words, row.time)}</th>
+                <th scope="row">{single ? exactTime(words, row.time) : dateTime(words, row.time)}</th>
                 {single ? (
                   <td>
                     <bdi>{row.mean === null ? reasonWords(words, row.reason) : text(row.mean)}</bdi>

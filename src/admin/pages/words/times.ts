@@ -43,6 +43,12 @@ export function dateTime(words: Words, time: number): string {
   return words.digits(`${day} ${two(d.getHours())}:${two(d.getMinutes())}`);
 }
 
+/** `2026-11-26 14:03:11`: for readings that are seconds apart. */
+export function exactTime(words: Words, time: number): string {
+  const minute = dateTime(words, time);
+  return minute === '' ? '' : `${minute}${words.digits(`:${two(new Date(time).getSeconds())}`)}`;
+}
+
 /** A time of today without its date. */
 export function shortTime(words: Words, time: number, now: number): string {
   const sameDay = new Date(time).toDateString() === new Date(now).toDateString();

@@ -70,8 +70,10 @@ export class Api {
   /** Never rejects: every fault becomes an answer. */
   async handle(req: IncomingMessage, res: ServerResponse, door: AdminDoor): Promise<void> {
     try {
-      const { pathname, asked } = partsOf(req.url ?? '');
-      door.admit(req, pathname);
+      const { url = '' } = req;
+      // Before the URL is judged: a wrong one counts for its address, too.
+      door.admit(req, url.split('?', 1)[0] ?? '');
+      const { pathname, asked } = partsOf(url);
       const page = door.page(pathname);
       if (page !== undefined) {
         await sendAsset(req, res, page);

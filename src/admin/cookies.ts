@@ -4,9 +4,6 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** Characters of a cookie header that are looked at. */
-const LONGEST = 4_096;
-
 export interface CookieNames {
   readonly session: string;
   readonly mark: string;
@@ -16,9 +13,11 @@ export interface CookieNames {
 export const SECURE_COOKIES: CookieNames = { session: '__Host-sluice', mark: '__Host-sluice-mark', secure: true };
 export const PLAIN_COOKIES: CookieNames = { session: 'sluice', mark: 'sluice-mark', secure: false };
 
-/** The value of a cookie; undefined: there is none, or two, one of which another program of this host may have set. */
+/**
+ * The value of a cookie; undefined: there is none, or two, one of which another program of this host may have set. Cookies of other
+ * ports come along, such as those of flows: all of them are looked at. A head has MAX_HEADERS bytes.
+ */
 export function cookieOf({ cookie = '' }: IncomingHttpHeaders, name: string): string | undefined {
-  if (cookie.length > LONGEST) return undefined;
   const values = cookie
     .split(';')
     .map((pair) => pair.trim())

@@ -199,6 +199,8 @@ async function act(_: TestContext, site: PageSite): Promise<void> {
   const { page } = await site.open(server);
   await page.click('nav a[href="#/alarms"]');
   await page.click('button[aria-label="Acknowledge fridge-warm"]');
+  // The button goes with the next state, and the focus would go with it.
+  await holds(page, `document.activeElement.tagName === 'H2' && document.activeElement.innerText === 'fridge-warm'`);
   await page.click('button[aria-label="Shelve fridge-warm"]');
   await page.selectOption('form.shelve select', { label: '8 h' });
   await page.fill('form.shelve input', 'new door seal ordered');

@@ -1,10 +1,19 @@
 /** What stands before the calls of HTTP: requests of one address, cookies, and the callers behind long answers. */
 import assert from 'node:assert/strict';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import test from 'node:test';
+import { SocketCallers } from '../../../src/access/socket-callers.ts';
+import { Api } from '../../../src/admin/api.ts';
 import { cookieOf, cookieText, PLAIN_COOKIES, SECURE_COOKIES } from '../../../src/admin/cookies.ts';
+import { socketDoor } from '../../../src/admin/doors.ts';
 import { KnownCallers } from '../../../src/admin/known-callers.ts';
-import { LOOK_AT_CALLERS, MAX_ADDRESSES, REQUESTS_AT_ONCE, REQUESTS_PER_SECOND } from '../../../src/admin/limits.ts';
+import { LOOK_AT_CALLERS, MAX_ADDRESSES, MAX_URL, REQUESTS_AT_ONCE, REQUESTS_PER_SECOND } from '../../../src/admin/limits.ts';
+import { ProcessMeter } from '../../../src/admin/process-meter.ts';
 import { RequestRate } from '../../../src/admin/request-rate.ts';
+import { HttpError } from '../../../src/admin/respond.ts';
+import { silentLogger } from '../../../src/core/logger.ts';
+import { FakeTarget } from '../../fakes/admin-target.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 /** How many of many more requests are taken. */
@@ -64,7 +73,7 @@ test('a cookie is read by its whole name, and not at all when there are two or n
     assert.equal(read(none), undefined, String(none));
   assert.equal(read(`${session}=mine; ${session}=planted`), undefined);
   assert.equal(read(`${session}=abc`, PLAIN_COOKIES.session), undefined, 'the name of the other door');
-  assert.equal(read(`${session}=abc; pad=${'x'.repeat(4_096)}`), undefined, 'too long to be looked at');
+  assert.equal(read(`flow=${'x'.repeat(4_000)}; other=${'x'.repeat(3_500)}; ${session}=abc`), 'abc', 'behind those of flows');
 });
 
 test('a cookie is out of reach of scripts and other sites, and ends when it is told to', () => {
@@ -73,6 +82,25 @@ test('a cookie is out of reach of scripts and other sites, and ends when it is t
   assert.equal(cookieText(session, '', secure, 0), '__Host-sluice=; Path=/; HttpOnly; SameSite=Strict; Secure; Max-Age=0');
   const plain = PLAIN_COOKIES;
   assert.equal(cookieText(plain.mark, 'm', plain.secure, 60), 'sluice-mark=m; Path=/; HttpOnly; SameSite=Strict; Max-Age=60');
+});
+
+test('a request with a wrong URL counts for its address as well', async () => {
+  const api = new Api(new FakeTarget(), new ProcessMeter(), new ManualClock());
+  const counted: string[] = [];
+  const door = {
+    ...socketDoor(new SocketCallers({ logger: silentLogger })),
+    admit: (_: IncomingMessage, pathname: string) => {
+      counted.push(pathname);
+      throw new HttpError(429, 'too-many-requests', 'wait');
+    },
+  };
+  for (const url of ['http://other/x', '*', `/${'x'.repeat(MAX_URL)}?a=1`]) {
+    const req = Object.assign(new IncomingMessage(new Socket()), { url, method: 'GET' });
+    const res = new ServerResponse(req);
+    await api.handle(req, res, door);
+    assert.equal(res.statusCode, 429, url.slice(0, 20));
+  }
+  assert.deepEqual(counted, ['http://other/x', '*', `/${'x'.repeat(MAX_URL)}`]);
 });
 
 test('a long answer ends, at a change or in time, once its caller is nobody any more', async () => {

@@ -107,17 +107,19 @@ function numberOf(value: JsonValue | undefined): number | null {
 function summary(rows: readonly ChartRow[]): Pick<Series, 'lowest' | 'highest' | 'average'> {
   let lowest: number | undefined;
   let highest: number | undefined;
-  let sum = 0;
+  // Step by step: a sum of large numbers would leave the range of a double.
+  let average = 0;
   let count = 0;
   for (const row of rows) {
     const [min, mean, max] = [numberOf(row.min), numberOf(row.mean), numberOf(row.max)];
     if (min === null || mean === null || max === null) continue;
     lowest = Math.min(lowest ?? min, min);
     highest = Math.max(highest ?? max, max);
-    sum += mean * (row.count - row.bad);
-    count += row.count - row.bad;
+    const good = row.count - row.bad;
+    count += good;
+    if (count > 0) average += (mean - average) * (good / count);
   }
-  return { lowest, highest, average: count === 0 ? undefined : sum / count };
+  return { lowest, highest, average: count === 0 ? undefined : average };
 }
 
 function median(numbers: number[]): number {

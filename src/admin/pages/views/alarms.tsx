@@ -50,10 +50,11 @@ export function AlarmList({ alarms, most }: { alarms: readonly AlarmStatus[]; mo
 
 function Alarm({ alarm }: { alarm: AlarmStatus }): JSX.Element {
   const { words, now } = useShell();
+  const heading = useRef<HTMLHeadingElement>(null);
   const [device = '', point = ''] = alarm.point.split('.');
   return (
     <li class={`card alarm ${MOODS[alarm.severity]}`}>
-      <h2>
+      <h2 ref={heading} tabIndex={-1}>
         <Name>{alarm.rule}</Name>
       </h2>
       <p class="signs">
@@ -78,12 +79,13 @@ function Alarm({ alarm }: { alarm: AlarmStatus }): JSX.Element {
           </span>
         )}
       </p>
-      <Doings alarm={alarm} />
+      {/* What was pressed goes away. Who works with keys goes on from the name of the alarm. */}
+      <Doings alarm={alarm} done={() => heading.current?.focus()} />
     </li>
   );
 }
 
-function Doings({ alarm }: { alarm: AlarmStatus }): JSX.Element | null {
+function Doings({ alarm, done: finish }: { alarm: AlarmStatus; done: () => void }): JSX.Element | null {
   const { words, model, session, announce, recheck } = useShell();
   const [open, setOpen] = useState<AwayForm>();
   const [busy, setBusy] = useState(false);
@@ -104,6 +106,7 @@ function Doings({ alarm }: { alarm: AlarmStatus }): JSX.Element | null {
       await call(path, body, session?.csrf);
       announce(words.t(done, { rule }));
       setOpen(undefined);
+      finish();
     } catch (thrown) {
       setFault(words.t('alarms.failed', { why: refusalWords(words, thrown) }));
       recheck();

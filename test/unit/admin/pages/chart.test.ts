@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type History, seriesOf } from '../../../../src/admin/pages/chart/series.ts';
-import { age } from '../../../../src/admin/pages/words/times.ts';
+import { age, exactTime } from '../../../../src/admin/pages/words/times.ts';
 import { bytesText, roundedTo, valueText } from '../../../../src/admin/pages/words/values.ts';
 import { Words } from '../../../../src/admin/pages/words/words.ts';
 
@@ -27,6 +27,22 @@ test('buckets that are missing break the line and show as a gap', () => {
     x,
     [...x].sort((a, b) => a - b),
   );
+});
+
+test('the mean of numbers near the end of what there is stays between them', () => {
+  const { average } = seriesOf(
+    buckets(
+      40,
+      Array.from({ length: 40 }, (_, i) => bucket(i, i < 20 ? 1e307 : 3e307)),
+    ),
+  );
+  assert.ok(Math.abs((average ?? 0) / 2e307 - 1) < 1e-9, String(average));
+});
+
+test('readings that are seconds apart have times that differ', () => {
+  const words = new Words('bn', true);
+  assert.match(exactTime(words, 1_795_600_025_000), /^[০-৯]{4}-[০-৯]{2}-[০-৯]{2} [০-৯]{2}:[০-৯]{2}:০৫$/);
+  assert.equal(exactTime(words, Number.NaN), '');
 });
 
 test('a bucket without a good reading breaks the line', () => {

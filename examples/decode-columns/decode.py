@@ -37,6 +37,8 @@ class Bytes:
             shift += 7
             if b < 0x80:
                 return value
+            if shift > 56:
+                raise ValueError("a number is too long")
 
     def signed(self):  # zigzag
         v = self.unsigned()

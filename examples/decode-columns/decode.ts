@@ -60,6 +60,7 @@ class Bytes {
       const b = this.byte();
       value += (b & 0x7f) * weight;
       if (b < 0x80) return value;
+      if (weight > 2 ** 49) throw new Error('a number is too long');
     }
   }
   /** zigzag */

@@ -43,6 +43,9 @@ export class ByteWriter {
   }
 }
 
+/** Of the eighth byte of an integer. */
+const LARGEST_WEIGHT = 128 ** 7;
+
 /** Every read throws a RangeError behind the end. */
 export class ByteReader {
   #o = 0;
@@ -87,6 +90,8 @@ export class ByteReader {
     let b = this.byte();
     let v = b & 0x7f;
     for (let m = 128; b >= 0x80; m *= 128) {
+      // Eight bytes hold every number that is written. Far beyond them it would become NaN, and no bound holds for that.
+      if (m > LARGEST_WEIGHT) throw new RangeError('a number is too long');
       b = this.byte();
       v += (b & 0x7f) * m;
     }

@@ -137,6 +137,7 @@ export class StoredColumns {
   #pass(place: Place): void {
     const { count } = place;
     const form = place.form & ~NOISY;
+    if (form === FORM.empty && count > 0) throw new Error('a column has fewer values than records');
     if (form === FORM.boolean || form === FORM.empty) return;
     place.byte = this.#input.position;
     if (isDecimal(form) || isFloat32(form)) {

@@ -10,6 +10,8 @@ import { type Decoded, decode } from '../../../examples/decode-columns/decode.ts
 import { encodeShape, rowsOf } from '../../../src/codecs/blocks.ts';
 import type { Batch } from '../../../src/codecs/format.ts';
 import { columnsBatch } from '../../../src/codecs/format-columns.ts';
+import { readColumns } from '../../../src/codecs/read-columns.ts';
+import { seal } from '../../../src/codecs/sealed.ts';
 import type { LogRecord, Shape } from '../../../src/core/point.ts';
 import { formatCases } from '../../harness/format-case.ts';
 import { scratch } from '../../harness/scratch.ts';
@@ -82,6 +84,55 @@ test('columns: a payload with one byte changed is refused, and never read as oth
       assert.throws(() => decode(payload));
     }),
   );
+});
+
+/** A payload of two records of one text, whose columns are these bytes: whole by its checksums, as somebody hostile writes it. */
+function forged(...column: number[]): Buffer {
+  const shapes = [{ device: 'd', points: [['t', 'string', 'string']] }];
+  const head = { v: 1, gateway: 'g', log: 'l', boot: 'b', inventory: 1, first: 1, last: 2, sent: 0, offset: 0, shapes };
+  // Version, records, shapes, the shape, steps of numbers, shapes of records, times; then the lengths of the column.
+  const block = [
+    1,
+    2,
+    1,
+    0,
+    1,
+    1,
+    0,
+    0,
+    0,
+    0,
+    ...(column.length < 128 ? [column.length] : [128 + (column.length % 128), column.length >> 7]),
+    0,
+  ];
+  const parts = [
+    seal(Buffer.from(JSON.stringify(head)), Buffer.alloc(0), 6),
+    seal(Buffer.from([...block, ...column]), Buffer.alloc(0), 6),
+  ];
+  const length = (part: Buffer) => Buffer.from(Uint32Array.of(part.length).buffer);
+  return Buffer.concat([Buffer.from('SLC\x01', 'latin1'), ...parts.flatMap((part) => [length(part), part])]);
+}
+/** Why the gateway's own reader refuses it. */
+function refusal(payload: Buffer): string {
+  try {
+    readColumns(payload, 'data');
+    return 'it was read';
+  } catch (thrown) {
+    return String(thrown instanceof Error ? thrown.cause : thrown);
+  }
+}
+
+test('columns: a length without an end is refused, and so is a column with too few values', (t) => {
+  const [TEXTS, EMPTY] = [20, 21];
+  assert.equal(refusal(forged(0, TEXTS, 0, 0, 1, 97, 1, 98)), 'it was read');
+  assert.match(refusal(forged(0, EMPTY, 0, 0)), /fewer values/);
+  // Reasons for both records, which say that there are values. So many bytes of a length make no number any more.
+  const endless = forged(0x80, 0, 0, TEXTS, 0, 0, ...Array.from({ length: 200 }, () => 0x80), 0);
+  assert.match(refusal(endless), /a number is too long/);
+  assert.throws(() => decode(endless), /a number is too long/);
+  const python = pythonPeer(t, 'zlib', 'apt-get install -y python3');
+  if (python === undefined) return;
+  assert.match(spawnSync(python, [DECODER], { input: endless, encoding: 'utf8' }).stderr, /a number is too long/);
 });
 
 test('columns: the decoder of Python reads random batches as that of TypeScript does', (t) => {

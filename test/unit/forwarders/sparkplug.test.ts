@@ -261,3 +261,27 @@ test('a rule of a group says whether it was the first, and another one has no su
   const later = [...node.births([alarm], 0)].find(({ name }) => name === 'Alarm/hot/FirstOut');
   assert.deepEqual(later?.value, first);
 });
+
+test('a transition that was kept is historical where births say a later one, and by its number', () => {
+  const alarm = (seq: number, log = 'l', time = 10 - seq) => ({
+    ...{ kind: 'alarm' as const, key: 'hot', seq },
+    json: JSON.stringify({ log, seq, state: 'normal', time }),
+  });
+  const node = new NodeMetrics(new Metrics(site), false);
+  node.refresh([{ name: 'hot' }]);
+  const historical = ({ json }: NoticeMessage) => node.notice('alarm', 'hot', json, 0, false).map((metric) => metric.historical);
+  const all = (is: boolean) => Array.from({ length: 6 }, () => is);
+  [...node.births([alarm(3)], 0)];
+  for (const seq of [1, 2]) assert.deepEqual(historical(alarm(seq)), all(true), `number ${seq}`);
+  // The clock was set back meanwhile.
+  for (const seq of [3, 4]) assert.deepEqual(historical(alarm(seq)), all(false), `number ${seq}`);
+  assert.deepEqual(historical(alarm(3)), all(true), 'it comes again');
+  assert.deepEqual(historical(alarm(1, 'newer')), all(false), 'numbers of another log say nothing');
+  [...node.births([], 0)];
+  assert.deepEqual(historical(alarm(1)), all(false), 'births say nothing of it');
+  const event = node.notice('event', 'start', JSON.stringify({ log: 'l', seq: 1 }), 0, false);
+  assert.deepEqual(
+    event.map((metric) => metric.historical),
+    [false],
+  );
+});

@@ -28,6 +28,8 @@ export class NodeMetrics {
   #rules = new Set<string>();
   #grouped: ReadonlySet<string> = new Set();
   readonly #gone = new Set<string>();
+  /** By rule: the newest transition that the host was given. */
+  readonly #newest = new Map<string, Place>();
   /** The rule that a metric of an NCMD acknowledges. */
   #byName: ReadonlyMap<string, string> = new Map();
   #byAlias: ReadonlyMap<bigint, string> = new Map();
@@ -66,9 +68,11 @@ export class NodeMetrics {
   /** For NBIRTH. @param now UTC ms */
   *births(alarms: Iterable<NoticeMessage>, now: number): Generator<Metric> {
     const newest = new Map([...alarms].map((alarm) => [alarm.key, alarm]));
+    this.#newest.clear();
     for (const rule of this.#rules) {
       const alarm = newest.get(rule);
       const said = alarm === undefined ? {} : withFirstOut(parsed(alarm.json));
+      this.#newest.set(rule, placeOf(said));
       const time = timeOf(said, now);
       for (const [key, part, type] of this.#partsOf(rule))
         yield this.#metric(nameOf(rule, part), type, said[key], time, { birth: true });
@@ -81,9 +85,16 @@ export class NodeMetrics {
   notice(kind: 'alarm' | 'event', key: string, json: string, now: number, late: boolean): Metric[] {
     const said = withFirstOut(parsed(json));
     const time = timeOf(said, now);
-    const how = { historical: late };
+    const how = { historical: late || (kind === 'alarm' && this.#isOld(key, placeOf(said))) };
     if (kind === 'event') return [this.#metric(EVENT, DATA_TYPES.String, json, time, how)];
     return this.#partsOf(key).map(([of, part, type]) => this.#metric(nameOf(key, part), type, said[of], time, how));
+  }
+  /** Whether the host was given a later transition of this rule. A clock may have been set back, so numbers decide. */
+  #isOld(rule: string, place: Place): boolean {
+    const newest = this.#newest.get(rule);
+    const old = newest?.log !== undefined && newest.log === place.log && newest.seq > place.seq;
+    if (!old) this.#newest.set(rule, place);
+    return old;
   }
   /** For NDATA: what became of a command. */
   result(json: string, now: number): Metric[] {
@@ -106,6 +117,14 @@ export class NodeMetrics {
   }
 }
 
+/** Where a transition stands in the log; `log` is absent where that is not known. */
+interface Place {
+  readonly log: string | undefined;
+  readonly seq: number;
+}
+function placeOf({ log, seq }: Record<string, unknown>): Place {
+  return typeof log === 'string' && typeof seq === 'number' ? { log, seq } : { log: undefined, seq: 0 };
+}
 function nameOf(rule: string, part: string): string {
   return `Alarm/${rule}/${part}`;
 }

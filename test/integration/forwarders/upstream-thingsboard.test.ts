@@ -55,8 +55,9 @@ async function thingsboardSite(t: TestContext) {
   const far = new MqttPeer();
   await far.start();
   const asked: Asked[] = [];
+  let inventory = INVENTORY;
   const context = forwarderContext(log, {
-    inventory: () => INVENTORY,
+    inventory: () => inventory,
     commands: {
       take: (payload, caller) => {
         asked.push({ command: JSON.parse(Buffer.from(payload).toString()), caller });
@@ -82,6 +83,15 @@ async function thingsboardSite(t: TestContext) {
       assert.ok(log.append({ shape: SHAPES[device], at: at++, values: [n, n % 2 === 0], reasons }));
     },
     now: () => platform.take(far.taken),
+    /** The configuration has these devices no more. */
+    remove: (device: keyof typeof SHAPES) => {
+      const { devices, ...head } = JSON.parse(inventory) as { devices: Record<string, unknown> };
+      inventory = JSON.stringify({
+        ...head,
+        devices: Object.fromEntries(Object.entries(devices).filter(([name]) => name !== device)),
+      });
+      s.forwarder.republish([]);
+    },
     sent: (what: string) =>
       waitFor(what, () => {
         const { waiting } = s.forwarder.status();
@@ -152,6 +162,19 @@ test('a silent device is disconnected after two batches, and connected when it s
   assert.equal(s.platform.said.at(-1), 'connect pump');
 });
 
+test('a device that was removed is disconnected, also behind what was kept of it', async (t) => {
+  const s = await thingsboardSite(t);
+  s.add('tank', 1);
+  await s.sent('a reading');
+  s.remove('tank');
+  await waitFor('the end of it', () => !s.now().connected.has('tank'));
+  assert.equal(s.platform.connected.has('pump'), true);
+  s.add('tank', 2);
+  await s.sent('what was kept');
+  await waitFor('its end again', () => s.now().said.at(-1) === 'disconnect tank');
+  assert.equal(s.platform.connected.has('tank'), false);
+});
+
 test('remote calls become commands, and their results replies', async (t) => {
   const s = await thingsboardSite(t);
   const calls: [string, unknown, object][] = [
@@ -187,8 +210,12 @@ test('calls that are none are passed over, and the connection stays', async (t) 
   const none = ['', '{', '[]', 'null', '{"device":"pump"}', '{"device":1,"data":{"id":1,"method":"read"}}', '\u0000\u00ff'];
   const more = ['{"device":"pump","data":{"id":"1","method":"read"}}', '{"device":"pump","data":{"id":1}}'];
   for (const text of [...none, ...more]) s.far.tell('v1/gateway/rpc', text);
+  // An object that no text can be made of.
+  const odd = '{"device":"pump","data":{"id":8,"method":"write","params":{"point":{"toString":1,"valueOf":1},"value":1}}}';
+  s.far.tell('v1/gateway/rpc', odd);
   s.far.tell('v1/gateway/rpc', JSON.stringify({ device: 'pump', data: { id: 9, method: 'read' } }));
-  await waitFor('the only call', () => s.asked.length === 1);
+  await waitFor('the calls', () => s.asked.length === 2);
+  assert.deepEqual(s.asked[0]?.command, { id: s.asked[0]?.command.id, do: 'write', target: null, value: 1 });
   assert.equal(s.forwarder.status().counters.connects, 1);
   const large = { device: 'pump', data: { id: 1, method: 'read', params: 'x'.repeat(9000) } };
   assert.equal(callOf(Buffer.from(JSON.stringify(large))), undefined);

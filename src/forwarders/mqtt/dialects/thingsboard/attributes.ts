@@ -10,7 +10,8 @@ export function* attributeParts(
   devices: readonly (readonly [device: string, values: Values])[],
   most: number,
 ): Generator<object> {
-  let part: Record<string, Record<string, unknown>> = {};
+  // No plain object: a device may have the name `constructor`.
+  let part = new Map<string, Record<string, unknown>>();
   let bytes = 2;
   for (const [device, values] of devices) {
     const head = Buffer.byteLength(JSON.stringify(device)) + 4;
@@ -18,16 +19,17 @@ export function* attributeParts(
       if (value === undefined) continue;
       const size = Buffer.byteLength(`${JSON.stringify(key)}:${JSON.stringify(value)},`);
       if (2 + head + size > most) continue;
-      const more = size + (part[device] === undefined ? head : 0);
+      const more = size + (part.has(device) ? 0 : head);
       if (bytes + more > most) {
-        yield part;
-        part = {};
+        yield Object.fromEntries(part);
+        part = new Map();
         bytes = 2;
       }
-      bytes += size + (part[device] === undefined ? head : 0);
-      part[device] ??= {};
-      part[device][key] = value;
+      bytes += size + (part.has(device) ? 0 : head);
+      const own = part.get(device) ?? {};
+      own[key] = value;
+      part.set(device, own);
     }
   }
-  if (bytes > 2) yield part;
+  if (bytes > 2) yield Object.fromEntries(part);
 }

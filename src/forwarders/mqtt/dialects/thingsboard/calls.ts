@@ -43,7 +43,13 @@ export function commandOf({ device, id, method, params }: Call, life: string): R
   if (setPoint !== undefined) return { ...head, do: 'write', target: `${device}.${setPoint}`, value: params };
   switch (method) {
     case 'write':
-      return { ...head, do: 'write', target: `${device}.${String(given.point)}`, value: given.value };
+      // An object may be one of which no text can be made.
+      return {
+        ...head,
+        do: 'write',
+        target: typeof given.point === 'string' ? `${device}.${given.point}` : null,
+        value: given.value,
+      };
     case 'read':
       return { ...head, do: 'read', target: device };
     case 'ack':

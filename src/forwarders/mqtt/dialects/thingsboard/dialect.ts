@@ -1,7 +1,8 @@
 /**
  * The gateway API of ThingsBoard over MQTT: docs/reference/formats/thingsboard.md.
  *
- * - A device is connected before anything else is said of it, and disconnected when it has been silent for SILENT_BATCHES.
+ * - A device is connected before anything else is said of it. It is disconnected when it has been silent for SILENT_BATCHES, and when
+ *   the configuration has it no more.
  * - The number of a remote call is that of a session of the platform and begins again. The id of our command therefore has the
  *   number of the connection in it, which outlives the gateway.
  */
@@ -68,6 +69,8 @@ function speaker({ options: written, inventory, command, memory, clock }: Dialec
   const silent = new Map<string, number>();
   const isDown = (device: string): boolean => (silent.get(device) ?? 0) >= SILENT_BATCHES;
   const devicesOf = () => Object.entries((JSON.parse(inventory()) as Inventory).devices ?? {});
+  /** Devices of the configuration, as the connection was greeted last. */
+  let known: ReadonlySet<string> = new Set();
   let life = lifeOf(memory.load());
   return {
     limits: { payload: MOST_PAYLOAD, ...(perSecond !== undefined && { messages: { perSecond, atOnce: 0 } }) },
@@ -75,6 +78,7 @@ function speaker({ options: written, inventory, command, memory, clock }: Dialec
     will() {
       life = (life + 1) % Number.MAX_SAFE_INTEGER;
       memory.save({ life });
+      known = new Set();
       // The platform sees the end of the connection by itself.
       return undefined;
     },
@@ -93,7 +97,11 @@ function speaker({ options: written, inventory, command, memory, clock }: Dialec
     },
     *greet() {
       const attributes: [device: string, values: Record<string, unknown>][] = [];
-      for (const [device, { bus, profile, points = {} }] of devicesOf()) {
+      const devices = devicesOf();
+      const before = known;
+      known = new Set(devices.map(([device]) => device));
+      for (const device of before) if (!known.has(device)) yield about('disconnect', { device });
+      for (const [device, { bus, profile, points = {} }] of devices) {
         if (!isDown(device)) yield about('connect', { device, type: profile ?? 'default' });
         const values = {
           ...{ bus, profile },
@@ -118,7 +126,7 @@ function speaker({ options: written, inventory, command, memory, clock }: Dialec
         // A platform that gets telemetry of a device connects it by itself: what is late must not make a silent device alive.
         if (before && !isDown(device)) yield about('connect', { device });
         yield { topic: 'v1/gateway/telemetry', payload, qos: 1, retain: false };
-        if (isDown(device)) yield about('disconnect', { device });
+        if (isDown(device) || !known.has(device)) yield about('disconnect', { device });
       }
     },
     channel: ({ kind, key }) => (kind === 'alarm' ? `${OWN} ${key}` : OWN),

@@ -58,7 +58,7 @@ export class Courier {
         .catch((thrown: unknown) => {
           if (thrown instanceof SluiceError && thrown.code === 'upstream-refused') refused ??= thrown;
           else if (thrown instanceof SluiceError && (thrown.code === 'upstream-busy' || thrown.code === 'upstream-too-large')) {
-            kept ??= thrown;
+            if (thrown.code === 'upstream-busy' || message.mayLack !== true) kept ??= thrown;
             message.kept?.(thrown);
           } else failed ??= thrown;
         })

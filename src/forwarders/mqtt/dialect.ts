@@ -30,6 +30,8 @@ export interface OutMessage {
   readonly unheard?: () => void;
   /** Called where the broker does not take it now, or cannot take it for its size. */
   readonly kept?: (error: SluiceError) => void;
+  /** What a connection begins with lacks it where it is too large for the broker. Otherwise the connection ends. */
+  readonly mayLack?: true;
 }
 
 /** State that outlives a restart of the gateway. Plain data, small: the next commit writes it as a whole. */

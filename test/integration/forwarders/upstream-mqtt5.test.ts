@@ -136,6 +136,33 @@ test('Mosquitto with a maximum packet size of 1 kB gets batches that fit', async
   assert.equal(site.forwarder.status().counters.connects, 1, 'the connection stays');
 });
 
+test('a broker that is too small for the inventory gets readings all the same', async (t) => {
+  const far = await Mqtt5Peer.start(t);
+  far.properties = { maximumPacketSize: 1024 };
+  let text = 'x'.repeat(2000);
+  const told: string[] = [];
+  const site = await UpstreamSite.open(
+    t,
+    { url: far.url, protocol: 5 },
+    { inventory: () => JSON.stringify({ text }), event: (event, message) => void told.push(`${event}: ${message}`) },
+  );
+  site.forwarder.start();
+  site.add(3);
+  await waitFor(
+    () => `readings: ${site.fault}`,
+    () => numbers(far.messages).length === 3,
+  );
+  const has = (end: string) => far.messages.filter(({ topic }) => topic.endsWith(end)).length;
+  site.forwarder.republish([]);
+  await waitFor('a second greeting', () => has('/status') === 2);
+  assert.deepEqual([has('/inventory'), told.length], [0, 1]);
+  assert.match(told[0] ?? '', /^overload: The inventory is too large for the broker of cloud/);
+  text = 'x';
+  site.forwarder.republish([]);
+  await waitFor('one that fits', () => has('/inventory') === 1);
+  assert.deepEqual([site.forwarder.status().counters.connects, told.length], [1, 1]);
+});
+
 test('a quota that is used up keeps readings, and the connection, until it is there again', async (t) => {
   // Others are not allowed in a PUBACK; a broker ends the connection with them.
   for (const code of [135, 151]) {

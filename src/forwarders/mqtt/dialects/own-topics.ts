@@ -6,6 +6,9 @@ import type { DialectContext, LogSpeaker, OutMessage } from '../dialect.ts';
 /** Topics of rules that are gone and wait to be cleared. */
 const MAX_GONE = 1000;
 
+/** Sizes of one message that an event names. */
+const MOST_SAID = 20;
+
 /** Two forwarders that share it and the broker would mix their batches. */
 export const OWN_ROOT = 'sluice';
 
@@ -14,7 +17,7 @@ export const OWN_ROOT = 'sluice';
  * else is JSON.
  */
 export function ownTopics(
-  { gateway, status, inventory, goneRules, hasRule, command }: DialectContext,
+  { gateway, forwarder, status, inventory, goneRules, hasRule, command, event }: DialectContext,
   formatOptions: FormatOptions = {},
 ): LogSpeaker {
   const root = `sluice/${gateway}`;
@@ -22,6 +25,11 @@ export function ownTopics(
   // A platform tells a gateway that was stopped from one that was lost.
   const stopped: OutMessage = { ...offline, payload: '{"v":1,"online":false,"reason":"stopped"}' };
   const gone = new Set(goneRules.slice(0, MAX_GONE));
+  const lacking = tooLarge(
+    `The inventory is too large for the broker of ${forwarder}, which does not have it.`,
+    forwarder,
+    event,
+  );
   const channel = ({ kind, key }: { kind: 'alarm' | 'event'; key: string }): string =>
     kind === 'alarm' ? `${root}/alarm/${key}` : `${root}/event`;
   return {
@@ -34,7 +42,7 @@ export function ownTopics(
     },
     *greet() {
       yield { topic: `${root}/status`, payload: status(), qos: 1, retain: true };
-      yield { topic: `${root}/inventory`, payload: inventory(), qos: 1, retain: true };
+      yield { topic: `${root}/inventory`, payload: inventory(), qos: 1, retain: true, ...lacking };
       for (const rule of [...gone]) {
         if (hasRule(rule)) gone.delete(rule);
         else yield { ...cleared(`${root}/alarm/${rule}`), taken: () => gone.delete(rule) };
@@ -57,6 +65,24 @@ export function ownTopics(
         retain: notice.kind === 'alarm' && hasRule(notice.key),
       },
     ],
+  };
+}
+
+/** For a message without which readings leave all the same. The event comes once for each size. */
+export function tooLarge(
+  message: string,
+  forwarder: string,
+  event: DialectContext['event'],
+): Pick<OutMessage, 'mayLack' | 'kept'> {
+  const said = new Set<unknown>();
+  return {
+    mayLack: true,
+    kept: ({ code, data: { bytes, limit } }) => {
+      if (code !== 'upstream-too-large' || said.has(bytes) || said.size >= MOST_SAID) return;
+      said.add(bytes);
+      const sizes = typeof bytes === 'number' && typeof limit === 'number' ? { bytes, limit } : {};
+      event('overload', message, { forwarder, ...sizes });
+    },
   };
 }
 

@@ -6,6 +6,7 @@
  */
 import type { LatestValue, NoticeMessage } from '../../../../core/ports.ts';
 import type { DialectContext, LiveDialect, LiveSpeaker, OutMessage } from '../../dialect.ts';
+import { tooLarge } from '../own-topics.ts';
 import { type Announced, type Announcement, announcement, ownConfig, rulesAmong } from './discovery.ts';
 import { KnownDevices } from './known.ts';
 import { BIRTH, places } from './places.ts';
@@ -27,7 +28,7 @@ export const homeassistantDialect: LiveDialect = {
 };
 
 function speaker(context: DialectContext): LiveSpeaker {
-  const { gateway, memory, command, clock, latest, site, goneRules, hasRule, event } = context;
+  const { gateway, forwarder, memory, command, clock, latest, site, goneRules, hasRule, event } = context;
   const at = places(gateway);
   const known = new KnownDevices(memory.load());
   let life = lifeOf(memory.load());
@@ -39,6 +40,11 @@ function speaker(context: DialectContext): LiveSpeaker {
   const said = new Map<string, boolean>();
   const gone = new Set(goneRules.slice(0, MOST_GONE));
   const save = (): void => memory.save({ life, ...known.state() });
+  const lacking = tooLarge(
+    `A device is too large for the broker of ${forwarder}; Home Assistant does not know it.`,
+    forwarder,
+    event,
+  );
 
   const look = (): void => {
     now = announcement(context, at);
@@ -95,13 +101,13 @@ function speaker(context: DialectContext): LiveSpeaker {
         cleared++;
         // A filter may have left out a rule that still exists. Before its device: with that it would be forgotten.
         for (const rule of rulesAmong(without.keys())) if (!now.rules.has(rule)) yield kept(at.alarm(rule), '');
-        if (announced !== undefined) yield kept(at.config(device), announced.config(without));
+        if (announced !== undefined) yield { ...kept(at.config(device), announced.config(without)), ...lacking };
         else for (const topic of [at.config(device), at.state(device)]) yield kept(topic, '');
         if (announced === undefined) yield { ...kept(at.available(device), ''), taken: () => known.set(device, undefined) };
       }
       for (const announced of now.devices.values()) {
         const { device, platforms } = announced;
-        yield { ...kept(at.config(device), announced.config()), taken: () => known.set(device, platforms) };
+        yield { ...kept(at.config(device), announced.config()), ...lacking, taken: () => known.set(device, platforms) };
         yield availability(announced);
       }
       const newest = new Map([...site.alarms()].map((alarm) => [alarm.key, alarm]));

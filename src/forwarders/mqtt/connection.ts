@@ -14,7 +14,7 @@ import type { ConnectionOptions } from './connection-options.ts';
 import type { OutMessage } from './dialect.ts';
 import { GuardedStream } from './guarded-stream.ts';
 import { commandedLimits, INBOUND_LIMITS, InboundCheck } from './inbound-check.ts';
-import { BrokerTerms, connectProperties, saidOf, Turns } from './mqtt5.ts';
+import { BrokerTerms, connectProperties, RECEIVE_MAXIMUM, repeatedProperty, saidOf, Turns } from './mqtt5.ts';
 import { Questions } from './questions.ts';
 import { REASONS, verdictOf } from './reason-codes.ts';
 import { connectWords, endedWords, hungUp, hungUpWords, readFault, refusedWords, type Stage } from './refusal-words.ts';
@@ -27,6 +27,9 @@ const WITH_WILL = 4;
 const NO_SUBSCRIBERS = 16;
 /** Seconds without traffic after which the broker is asked whether it is there. */
 const KEEPALIVE = 30;
+
+/** Gets the messages of subscriptions. */
+type Received = (topic: string, payload: Uint8Array, retained: boolean) => void;
 
 export class Connection {
   /** Resolves, once, when the connection is gone, with the cause when there is one. */
@@ -52,8 +55,9 @@ export class Connection {
   #goodbye: { readonly code: number; readonly said: string } | undefined;
   /** What it said beside a code in its last answers: CONNACK, or the refusal of a message. */
   #said = '';
-  /** Gets the messages of subscriptions. */
-  received: ((topic: string, payload: Uint8Array, retained: boolean) => void) | undefined;
+  #received: Received | undefined;
+  /** What came before somebody took it; at most RECEIVE_MAXIMUM. A broker that kept a session sends it right behind its CONNACK. */
+  readonly #early: Parameters<Received>[] = [];
 
   /** @throws ConnectError, SluiceError upstream-protocol */
   static async open(options: ConnectionOptions): Promise<Connection> {
@@ -152,13 +156,10 @@ export class Connection {
     signal.removeEventListener('abort', abort);
     heard(connection.#said);
     if (outcome !== true) throw outcome;
-    if (!connection.#terms.unanswered) return connection;
+    const { wrong } = connection.#terms;
+    if (wrong === undefined) return connection;
     connection.destroy();
-    throw new ConnectError(
-      'protocol',
-      `the broker ${hostAndPort(options)} takes messages with QoS 0 alone, which it does not acknowledge; allow QoS 1 at the broker`,
-      undefined,
-    );
+    throw new ConnectError('protocol', `the broker ${hostAndPort(options)} ${wrong}`, undefined);
   }
 
   private constructor(client: MqttClient, check: InboundCheck, options: ConnectionOptions) {
@@ -174,6 +175,14 @@ export class Connection {
     });
     this.#terms = new BrokerTerms(options.mqtt5, undefined);
     client.on('packetreceive', (packet) => {
+      const twice = repeatedProperty(packet);
+      if (twice !== undefined) {
+        this.#fault ??= new SluiceError('upstream-protocol', `the broker broke the rules of MQTT: a packet has ${twice} twice`);
+        this.#client.stream.destroy();
+        // The library goes on with the packet, and throws at a list where it wants a number.
+        Object.assign(packet, { properties: {} });
+        return;
+      }
       if (packet.cmd === 'connack') {
         this.#terms = new BrokerTerms(options.mqtt5, packet);
         this.#turns = new Turns(Math.min(this.#terms.receiveMaximum, limits?.unacknowledged ?? Number.POSITIVE_INFINITY));
@@ -188,7 +197,10 @@ export class Connection {
     client.on('disconnect', ({ reasonCode = 0, properties }) => {
       this.#goodbye = { code: reasonCode, said: saidOf({ properties }) };
     });
-    client.on('message', (topic, payload, packet) => this.received?.(topic, payload, packet.retain));
+    client.on('message', (topic, payload, { retain }) => {
+      if (this.#received !== undefined) this.#received(topic, payload, retain);
+      else if (options.asked === true && this.#early.length < RECEIVE_MAXIMUM) this.#early.push([topic, payload, retain]);
+    });
     // This handler is there from the first moment: a connection may be gone before a caller could ask whether it was made.
     this.closed = new Promise((resolve) => {
       client.once('close', () => {
@@ -202,6 +214,11 @@ export class Connection {
         resolve(this.#fault);
       });
     });
+  }
+
+  set received(take: Received) {
+    this.#received = take;
+    for (const early of this.#early.splice(0)) take(...early);
   }
 
   /** Monotonic time at which the oldest answer is late, and the connection ends. */

@@ -410,9 +410,20 @@ export class Link {
     const { subscriptions } = this.#speaker;
     if (subscriptions === undefined || subscriptions.length === 0) return;
     connection.received = (topic, payload, retained) => {
-      if (this.#speaker.received?.(topic, payload, retained) === 'greet') this.greet();
+      if (this.#heard(topic, payload, retained) === 'greet') this.greet();
     };
     await connection.subscribe(subscriptions);
+  }
+
+  /** The far side chose every byte of it: a fault of the speaker in it ends neither the gateway nor the connection. */
+  #heard(topic: string, payload: Uint8Array, retained: boolean): 'greet' | undefined {
+    try {
+      return this.#speaker.received?.(topic, payload, retained);
+    } catch (thrown) {
+      this.violations++;
+      this.#words.unusable(topic, toError(thrown).message);
+      return undefined;
+    }
   }
 }
 

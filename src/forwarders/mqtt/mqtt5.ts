@@ -14,7 +14,7 @@ export interface Mqtt5Settings {
 }
 
 /** Messages from the broker under way at once; beyond, it waits. */
-const RECEIVE_MAXIMUM = 16;
+export const RECEIVE_MAXIMUM = 16;
 /** Topics that a connection abbreviates. A gateway has few that come often. */
 const MOST_ALIASES = 32;
 /** Characters that are kept of a text from the broker. */
@@ -41,8 +41,8 @@ export class BrokerTerms {
   /** Bytes of a packet; undefined: no limit was named. */
   readonly packetMaximum: number | undefined;
   readonly retains: boolean;
-  /** It takes QoS 0 alone. */
-  readonly unanswered: boolean;
+  /** Why nothing can be delivered under these terms, as the end of "the broker …"; undefined: it can. */
+  readonly wrong: string | undefined;
   readonly #settings: Mqtt5Settings | undefined;
   readonly #mostAliases: number;
   readonly #aliases = new Map<string, number>();
@@ -54,7 +54,7 @@ export class BrokerTerms {
     this.receiveMaximum = said?.receiveMaximum ?? Number.POSITIVE_INFINITY;
     this.packetMaximum = said?.maximumPacketSize;
     this.retains = said?.retainAvailable !== false;
-    this.unanswered = said?.maximumQoS === 0;
+    this.wrong = wrongTerms(said);
     this.#mostAliases = Math.min(said?.topicAliasMaximum ?? 0, MOST_ALIASES);
   }
 
@@ -99,6 +99,21 @@ export class BrokerTerms {
     // Header, topic, number, length of the properties.
     return 5 + 2 + Buffer.byteLength(topic) + 2 + 4 + properties + payload;
   }
+}
+
+/** @param said properties of a CONNACK */
+function wrongTerms(said: IConnackPacket['properties']): string | undefined {
+  if (said?.maximumQoS === 0) return 'takes messages with QoS 0 alone, which it does not acknowledge; allow QoS 1 at the broker';
+  const forbidden = (name: string): string => `names 0 as its ${name}, which MQTT 5 forbids; correct its settings`;
+  if (said?.receiveMaximum === 0) return forbidden('receive maximum');
+  return said?.maximumPacketSize === 0 ? forbidden('maximum packet size') : undefined;
+}
+
+/** A property that a packet has twice and may have once; undefined: there is none. The reader of packets makes a list of those. */
+export function repeatedProperty(packet: object): string | undefined {
+  const properties: unknown = 'properties' in packet ? packet.properties : undefined;
+  if (typeof properties !== 'object' || properties === null) return undefined;
+  return Object.entries(properties).find(([name, value]) => Array.isArray(value) && name !== 'subscriptionIdentifier')?.[0];
 }
 
 /** The reason that a broker gave in words, and the address it refers to; '' where it gave none. */

@@ -76,6 +76,37 @@ test('properties with wrong lengths and packets nobody asked for end the connect
   assert.match(await ending(broker.port), /broke the rules of MQTT|no answer to the log-in/);
 });
 
+const connack = (...properties: number[]): Buffer =>
+  Buffer.from([0x20, 3 + properties.length, 0, 0, properties.length, ...properties]);
+const text = (property: number): number[] => [property, 0, 2, 0x61, 0x62];
+
+test('terms of MQTT 5 under which nothing can be delivered are a fault of the broker', async (t) => {
+  const broker = await HostileBroker.start(t, () => []);
+  const of = async (...properties: number[]): Promise<string> => {
+    broker.attack = () => [connack(...properties)];
+    return ending(broker.port);
+  };
+  assert.match(await of(0x21, 0, 0), /names 0 as its receive maximum/);
+  assert.match(await of(0x27, 0, 0, 0, 0), /names 0 as its maximum packet size/);
+  assert.match(await of(0x24, 0), /QoS 0 alone/);
+});
+
+test('a property that comes twice ends the connection, and nothing else', async (t) => {
+  const broker = await HostileBroker.start(t, () => []);
+  const of = async (...packets: Buffer[]): Promise<string> => {
+    broker.attack = () => [Buffer.concat(packets)];
+    return ending(broker.port);
+  };
+  assert.match(await of(connack(...text(0x1f), ...text(0x1f))), /a packet has reasonString twice/);
+  assert.match(await of(connack(0x13, 0, 9, 0x13, 0, 9)), /a packet has serverKeepAlive twice/);
+  assert.match(await of(connack(0x21, 0, 9, 0x21, 0, 9)), /a packet has receiveMaximum twice/);
+  assert.match(await of(connack(0x22, 0, 9, 0x22, 0, 9)), /a packet has topicAliasMaximum twice/);
+  const puback = Buffer.from([0x40, 14, 0, 1, 151, 10, ...text(0x1f), ...text(0x1f)]);
+  assert.match(await of(connack(), puback), /a packet has reasonString twice/);
+  const disconnect = Buffer.from([0xe0, 12, 139, 10, ...text(0x1c), ...text(0x1c)]);
+  assert.match(await of(connack(), disconnect), /a packet has serverReference twice/);
+});
+
 test('random changes of packets of MQTT 5 never reach further than the connection', async (t) => {
   const broker = await HostileBroker.start(t, () => []);
   const random = seeded(11);

@@ -61,3 +61,32 @@ test('a way that is given up before it begins is not opened', async (t) => {
   assert.equal(taken, 1);
   wire.destroy();
 });
+
+test('what a kept session has comes to whoever takes it, though it came with the CONNACK', async (t) => {
+  const publish = (n: number) => Buffer.from([0x32, 6, 0, 1, 0x61, 0, n, n]);
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () =>
+      socket.write(Buffer.concat([Buffer.from([0x20, 2, 1, 0]), ...Array.from({ length: 20 }, (_, i) => publish(i + 1))])),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const { port } = server.address() as { port: number };
+  for (const [asked, most] of [
+    [true, 16],
+    [false, 0],
+  ] as const) {
+    const connection = await openUpstream(`mqtt://127.0.0.1:${port}`, { asked });
+    // All of it is read by now.
+    await new Promise((resolve) => setImmediate(resolve));
+    const taken: number[] = [];
+    connection.received = (_topic, payload) => void taken.push(payload[0] as number);
+    assert.deepEqual(
+      taken,
+      Array.from({ length: most }, (_, i) => i + 1),
+    );
+    connection.destroy();
+    await connection.closed;
+  }
+});

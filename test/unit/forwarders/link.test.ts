@@ -26,12 +26,13 @@ const UNANSWERED: Deal = {
 function bench(
   urls: string[],
   deal: (host: string, nth: number) => Deal,
-  { renewAfter, ask }: { renewAfter?: number; ask?: LinkOptions['ask'] } = {},
+  { renewAfter, ask, received }: { renewAfter?: number; ask?: LinkOptions['ask']; received?: Speaker['received'] } = {},
 ) {
   const clock = new ManualClock();
   const begun: { at: number; host: string }[] = [];
   const ended: number[] = [];
   const lines: string[] = [];
+  const connections: Connection[] = [];
   const say = (_: unknown, message: string) => void lines.push(message);
   const logger = { debug() {}, info: say, warn: say, error: say, child: () => logger } as unknown as Logger;
   const counts = new Map<string, number>();
@@ -54,7 +55,9 @@ function bench(
       },
       end: async () => connection.destroy(),
       publish: async () => {},
+      subscribe: async () => {},
     };
+    connections.push(connection as unknown as Connection);
     carried ||= carries;
     if (ends !== undefined)
       clock.after(ends.after, () => {
@@ -83,11 +86,12 @@ function bench(
     greet: () => [],
     farewell: () => [],
     login: () => (renewAfter === undefined ? {} : { renewAfter }),
+    ...(received && { received, subscriptions: ['a'] }),
   };
   const link = new Link(options, speaker, work);
   link.start();
   return {
-    ...{ clock, link, begun, ended, lines },
+    ...{ clock, link, begun, ended, lines, connections },
     hosts: () => begun.map(({ host }) => host),
     /** Milliseconds between the end of a connection and the begin of the next one. */
     pauses: () => ended.flatMap((at, i) => (begun[i + 1] === undefined ? [] : [(begun[i + 1]?.at ?? 0) - at])),
@@ -148,5 +152,19 @@ test('a log-in that is renewed does not put off the question to the first broker
   away = false;
   await b.clock.advance(60 * MINUTE);
   assert.deepEqual([questions.at(-1), b.link.url], [370, 'mqtt://a']);
+  await b.link.stop(0);
+});
+
+test('a message that the dialect stumbles over is counted and named once, and ends nothing', async () => {
+  const received = () => {
+    throw new TypeError('no text can be made of it');
+  };
+  const b = bench(['mqtt://a'], () => ({}), { received });
+  await b.clock.advance(SECOND);
+  const [connection] = b.connections as unknown as { open: boolean; received: (...message: unknown[]) => void }[];
+  assert.ok(connection);
+  for (let i = 0; i < 9; i++) connection.received('a', Buffer.from('{}'), false);
+  assert.deepEqual([connection.open, b.link.violations, b.link.state], [true, 9, 'connected']);
+  assert.equal(b.lines.filter((line) => /cannot be used/.test(line)).length, 1);
   await b.link.stop(0);
 });

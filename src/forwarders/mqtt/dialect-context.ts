@@ -1,7 +1,7 @@
 /** What a dialect is given of the gateway and of its forwarder. */
 import { type Grant, granted } from '../../core/remote-commands.ts';
 import type { ForwarderContext } from '../forwarder-kind.ts';
-import type { Dialect, DialectContext, OutMessage } from './dialect.ts';
+import { type Dialect, type DialectContext, type OutMessage, PROBE } from './dialect.ts';
 import { filteredInventory, ofSeverity, recordFilter, severityLeaves } from './filter-keys.ts';
 import type { LinkOptions } from './link.ts';
 import { clientIdOf } from './login.ts';
@@ -28,8 +28,6 @@ export function dialectContext(
   };
 }
 
-/** An answer that a dialect with answers of its own would write in another way. */
-const PLAIN = '{}';
 const administers = ({ reload, configure }: Grant): boolean => reload === true || configure === true;
 
 /** undefined where the configuration grants nothing. */
@@ -45,7 +43,7 @@ function commandsOf(
       payload,
       {
         ...{ by, owner: `forwarder:${name}`, grant, outward },
-        topicOf: (id) => (payloadOf(PLAIN) === PLAIN ? topicOf('result', id, PLAIN) : undefined),
+        topicOf: (id) => (payloadOf(PROBE) === PROBE ? topicOf('result', id, PROBE) : undefined),
         answer: async (kind, id, json) => {
           const payload = payloadOf(json);
           if (payload !== undefined) await say({ topic: topicOf(kind, id, payload), payload, qos: 1, retain: false });

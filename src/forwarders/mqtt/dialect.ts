@@ -41,6 +41,9 @@ export interface DialectMemory {
   save(state: unknown): void;
 }
 
+/** Whoever changes it has answers that are not those of the contract. */
+export const PROBE = '{}';
+
 export interface DialectContext {
   /** Ids of the gateway and of the forwarder. */
   readonly gateway: string;
@@ -71,7 +74,8 @@ export interface DialectContext {
   /**
    * Takes a command; absent where the configuration grants none. Returns at once.
    * @param topicOf the topic of an answer; it is given the payload as well
-   * @param payloadOf the answer as the platform has it; absent: the JSON of the contract. Nothing is sent where it gives nothing
+   * @param payloadOf the answer as the platform has it; absent: the JSON of the contract. Nothing is sent where it gives nothing.
+   *   It is asked about PROBE as well, which is no answer.
    */
   readonly command?:
     | ((

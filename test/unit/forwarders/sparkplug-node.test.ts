@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { sparkplugBatch } from '../../../src/codecs/format-sparkplug-b.ts';
-import { protoFields } from '../../../src/codecs/protobuf.ts';
+import { ProtoWriter, protoFields } from '../../../src/codecs/protobuf.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import type { LatestValue } from '../../../src/core/ports.ts';
+import type { RemoteCaller } from '../../../src/core/remote-commands.ts';
 import type { Connection } from '../../../src/forwarders/mqtt/connection.ts';
 import type { ConnectionOptions } from '../../../src/forwarders/mqtt/connection-options.ts';
 import type { Delivery, LogSpeaker, OutMessage } from '../../../src/forwarders/mqtt/dialect.ts';
@@ -147,7 +148,7 @@ function node(written: object, special: Partial<LogForwarderOptions> = {}) {
   const asked: string[] = [];
   const delivery: Delivery = {
     greet: () => void asked.push('greet'),
-    say: () => Promise.resolve(),
+    say: async () => void asked.push('say'),
     proven: () => Promise.resolve(),
     again: (spans) => void asked.push(...spans.map(({ first, last }) => `again ${first}..${last}`)),
     leave: () => void asked.push('leave'),
@@ -268,4 +269,18 @@ test('births come anew where the clock was set back, and what follows them is no
   const [time] = [...protoFields(birth?.payload as Uint8Array, 1000)].filter(({ field }) => field === 1);
   assert.equal(time?.wire === 0 && Number(time.bits), now(), 'the time of the gateway, not of the system');
   assert.equal(historical(4), false);
+});
+
+test('a command has one result, and a question about its topic is none', async () => {
+  const callers: RemoteCaller[] = [];
+  const commands = { take: (_payload: Uint8Array, caller: RemoteCaller) => void callers.push(caller) };
+  const { asked, speaker } = node({ commands: { write: ['*'] } }, { commands });
+  assert.equal([...speaker.greet()].length, 1);
+  const metric = new ProtoWriter().text(1, 'n').uint(4, 7).uint(10, 40);
+  speaker.received?.('spBv1.0/plant/DCMD/g1/d', new ProtoWriter().bytes(2, metric.written).take(), false);
+  assert.equal(callers.length, 1);
+  assert.equal(callers[0]?.topicOf?.('x'), undefined);
+  assert.deepEqual(asked, [], 'nothing left');
+  await callers[0]?.answer('result', 'x', '{"ok":true}');
+  assert.deepEqual(asked, ['say']);
 });

@@ -13,7 +13,7 @@ import { type Metric, writeHead } from '../../../../codecs/sparkplug.ts';
 import { toError } from '../../../../core/errors.ts';
 import type { OutBatch, OutNotice } from '../../../../store/delivery/out.ts';
 import type { Outcome } from '../../../drain-sides.ts';
-import type { LogDialectContext, LogSpeaker, OutMessage } from '../../dialect.ts';
+import { type LogDialectContext, type LogSpeaker, type OutMessage, PROBE } from '../../dialect.ts';
 import { adopt, type Place, partsOf } from './adopt.ts';
 import { NodeMetrics } from './alarms.ts';
 import { bdSeqOf, death, deviceMetrics, NUMBERS, nodeMetrics, payloadOf } from './births.ts';
@@ -347,7 +347,7 @@ export class EdgeNode implements LogSpeaker {
         false,
         () => '',
         (json) => {
-          void delivery.say(this.#result(json)).catch(() => {});
+          if (json !== PROBE) void delivery.say(this.#result(json)).catch(() => {});
           return undefined;
         },
       );

@@ -196,6 +196,11 @@ test('remote calls become commands, and their results replies', async (t) => {
   await waitFor('the replies', () => s.now().replies.size === calls.length);
   assert.equal((s.platform.replies.get('pump 1') as { result: string }).result, 'done');
 
+  // What is larger than a packet of the platform is no reply: it says so instead.
+  const long = { v: 1, id: 'x', do: 'read', target: 'pump', ok: true, result: 'x'.repeat(70_000) };
+  await s.asked[2]?.caller.answer('result', 'x', JSON.stringify(long));
+  await waitFor('a reply that fits', () => (s.now().replies.get('pump 2') as { code?: string }).code === 'request-invalid');
+
   // The platform counts anew with a connection: the same number is another call then.
   await s.forwarder.stop(5000);
   s.again();

@@ -9,6 +9,7 @@
 import * as z from 'zod';
 import { thingsboard } from '../../../../codecs/format-thingsboard.ts';
 import type { DialectContext, LogDialect, LogSpeaker, OutMessage } from '../../dialect.ts';
+import { fittingAnswer } from '../fitting.ts';
 import { attributeParts } from './attributes.ts';
 import { type Call, callOf, commandOf } from './calls.ts';
 import { thingsboardWords } from './words.ts';
@@ -20,6 +21,8 @@ const OWN = 'v1/devices/me/telemetry';
 const SILENT_BATCHES = 2;
 /** Bytes of a payload: the platform ends a connection that sends a packet of more than 64 KiB, unless its operator raised this. */
 const MOST_PAYLOAD = 64_000;
+/** Bytes of the answer to a call; the name of its device stands beside it. */
+const MOST_ANSWER = 50_000;
 /** Devices whose silence is counted. */
 const MAX_DEVICES = 1000;
 
@@ -91,7 +94,7 @@ function speaker({ options: written, inventory, command, memory, clock }: Dialec
         Buffer.from(JSON.stringify(asked)),
         retained,
         () => CALLS,
-        (json) => answerTo(call, json),
+        (json) => answerTo(call, fittingAnswer(json, MOST_ANSWER)),
       );
       return undefined;
     },

@@ -20,6 +20,7 @@ import {
 import path from 'node:path';
 import type { ByteSource } from '../../codecs/bundle/container.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
+import { foreignText } from '../../core/foreign-text.ts';
 
 const PART = /^\.sluice-(\d{1,10})-\d{1,6}\.part$/;
 let made = 0;
@@ -180,6 +181,14 @@ export class FileSource implements ByteSource {
   }
 }
 
+/** Letters of a name of a file; a path of Linux has no more. */
+const LONGEST_NAME = 4096;
+
+/** A name for people: whoever filled a stick chose it. */
+export function shown(file: string): string {
+  return foreignText(file, LONGEST_NAME);
+}
+
 /** @throws SluiceError not-found */
 export function openToRead(file: string): number {
   try {
@@ -187,16 +196,17 @@ export function openToRead(file: string): number {
     if (fstatSync(fd).isFile()) return fd;
     closeSync(fd);
   } catch (cause) {
-    throw new SluiceError('not-found', `${file} cannot be read: ${toError(cause).message}`, { cause });
+    throw new SluiceError('not-found', `${shown(file)} cannot be read: ${shown(toError(cause).message)}`, { cause });
   }
-  throw new SluiceError('not-found', `${file} is not a file`);
+  throw new SluiceError('not-found', `${shown(file)} is not a file`);
 }
 
 /** A small text. @throws SluiceError not-found, usage */
 export function readSmall(file: string, most: number): string {
   const fd = openToRead(file);
   try {
-    if (fstatSync(fd).size > most) throw new SluiceError('usage', `${file} is larger than ${most} bytes: it is another file`);
+    if (fstatSync(fd).size > most)
+      throw new SluiceError('usage', `${shown(file)} is larger than ${most} bytes: it is another file`);
     return readFileSync(fd, 'utf8');
   } finally {
     closeSync(fd);

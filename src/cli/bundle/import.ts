@@ -6,7 +6,7 @@ import { type GatewayKey, gatewayKey, grouped, type PlatformSecret } from '../..
 import { makeReceipt, type Statement } from '../../codecs/bundle/statement.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import { count } from '../words.ts';
-import { FileSource, isFolder, openToRead, WholeFile } from './bundle-file.ts';
+import { FileSource, isFolder, openToRead, shown, WholeFile } from './bundle-file.ts';
 import { KeysFolder } from './keys-folder.ts';
 import { type Added, playSection, type Target } from './target.ts';
 
@@ -33,12 +33,12 @@ export async function importBundles(files: readonly string[], options: ImportOpt
     for (const file of bundles) {
       try {
         const { signed, added } = await importOne(file, keys, secret, target);
-        process.stdout.write(`${file}: ${addedWords(signed.statement, added)} in ${target.name}\n`);
+        process.stdout.write(`${shown(file)}: ${addedWords(signed.statement, added)} in ${target.name}\n`);
         if (signed.statement.forwarder !== undefined) giveReceipt(signed, file, secret, options.receipts);
       } catch (thrown) {
         // The target itself fails for every bundle.
         if (thrown instanceof SluiceError && thrown.code !== 'bundle-refused' && thrown.code !== 'not-found') throw thrown;
-        process.stderr.write(`sluice: ${file}: ${toError(thrown).message}\n`);
+        process.stderr.write(`sluice: ${shown(file)}: ${toError(thrown).message}\n`);
         process.exitCode = 1;
       }
     }
@@ -117,10 +117,10 @@ function unknownGateway({ head: { gateway, key } }: BundleFile, folder: string):
 /** What is stored is stored: without a receipt the gateway keeps it, and a later import writes one. */
 function giveReceipt(signed: Signed, bundle: string, secret: PlatformSecret, folder: string | undefined): void {
   try {
-    process.stdout.write(`${writeReceipt(signed, bundle, secret, folder)}\n`);
+    process.stdout.write(`${shown(writeReceipt(signed, bundle, secret, folder))}\n`);
   } catch (thrown) {
     process.stderr.write(
-      `sluice: ${bundle}: it is stored, but has no receipt: ${toError(thrown).message}; name another folder with --receipts DIR, and import it again\n`,
+      `sluice: ${shown(bundle)}: it is stored, but has no receipt: ${toError(thrown).message}; name another folder with --receipts DIR, and import it again\n`,
     );
     process.exitCode = 1;
   }

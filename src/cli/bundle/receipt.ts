@@ -4,7 +4,7 @@ import { request } from '../../admin/client.ts';
 import { MAX_RECEIPT } from '../../codecs/bundle/statement.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import { type RunningOptions, socketOf } from '../running.ts';
-import { readSmall } from './bundle-file.ts';
+import { readSmall, shown } from './bundle-file.ts';
 
 /** A commit may wait for the disk. */
 const WITHIN = 60_000;
@@ -58,14 +58,14 @@ async function takeReceipt(file: string, socket: string): Promise<ReceiptReply |
     return (await request(socket, 'POST', '/api/v1/receipt', { receipt }, WITHIN)) as ReceiptReply;
   } catch (thrown) {
     if (!(thrown instanceof SluiceError) || !['bundle-refused', 'not-found', 'usage'].includes(thrown.code)) throw thrown;
-    process.stderr.write(`sluice: ${file}: ${toError(thrown).message}\n`);
+    process.stderr.write(`sluice: ${shown(file)}: ${toError(thrown).message}\n`);
     process.exitCode = 1;
     return undefined;
   }
 }
 
 function say(file: string, reply: ReceiptReply, { json }: RunningOptions): void {
-  process.stdout.write(json === true ? `${JSON.stringify(reply)}\n` : `${file}: ${outcomeWords(reply)}\n`);
+  process.stdout.write(json === true ? `${JSON.stringify(reply)}\n` : `${shown(file)}: ${outcomeWords(reply)}\n`);
 }
 
 type Outcome = ReceiptReply['ranges'][number]['outcome'];

@@ -19,6 +19,7 @@ import { WholeFile } from '../../../src/cli/bundle/bundle-file.ts';
 import { csvTarget } from '../../../src/cli/bundle/csv-target.ts';
 import { driveOf } from '../../../src/cli/bundle/drive.ts';
 import { exportBundle } from '../../../src/cli/bundle/export-bundle.ts';
+import { importBundles } from '../../../src/cli/bundle/import.ts';
 import { KeysFolder } from '../../../src/cli/bundle/keys-folder.ts';
 import { NumberRanges } from '../../../src/cli/bundle/number-ranges.ts';
 import { NumberSets } from '../../../src/cli/bundle/number-sets.ts';
@@ -247,4 +248,23 @@ test('an export that cannot write its file ends the answer of the gateway', asyn
   await new Promise<void>((resolve) => server.listen(socket, resolve));
   await assert.rejects(exportBundle({ config: 'gateway.yaml', socket, bundle: folder }, {}), { code: 'usage' });
   await waitFor('the end of the answer', () => ended, { timeout: 5000 });
+});
+
+test('names of files on a stick are shown without what a terminal would obey', async (t) => {
+  const folder = scratch(t, 'names');
+  const keys = path.join(folder, 'platform');
+  new KeysFolder(keys).make();
+  const stick = path.join(folder, 'stick');
+  mkdirSync(stick);
+  writeFileSync(path.join(stick, 'a\u001b[2J.sluice'), 'none');
+  mkdirSync(path.join(stick, 'b\u001b[2J.sluice'));
+  const written: string[] = [];
+  const write = t.mock.method(process.stderr, 'write', (text: string) => written.push(text) > 0);
+  const { exitCode } = process;
+  await importBundles([stick], { to: path.join(folder, 'readings.csv'), keys });
+  write.mock.restore();
+  process.exitCode = exitCode;
+  assert.equal(written.length, 2);
+  for (const line of written) assert.match(line, /[ab]\\u001b\[2J\.sluice/);
+  assert.equal(written.join('').includes('\u001b'), false);
 });

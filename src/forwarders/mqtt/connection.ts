@@ -198,6 +198,8 @@ export class Connection {
       this.#goodbye = { code: reasonCode, said: saidOf({ properties }) };
     });
     client.on('message', (topic, payload, { retain }) => {
+      // A packet that breaks the rules says nothing.
+      if (this.#fault !== undefined) return;
       if (this.#received !== undefined) this.#received(topic, payload, retain);
       else if (options.asked === true && this.#early.length < RECEIVE_MAXIMUM) this.#early.push([topic, payload, retain]);
     });

@@ -6,6 +6,7 @@ import { SluiceError } from '../../../src/core/errors.ts';
 import { seeded } from '../../../src/core/seeded.ts';
 import { HostileBroker, header } from '../../fakes/hostile-broker.ts';
 import { openUpstream } from '../../harness/open-upstream.ts';
+import { waitFor } from '../../harness/wait-for.ts';
 
 const mqtt5 = { sessionExpiry: 0, messageExpiry: undefined, userProperties: undefined };
 const five = (packet: object): Buffer => generate(packet as Packet, { protocolVersion: 5 });
@@ -37,10 +38,10 @@ const SEEDS: readonly Buffer[] = [
 ];
 
 /** Opens, publishes and waits for the end; the message of whatever ended it. */
-async function ending(port: number): Promise<string> {
+async function ending(port: number, received: (topic: string) => void = () => undefined, within = 400): Promise<string> {
   try {
-    const connection = await openUpstream(`mqtt://127.0.0.1:${port}`, { mqtt5, ackTimeout: 400, connectTimeout: 400 });
-    connection.received = () => undefined;
+    const connection = await openUpstream(`mqtt://127.0.0.1:${port}`, { mqtt5, ackTimeout: within, connectTimeout: within });
+    connection.received = received;
     await Promise.allSettled([
       connection.subscribe(['a/#']),
       connection.publish({ topic: 'a', payload: 'x', qos: 1, retain: false }),
@@ -105,6 +106,19 @@ test('a property that comes twice ends the connection, and nothing else', async 
   assert.match(await of(connack(), puback), /a packet has reasonString twice/);
   const disconnect = Buffer.from([0xe0, 12, 139, 10, ...text(0x1c), ...text(0x1c)]);
   assert.match(await of(connack(), disconnect), /a packet has serverReference twice/);
+  // A message with such a property is no command.
+  const message = (...properties: number[]) =>
+    Buffer.from([0x30, 6 + properties.length, 0, 1, 97, properties.length, ...properties, 120, 121]);
+  const taken: string[] = [];
+  const before = broker.heard;
+  broker.attack = async function* () {
+    yield connack();
+    // Somebody takes messages by now.
+    await waitFor('the subscription', () => broker.heard > before);
+    yield Buffer.concat([message(), message(...text(3), ...text(3)), message()]);
+  };
+  assert.match(await ending(broker.port, (topic) => taken.push(topic), 10_000), /a packet has contentType twice/);
+  assert.deepEqual(taken, ['a']);
 });
 
 test('random changes of packets of MQTT 5 never reach further than the connection', async (t) => {

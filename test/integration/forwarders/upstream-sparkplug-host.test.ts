@@ -71,6 +71,8 @@ test('the number of a connection outlives restarts, wraps at 255, and a stop lea
 test('a connection that never came about has no number', async (t) => {
   const s = await started(t);
   if (s === undefined) return;
+  // The broker takes a connection before it has the birth.
+  await waitFor('the first birth', () => births(s) === 1);
   await s.proxy.stop();
   const tries = new Set<number | undefined>();
   await waitFor('refused tries', () => tries.add(s.forwarder.status().nextTry).size > 4);

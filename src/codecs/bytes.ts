@@ -43,7 +43,7 @@ export class ByteWriter {
   }
 }
 
-/** Of the eighth byte of an integer. */
+/** The weight of the eighth byte of an integer. */
 const LARGEST_WEIGHT = 128 ** 7;
 
 /** Every read throws a RangeError behind the end. */

@@ -8,6 +8,8 @@ import { descriptorOf, getSockOpt } from '../ask-kernel.ts';
 export interface Standing {
   /** Bytes that our kernel has and the peer has not. */
   readonly waiting: number;
+  /** Bytes that the peer has room for; less than before while its program has not read all. Absent: nobody knows. */
+  readonly window?: number;
   /** Bytes that the peer has taken or has room for since it connected. It stands still while the program of the peer reads nothing. Absent: nobody knows. */
   readonly edge?: number;
 }
@@ -37,6 +39,7 @@ export async function kernelStanding(): Promise<AskStanding | undefined> {
     const number = (at: number): number => Number(value.readBigUInt64LE(at));
     const acknowledged = number(ACKED);
     const waiting = value.readUInt32LE(NOT_SENT) + number(SENT) - number(SENT_AGAIN) - acknowledged;
-    return { waiting: Math.max(0, waiting), edge: acknowledged + value.readUInt32LE(WINDOW) };
+    const window = value.readUInt32LE(WINDOW);
+    return { waiting: Math.max(0, waiting), window, edge: acknowledged + window };
   };
 }

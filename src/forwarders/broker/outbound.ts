@@ -17,6 +17,15 @@ const PIECE = 64 * 1024;
  * that a client may be busy for some seconds.
  */
 const MUCH = 256 * 1024;
+/**
+ * After so many bytes the kernel is asked how far the peer is, and after MUCH where the last look found a peer that keeps up: a
+ * look costs something, and the time of a peer that stops begins with a look.
+ */
+const SOME = 64 * 1024;
+/** With so many bytes unacknowledged a peer does not keep up, where its window is not known. */
+const LAG = 16 * 1024;
+/** Less is no progress: the window of a peer that reads nothing goes on growing by some bytes. */
+const STEP = 2 * 1024;
 /** Looks at the progress in one `drainTimeout`. */
 const LOOKS = 10;
 /**
@@ -33,6 +42,8 @@ const UNSEEN = 1 / 6;
 const FRESH = 2;
 
 interface Seen extends Standing {
+  /** Of the last progress. */
+  readonly edge?: number;
   readonly given: number;
   /** At most. */
   readonly acknowledged: number;
@@ -63,6 +74,10 @@ export class Outbound {
   /** The piece under way was stuck at a look. */
   #seenStuck = false;
   #cancelLook: (() => void) | undefined;
+  /** The greatest window of the peer. */
+  #widest = 0;
+  /** So the last look found. */
+  #keepsUp = false;
   /** The look to come follows from the last one. */
   #planned = false;
   readonly #standing: typeof standingOf;
@@ -128,7 +143,8 @@ export class Outbound {
     this.#unseen += bytes;
     // What was stuck has gone because the peer took something, or because the kernel takes more: only the window tells.
     if (this.#seenStuck && this.#seen?.edge === undefined) this.#forget();
-    if (this.#unseen >= MUCH) this.#watch(Math.max(FIRST_LOOK, this.#lookedAt + this.#period - this.#clock.monotonic()));
+    if (this.#unseen >= (this.#keepsUp ? MUCH : SOME))
+      this.#watch(Math.max(FIRST_LOOK, this.#lookedAt + this.#period - this.#clock.monotonic()));
     else if (this.#stalledSince === undefined) this.#forget();
   }
 
@@ -161,6 +177,8 @@ export class Outbound {
     this.#lookedAt = now;
     this.#unseen = 0;
     this.#seenStuck = this.#socket.writableLength > 0;
+    const lags = this.#lags(standing);
+    this.#keepsUp = !this.#seenStuck && !lags;
     const moved = standing !== undefined && this.#moved(standing, before);
     if (moved) this.#stalledSince = now;
     this.#stalledSince ??= now;
@@ -171,9 +189,16 @@ export class Outbound {
       else this.#goOn(left);
       return;
     }
-    // Little waits here. A peer that reads nothing of what comes has the rest in its own kernel: its time has begun.
-    if (standing?.edge === undefined || !flows) this.#forget();
-    else if (!moved || before === undefined) this.#goOn(this.#period);
+    // Little waits here. A peer that has not read all has the rest in its own kernel: its time goes on.
+    if (lags || (flows && (!moved || before === undefined))) this.#goOn(this.#period);
+    else if (!flows) this.#forget();
+  }
+
+  /** Whether its program has not read all that its kernel has, as far as anybody knows. */
+  #lags(standing: Standing | undefined): boolean {
+    if (standing?.window === undefined) return (standing?.waiting ?? 0) >= LAG;
+    this.#widest = Math.max(this.#widest, standing.window);
+    return standing.window < this.#widest - STEP;
   }
 
   #goOn(ms: number): void {
@@ -187,9 +212,11 @@ export class Outbound {
     // The kernel may have a part of the piece that is stuck: then this is too little by at most that piece.
     const acknowledged = this.#given - waiting;
     const most = Math.max(acknowledged, seen?.acknowledged ?? acknowledged);
-    this.#seen = { ...standing, given: this.#given, acknowledged: most };
+    const advanced = seen?.edge === undefined || edge === undefined || edge - seen.edge >= STEP;
+    const last = advanced ? edge : seen.edge;
+    this.#seen = { waiting, ...(last === undefined ? {} : { edge: last }), given: this.#given, acknowledged: most };
     if (seen === undefined) return true;
-    if (edge !== undefined && seen.edge !== undefined) return edge > seen.edge;
+    if (edge !== undefined && seen.edge !== undefined) return advanced;
     return acknowledged > seen.acknowledged || (seen.given === this.#given && waiting < seen.waiting);
   }
 }

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import type { BrokerRepair, BrokerStore } from '../../src/core/broker-store.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { silentLogger } from '../../src/core/logger.ts';
+import type { Turns } from '../../src/forwarders/broker/admission.ts';
 import { Kept } from '../../src/forwarders/broker/kept.ts';
 import type { OwnBacklog } from '../../src/forwarders/broker/own-backlog.ts';
 import type { BrokerPersistence } from '../../src/forwarders/broker/persistence.ts';
@@ -34,6 +35,7 @@ export interface BenchOptions {
   readonly clock?: Clock;
   readonly store?: BrokerStore;
   readonly backlog?: OwnBacklog;
+  readonly turns?: Turns;
 }
 
 export class KeptBench {
@@ -49,7 +51,7 @@ export class KeptBench {
   readonly left: unknown[] = [];
   #counter = 0;
 
-  constructor({ folders, clock = systemClock, store, backlog }: BenchOptions = {}) {
+  constructor({ folders, clock = systemClock, store, backlog, turns }: BenchOptions = {}) {
     this.store =
       store ??
       (folders === undefined
@@ -60,7 +62,7 @@ export class KeptBench {
             onRepair: (repair) => this.repairs.push(repair),
           }));
     this.kept = new Kept({
-      ...{ clock, root: ROOT, logger: silentLogger, retained: this.retained, store: this.store, backlog },
+      ...{ clock, root: ROOT, logger: silentLogger, retained: this.retained, store: this.store, backlog, turns },
       isOwner: () => true,
       roomy: async () => {},
       waitsFrom: () => undefined,

@@ -3,7 +3,8 @@
  * outlive a power cut goes to the store here, and `take` resolves when it is on the disk. What was admitted is recognised in
  * the queues and among the retained messages by its payload, which aedes passes on as it is. Invariants:
  * - what `take` gave to the disk is handed on, whether or not its PUBACK can still be written (make-aedes.ts);
- * - the row of a message stays while any session is still being given it.
+ * - the row of a message stays while any session is still being given it;
+ * - those that one commit has brought to the disk go on in turns: all at once, thousands would hold up the polls.
  */
 import type { BrokerStore } from '../../core/broker-store.ts';
 import { MAX_ACCOUNT_UNSETTLED, MAX_UNSETTLED_BEHIND } from './limits.ts';
@@ -32,6 +33,12 @@ interface Published extends Publication {
   readonly from: string;
 }
 
+/** What core/turns.ts lets through. */
+export interface Turns {
+  enter(): boolean;
+  later(run: () => void): void;
+}
+
 interface Subscriber {
   readonly clientId: string;
   readonly qos?: number | undefined;
@@ -49,7 +56,18 @@ export class Admission {
   /** Bytes of topics and payloads that wait for the disk. */
   readonly #unsettled = new Ledger(NO_BOUND, { count: Number.POSITIVE_INFINITY, bytes: MAX_ACCOUNT_UNSETTLED });
 
-  constructor(sessions: Sessions, retained: Retained, journal: SessionJournal, store: BrokerStore | undefined) {
+  readonly #turns: Turns | undefined;
+  /** Those on the disk that have not had their turn; bounded as what is unsettled. */
+  #behind = 0;
+
+  constructor(
+    sessions: Sessions,
+    retained: Retained,
+    journal: SessionJournal,
+    store: BrokerStore | undefined,
+    turns?: Turns | undefined,
+  ) {
+    this.#turns = turns;
     this.#sessions = sessions;
     this.#retained = retained;
     this.#journal = journal;
@@ -78,6 +96,13 @@ export class Admission {
     const size = sizeOf(packet);
     this.#unsettled.add(from, 1, size);
     await this.#store.settled();
+    const turns = this.#turns;
+    // In their order: nobody overtakes who waits.
+    if (turns !== undefined && (this.#behind > 0 || !turns.enter())) {
+      this.#behind++;
+      await new Promise<void>((resolve) => turns.later(resolve));
+      this.#behind--;
+    }
     this.#unsettled.add(from, -1, -size);
   }
 

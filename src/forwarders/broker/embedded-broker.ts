@@ -100,6 +100,7 @@ export class EmbeddedBroker implements LiveSink {
       isOwner: (owner) => options.access?.has(owner) ?? true,
       roomy: (id) => this.#clients.roomy(id),
       waitsFrom: () => this.#feed.waitsFrom,
+      turns: { enter: () => this.#clients.turnstile.enter(), later: (run) => this.#clients.turnstile.later(run) },
       onOverflow: (client) => this.#report('overflow', client, TOO_MUCH),
       onLeft: (client, { log, first, last }) => this.#report('overflow', client, TOO_MUCH, { log, first, last }),
       onLost: (client, messages, why) =>

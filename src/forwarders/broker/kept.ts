@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream';
 import type { BrokerChange, BrokerStore, BrokerStoreStatus } from '../../core/broker-store.ts';
 import { toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
-import { Admission, type Publication } from './admission.ts';
+import { Admission, type Publication, type Turns } from './admission.ts';
 import * as limits from './limits.ts';
 import type { Numbers } from './live-feed.ts';
 import type { OwnBacklog } from './own-backlog.ts';
@@ -29,6 +29,8 @@ export interface KeptOptions extends Pick<SessionsOptions, 'clock' | 'roomy' | '
   readonly isOwner: (owner: string) => boolean;
   /** The lowest number of the log that waits to be published. */
   readonly waitsFrom: () => number | undefined;
+  /** Who goes on in a turn of the event loop. Absent: nobody waits for one. */
+  readonly turns?: Turns | undefined;
   /** Readings that a session missed and that its queue has no space for. */
   readonly onLeft: (client: string, left: Span) => void;
 }
@@ -61,7 +63,7 @@ export class Kept {
       place: () => this.#place(),
     });
     retained.onDisplaced = (topic) => this.#journal.unretained(topic, 'later');
-    this.#admission = new Admission(this.sessions, retained, this.#journal, store);
+    this.#admission = new Admission(this.sessions, retained, this.#journal, store, options.turns);
   }
 
   persistence(

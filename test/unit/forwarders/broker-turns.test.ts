@@ -13,7 +13,9 @@ import { LiveFeed } from '../../../src/forwarders/broker/live-feed.ts';
 import { Retained } from '../../../src/forwarders/broker/retained.ts';
 import { SessionJournal } from '../../../src/forwarders/broker/session-journal.ts';
 import { Sessions } from '../../../src/forwarders/broker/sessions.ts';
+import { KeptBench } from '../../fakes/kept-bench.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
+import { SlowDisk } from '../../fakes/slow-disk.ts';
 import { shapeOf } from '../../harness/embedded-broker.ts';
 
 /** Many that ask again and again, each turn of them after `costs` ms; how many had their turn in each of `count` turns. */
@@ -181,4 +183,26 @@ test('a broker that ends closes connections that wait for their turn', async () 
   assert.ok(sockets.every((socket) => socket.destroyed));
   for (let i = 0; i < 5; i++) await nextTurn();
   assert.equal(taken.length, FIRST_PER_TURN);
+});
+
+test('thousands of messages that one commit brings to the disk go on in turns, in their order', async () => {
+  const disk = new SlowDisk();
+  const bench = new KeptBench({ store: disk, turns: new Turnstile(new ManualClock()) });
+  const many = 2000;
+  const went: number[] = [];
+  for (let i = 0; i < many; i++) void bench.publish('plant/t', `${i}`).then(() => went.push(i));
+  await nextTurn();
+  assert.equal(went.length, 0);
+  disk.answer();
+  let most = 0;
+  for (let before = 0; went.length < many; before = went.length) {
+    await nextTurn();
+    most = Math.max(most, went.length - before);
+  }
+  // A turn of the loop has the end of one turn of the door and all of the next.
+  assert.ok(most <= 2 * MOST_PER_TURN, String(most));
+  assert.deepEqual(
+    went,
+    Array.from({ length: many }, (_, i) => i),
+  );
 });

@@ -1,19 +1,35 @@
 /** Topic filters of MQTT 3.1.1, section 4.7. Pure. */
 
-/** Does `filter` match `topic`? Wildcards at the start do not match topics that begin with `$`. */
+const [SLASH, PLUS, HASH] = [0x2f, 0x2b, 0x23];
+
+/**
+ * Does `filter` match `topic`? Wildcards at the start do not match topics that begin with `$`. Each message of a client is compared with
+ * each filter of each session, so nothing is allocated here.
+ */
 export function matches(filter: string, topic: string): boolean {
-  if (filter === topic) return true;
   if (topic.startsWith('$') && (filter.startsWith('+') || filter.startsWith('#'))) return false;
-  const wanted = filter.split('/');
-  const levels = topic.split('/');
-  for (let i = 0; i < wanted.length; i++) {
-    const level = wanted[i];
+  let i = 0;
+  /** Behind the end of the topic when no level is left. */
+  let j = 0;
+  for (;;) {
+    const first = filter.charCodeAt(i);
+    const isOne = (first === PLUS || first === HASH) && (i + 1 >= filter.length || filter.charCodeAt(i + 1) === SLASH);
     // `a/#` matches `a` itself as well.
-    if (level === '#') return true;
-    if (i >= levels.length) return false;
-    if (level !== '+' && level !== levels[i]) return false;
+    if (isOne && first === HASH) return true;
+    if (j > topic.length) return false;
+    if (isOne) {
+      i++;
+      while (j < topic.length && topic.charCodeAt(j) !== SLASH) j++;
+    } else
+      for (; ; i++, j++) {
+        const wanted = i < filter.length ? filter.charCodeAt(i) : SLASH;
+        if (wanted !== (j < topic.length ? topic.charCodeAt(j) : SLASH)) return false;
+        if (wanted === SLASH) break;
+      }
+    if (i >= filter.length) return j >= topic.length;
+    i++;
+    j++;
   }
-  return wanted.length === levels.length;
 }
 
 /** Well-formed: `#` alone at the end, `+` alone in its level, not empty, no NUL. */

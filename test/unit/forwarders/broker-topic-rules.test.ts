@@ -92,3 +92,25 @@ test('property: every filter covers itself, and # covers all that begin without 
     }),
   );
 });
+
+/** The words of the standard, level by level. */
+function matchesByLevels(filter: string, topic: string): boolean {
+  if (topic.startsWith('$') && /^[+#]/.test(filter)) return false;
+  const [wanted, levels] = [filter.split('/'), topic.split('/')];
+  for (const [i, level] of wanted.entries()) {
+    if (level === '#') return true;
+    if (i >= levels.length || (level !== '+' && level !== levels[i])) return false;
+  }
+  return wanted.length === levels.length;
+}
+
+test('a filter is compared with a topic as the standard says, whatever is in them', () => {
+  const level = fc.constantFrom('', '+', '#', 'a', 'ab', 'a+', '#a', '++', '$SYS', 'ß');
+  const text = fc.array(level, { minLength: 1, maxLength: 5 }).map((levels) => levels.join('/'));
+  fc.assert(
+    fc.property(text, text, (filter, topic) => {
+      assert.equal(matches(filter, topic), matchesByLevels(filter, topic), `${filter} and ${topic}`);
+    }),
+    { numRuns: 5_000 },
+  );
+});

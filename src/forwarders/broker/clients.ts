@@ -1,7 +1,7 @@
 /** The clients of the broker, from the socket to the accepted client; those that were turned away, and why. */
 import type { Socket } from 'node:net';
 import type { AuthenticateError, Client, ConnectPacket, PublishPacket } from 'aedes';
-import type { MqttAccess } from '../../core/access-ports.ts';
+import type { MqttAccess, MqttCredential } from '../../core/access-ports.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
 import { Turnstile } from '../../core/turns.ts';
@@ -178,12 +178,16 @@ export class Clients {
     if (refused !== undefined) return this.#refuse(client, refused);
     // The log-in may have taken a while.
     if (client.closed || guardOf(client).destroyed) return refusalError({ code: 3, why: 'it is gone', kind: 'places' });
-    this.credentials.will(client, (credential, topic) => publishRight(credential, topic, this.#o.root) === 'message');
+    const mayWill = (credential: MqttCredential, topic: string) => publishRight(credential, topic, this.#o.root) === 'message';
+    const hasWill = this.credentials.will(client, mayWill);
     const { owner } = this.credentials.of(client);
     if (owner !== ANONYMOUS) guardOf(client).requests.known();
     const before = this.#current.get(client.id);
     if (!client.clean && !this.#o.sessions.accepts(client.id, owner))
       return this.#refuse(client, { code: 3, why: 'there is no space for its session', kind: 'sessions' });
+    // A will is a message of its account: who comes and breaks off without end publishes one each time.
+    if (hasWill && !this.#rates.take(owner))
+      return this.#refuse(client, { code: 3, why: 'its account asks for too much', kind: 'account-requests' });
     const listens = (): boolean => this.#o.audience.listens(client);
     const place = this.#places.accepts(guardOf(client), owner, listens, before === undefined ? undefined : guardOf(before));
     if (place === 'full') return this.#refuse(client, { code: 3, why: 'every place is taken', kind: 'places' });
@@ -265,7 +269,7 @@ export function guardOf(client: Client): FrameGuard {
 }
 
 /** What a client is refused for when there is no room for it. */
-const NO_PLACE: ReadonlySet<string> = new Set(['places', 'account', 'sessions', 'id'] satisfies Refused[]);
+const NO_PLACE: ReadonlySet<string> = new Set(['places', 'account', 'account-requests', 'sessions', 'id'] satisfies Refused[]);
 /** Packets that cost too much. */
 const SIZES: ReadonlySet<string> = new Set(['size', 'partial', 'unfinished'] satisfies Refused[]);
 /** Rules of the protocol. */

@@ -76,14 +76,16 @@ export class Credentials {
     return undefined;
   }
 
-  /** The will of a client that may not publish it is dropped, as if it had none. */
-  will(client: Client, allowed: (credential: MqttCredential, topic: string) => boolean): void {
+  /** The will of a client that may not publish it is dropped, as if it had none. @returns whether it has one */
+  will(client: Client, allowed: (credential: MqttCredential, topic: string) => boolean): boolean {
     const packet = this.#packets.get(client);
     this.#packets.delete(client);
     const will = packet?.will;
-    if (packet === undefined || will === undefined || allowed(this.of(client), will.topic)) return;
+    if (packet === undefined || will === undefined) return false;
+    if (allowed(this.of(client), will.topic)) return true;
     delete packet.will;
     dropWill(client);
+    return false;
   }
 }
 

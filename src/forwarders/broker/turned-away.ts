@@ -28,6 +28,8 @@ const WORDS = {
   address:
     'A connection to the embedded broker was refused: its address has its share of the places. Look at the programs on that machine.',
   account: 'An MQTT client was refused: its account has its share of the places. Give each device an account of its own.',
+  'account-requests':
+    'An MQTT client was refused: the clients of its account make too many requests, and its will is one more. Look for one that reconnects without end.',
   behind:
     'An MQTT client was disconnected: the disk does not keep up with what its account publishes. Publish less with QoS 1 and 2, or use a faster disk.',
   sessions:

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { Access } from '../../../src/access/access.ts';
-import { systemClock } from '../../../src/core/clock.ts';
+import { type Clock, systemClock } from '../../../src/core/clock.ts';
 import type { Principal } from '../../../src/core/commands.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { BrokerFile } from '../../../src/store/broker-store.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
 import { startChild } from '../../harness/child.ts';
 import { BrokerBench, CLIENTS, Raw, Sub, text } from '../../harness/embedded-broker.ts';
 import { scratch } from '../../harness/scratch.ts';
@@ -17,7 +18,7 @@ const BY: Principal = { who: 'root', door: 'socket', role: 'administrator' };
 const PASSWORD = 'a long enough password';
 
 /** An administrator, a device that behaves, and one that does not. */
-async function twoAccounts(t: TestContext, stateDir = scratch(t, 'shares')) {
+async function twoAccounts(t: TestContext, stateDir = scratch(t, 'shares'), clock: Clock = systemClock) {
   const access = new Access({
     ...{ stateDir, clock: systemClock, logger: silentLogger, tell: () => {}, cost: { logN: 10, p: 1 } },
     time: () => ({ utc: Date.now(), known: true }),
@@ -32,7 +33,7 @@ async function twoAccounts(t: TestContext, stateDir = scratch(t, 'shares')) {
   const secrets = { good: await device('good'), bad: await device('bad'), third: await device('third') };
   const store = () =>
     new BrokerFile({ ...{ stateDir, runtimeDir: undefined, clock: systemClock }, ...{ onFault: () => {}, onRepair: () => {} } });
-  const bench = new BrokerBench(t, { access: access.mqtt, store: store() });
+  const bench = new BrokerBench(t, { access: access.mqtt, store: store(), clock });
   await bench.start();
   const status = () => bench.broker.status();
   /** @returns its exit code */
@@ -179,6 +180,32 @@ test('an account that sends without end on many connections is cut off, and the 
   assert.ok(s.status().refused['account-requests'] > 0, 'the account reached its allowance, with new connections each time');
   assert.equal(await s.publish('good', ['-t', 'good/after', '-q', '1', '-m', 'served']), 0);
   await mine.message('good/after', ({ payload }) => payload === 'served');
+});
+
+test('wills of clients that come and break off count as requests of their account', async (t) => {
+  // Nothing comes back with the time.
+  const s = await twoAccounts(t, scratch(t, 'wills'), new ManualClock());
+  const asked = limits.KNOWN_REQUESTS_AT_ONCE - 20;
+  const talking = limits.ACCOUNT_REQUESTS_AT_ONCE / limits.KNOWN_REQUESTS_AT_ONCE;
+  for (let i = 0; i < talking; i++) {
+    const { one } = await s.raw('bad', `talks${i}`, true);
+    one.socket.write(Buffer.from(Array.from({ length: asked }, () => [0xc0, 0]).flat()));
+    await waitFor('all answers', () => one.bytes.length >= 4 + 2 * asked);
+  }
+  const password = s.as('bad')[3] ?? '';
+  let published = 0;
+  for (; ; published++) {
+    const one = await Raw.open(t, s.bench.port);
+    const code = await one.connect(`breaks${published}`, 0xc6, [text('bad/will'), text('gone'), text('bad'), text(password)]);
+    one.socket.destroy();
+    if (code !== 0) break;
+    await waitFor('it to be gone', () => s.status().clients === talking);
+  }
+  assert.deepEqual(
+    [published, s.status().refused['account-requests'], s.status().refused.account],
+    [limits.ACCOUNT_REQUESTS_AT_ONCE - talking * asked, 1, 0],
+  );
+  assert.equal((await s.raw('bad', 'has none', true)).code, 0);
 });
 
 test('an account that holds its places leaves those of others alone, and one more is refused', async (t) => {

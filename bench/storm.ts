@@ -2,15 +2,16 @@
  * Storms of MQTT clients against Sluice (a whole gateway with accounts, rules and polls), Mosquitto and aedes alone, in turns within
  * one run: how long healthy clients wait, memory, and how late polls and alarms of Sluice are. Rounds without and with a storm
  * follow one another. `npm run bench:storm`; `-- lateness`, `-- stall`, `-- burst`, `-- retained`, `-- clients`, `-- commits`: that part
- * alone; `-- lateness flood0 tls`: these storms; `-- million`: a million retained messages of one account; `-- all`: every part, with short
- * rounds. Everything runs in the ordinary class. With SLUICE_BENCH_NICE=10 the storm gives way to what is measured. Under
- * `chrt -f 10` with SLUICE_BENCH_CLASS=1 the storm stays in the ordinary class, and takes no core of what is measured. With
+ * alone; `-- lateness flood0 tls`: these storms; `-- million`: a million retained messages of one account; `-- ways`: ways to keep retained
+ * messages; `-- all`: every part but the last one, with short rounds. Everything runs in the ordinary class. With
+ * SLUICE_BENCH_NICE=10 the storm gives way to what is measured. Under `chrt -f 10` with SLUICE_BENCH_CLASS=1 the storm stays in the ordinary class, and takes no core of what is measured. With
  * SLUICE_BENCH_KINDS=sluice,apart the embedded broker is measured in a thread of its own too.
  */
 import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { now } from './lib/beats.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
+import { keptWays } from './lib/kept-ways.ts';
 import * as mqtt from './lib/mqtt-wire.ts';
 import { memory } from './lib/proc.ts';
 import { built } from './lib/raised.ts';
@@ -257,6 +258,21 @@ async function million(many: number): Promise<(string | number)[]> {
   });
 }
 
+/** Adds what was measured. A measurement that fails is named, and the others go on. */
+async function add(
+  rows: (string | number)[][],
+  what: string,
+  measure: () => Promise<(string | number)[] | (string | number)[][]>,
+): Promise<void> {
+  try {
+    const found = await measure();
+    rows.push(...((Array.isArray(found[0]) ? found : [found]) as (string | number)[][]));
+  } catch (thrown) {
+    console.log(`${what} failed: ${(thrown as Error).message}`);
+    process.exitCode = 1;
+  }
+}
+
 const began = performance.now();
 const PARTS = ['stall', 'burst', 'retained', 'clients', 'lateness', 'commits'];
 const parts = part === undefined ? PARTS : BRIEF ? [...PARTS, 'million'] : [part];
@@ -284,7 +300,7 @@ if (parts.includes('stall')) {
   const rows: (string | number)[][] = [head];
   for (const kind of kinds)
     for (const storm of ['stall', 'steady'] as const)
-      if (!(BRIEF && kind === 'aedes' && storm === 'steady')) rows.push(await stall(kind, storm));
+      if (!(BRIEF && kind === 'aedes' && storm === 'steady')) await add(rows, kind, () => stall(kind, storm));
   printTable(rows);
 }
 if (parts.includes('burst')) {
@@ -303,8 +319,8 @@ if (parts.includes('burst')) {
     'load',
   ];
   const rows: (string | number)[][] = [head];
-  for (const kind of kinds) rows.push(await burst(kind, 2_000));
-  if (kinds.includes('sluice')) rows.push(await burst('sluice', 2_000, await built()));
+  for (const kind of kinds) await add(rows, kind, () => burst(kind, 2_000));
+  if (kinds.includes('sluice')) await add(rows, 'bounds raised', async () => burst('sluice', 2_000, await built()));
   printTable(rows);
 }
 for (const [name, storm, counts] of [
@@ -314,12 +330,13 @@ for (const [name, storm, counts] of [
   if (!parts.includes(name)) continue;
   printConditions(name === 'retained' ? 'Memory with retained messages of 100 bytes' : 'Memory with subscribers');
   const rows: (string | number)[][] = [['broker', 'asked', 'held', 'PSS MB', 'more MB', 'RSS MB', 'load']];
-  for (const kind of kinds) for (const many of counts) rows.push(await held(kind, storm, many));
+  for (const kind of kinds) for (const many of counts) await add(rows, kind, () => held(kind, storm, many));
   if (kinds.includes('sluice')) {
     const program = await built();
-    for (const many of counts) rows.push(await held('sluice', storm, many, program));
+    for (const many of counts) await add(rows, 'bounds raised', () => held('sluice', storm, many, program));
     // A quarter more processor (bin/sluice): to see what garbage is of it.
-    if (name === 'retained') rows.push(await held('sluice', storm, 100_000, program, ['--optimize-for-size']));
+    if (name === 'retained')
+      await add(rows, 'bounds raised', () => held('sluice', storm, 100_000, program, ['--optimize-for-size']));
   }
   printTable(rows);
 }
@@ -352,7 +369,7 @@ if (parts.includes('lateness')) {
     if (only.length === 0 || only.includes(storm))
       for (const kind of kinds)
         if (kind === 'sluice' || !(HTTPS.includes(storm) || (kind === 'apart' && storm === 'tls')))
-          rows.push(...(await lateness(kind, storm)));
+          await add(rows, storm, () => lateness(kind, storm));
   printTable(rows);
 }
 if (parts.includes('commits')) {
@@ -360,5 +377,10 @@ if (parts.includes('commits')) {
   const head = ['case', 'commits', 'p50 ms', 'p99 ms', 'most ms', 'commits of broker.db a second', 'load'];
   printTable([head, ...(await commits(ROUNDS, WINDOW))]);
 }
+if (parts.includes('ways')) {
+  printConditions('100,000 retained messages of 100 bytes in a process with nothing but them and broker.db');
+  const head = ['way', 'PSS MB', 'more MB', 'heap in use MB', 'heap MB', 'load'];
+  printTable([head, ...(await keptWays(3))]);
+}
 console.log(`\n${Math.round((performance.now() - began) / 1000)} s`);
-process.exit(0);
+process.exit();

@@ -24,16 +24,18 @@ let made: Promise<string> | undefined;
 
 /** @returns its main.js */
 export function built(): Promise<string> {
-  made ??= make();
+  made ??= raised({ main: 'src/cli/main.ts', 'make-certificate': 'src/access/tls/make-certificate.ts' }, FOLDER).then(() =>
+    path.join(FOLDER, 'main.js'),
+  );
   return made;
 }
 
-async function make(): Promise<string> {
-  rmSync(FOLDER, { recursive: true, force: true });
-  await bundle({ main: 'src/cli/main.ts', 'make-certificate': 'src/access/tls/make-certificate.ts' }, FOLDER, (file, text) =>
+/** Bundles source files with the bounds raised. @param folder is emptied */
+export async function raised(entries: Readonly<Record<string, string>>, folder: string): Promise<void> {
+  rmSync(folder, { recursive: true, force: true });
+  await bundle({ ...entries }, folder, (file, text) =>
     file.endsWith('/broker/limits.ts')
       ? text.replace(/(?<=^export const (\w+) = ).*(?=;$)/gm, (value, name: string) => RAISED[name] ?? value)
       : text,
   );
-  return path.join(FOLDER, 'main.js');
 }

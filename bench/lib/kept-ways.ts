@@ -5,7 +5,7 @@ import { raised } from './raised.ts';
 import { Workspace } from './workspace.ts';
 
 const FOLDER = path.join(import.meta.dirname, '..', '..', 'out', 'kept-ways');
-/** Of bin/sluice. */
+/** Those of bin/sluice. */
 const FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=96'];
 const WAYS: readonly (readonly [name: string, way: string, flags: readonly string[]])[] = [
   ['as shipped', 'now', []],

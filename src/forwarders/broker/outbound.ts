@@ -42,7 +42,7 @@ const UNSEEN = 1 / 6;
 const FRESH = 2;
 
 interface Seen extends Standing {
-  /** Of the last progress. */
+  /** That of the last progress. */
   readonly edge?: number;
   readonly given: number;
   /** At most. */

@@ -45,7 +45,8 @@ export function ingestOf(
     derive: (sample) => parts.samples.sample(sample),
     onAlarm: (t) => {
       const { rule, state, severity, point } = t;
-      g.logger[state === 'normal' ? 'info' : 'warn']({ rule, state, severity, point }, t.message);
+      // Behind the alarm itself: to write a line wakes a thread, and takes its time.
+      setImmediate(() => g.logger[state === 'normal' ? 'info' : 'warn']({ rule, state, severity, point }, t.message));
       parts.alarmed.changed();
     },
     // A rule on trial may chatter: its events have a bound as those that outsiders cause.

@@ -68,6 +68,8 @@ export class FrameGuard extends Duplex {
   #ended = false;
   /** Ends the turn in which packets are gathered. */
   #gathering: NodeJS.Immediate | undefined;
+  /** Alarms whose turn is not over: while there is one, nothing is gathered. */
+  #hurried = 0;
   /** Two replays and its own requests, at most, that wait for space. */
   #waiting: (() => void)[] = [];
 
@@ -143,10 +145,23 @@ export class FrameGuard extends Duplex {
     this.destroy(new Error(message));
   }
 
+  /** What is written until aedes has written in its next turn leaves at once, and what was gathered leaves before it. */
+  hurry(): void {
+    if (this.#gathering !== undefined) this.#scatter();
+    this.#hurried++;
+    // aedes makes its own immediate when this call has returned: ours comes behind it.
+    queueMicrotask(() =>
+      setImmediate(() => {
+        this.#hurried--;
+      }),
+    );
+  }
+
   /** aedes corks for each packet. Small packets that are written in one turn of the event loop leave in one system call. */
   override cork(): void {
     this.#answers.next();
     super.cork();
+    if (this.#hurried > 0) return;
     if (this.#gathering !== undefined) {
       if (this.unsent >= GATHERED) this.#scatter();
       return;

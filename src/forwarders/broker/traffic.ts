@@ -1,5 +1,6 @@
 /** What the broker decides of each message: whether one of a client goes on, and how one goes to a client. */
 import type { AedesPublishPacket, Client, PublishPacket } from 'aedes';
+import { AtOnce } from './at-once.ts';
 import type { Audience } from './audience.ts';
 import type { CommandSink } from './broker-types.ts';
 import { type Clients, guardOf } from './clients.ts';
@@ -29,9 +30,12 @@ export class Traffic {
   received = 0;
   sentMessages = 0;
   readonly #o: TrafficOptions;
+  readonly #alarms: string;
+  readonly #atOnce = new AtOnce();
 
   constructor(options: TrafficOptions) {
     this.#o = options;
+    this.#alarms = `${options.root}/alarm/`;
   }
 
   /** Whether a message of a client goes on. */
@@ -79,7 +83,14 @@ export class Traffic {
     // aedes tells of clients and their filters below `$SYS`; that is not for anybody.
     if (packet.topic.startsWith('$') && !packet.topic.startsWith(SYSTEM)) return null;
     const forwarded = this.#forward(client, packet);
-    if (forwarded !== null) this.sentMessages++;
+    if (forwarded === null) return null;
+    this.sentMessages++;
+    if (packet.topic.startsWith(this.#alarms)) {
+      // One that answers a subscription comes in the order of its stream.
+      if (!packet.retain && this.#atOnce.send(client, forwarded)) return null;
+      guardOf(client).hurry();
+    }
+    this.#atOnce.given(client);
     return forwarded;
   }
 

@@ -1,11 +1,14 @@
 /**
- * When the log commits: one commit at a time, `commitEvery` after the first thing that waits, behind the turn that asks, again
- * after a pause when one failed. What a commit carries is the log's own business.
+ * When the log commits: one commit at a time, `commitEvery` after the first thing that waits, behind the turn after the one that asks,
+ * again after a pause when one failed. What a commit carries is the log's own business.
  */
 import type { Clock } from '../../core/clock.ts';
 
 /** Time between two tries of a commit that failed. */
 const RETRY = { first: 500, most: 30_000 };
+
+/** The embedded broker writes what a session gets in the turn after the one that published it. */
+const afterNextTurn = (run: () => void): void => void setImmediate(() => setImmediate(run));
 
 export class CommitCycle<Carried> {
   /** Commits that ended well. */
@@ -39,12 +42,7 @@ export class CommitCycle<Carried> {
    * @param take takes everything that waits and sends it to the writer
    * @param every milliseconds; a reload may change it
    */
-  constructor(
-    take: () => Carried,
-    clock: Clock,
-    every: () => number,
-    atTurnEnd: (run: () => void) => void = (run) => void setImmediate(run),
-  ) {
+  constructor(take: () => Carried, clock: Clock, every: () => number, atTurnEnd: (run: () => void) => void = afterNextTurn) {
     this.#atTurnEnd = atTurnEnd;
     this.#take = take;
     this.#clock = clock;
@@ -65,8 +63,8 @@ export class CommitCycle<Carried> {
   }
 
   /**
-   * A commit begins when this turn of the event loop is over, or as soon as the one under way has ended; after a failure with the next
-   * try. An alarm that asks for it leaves first: to put a commit together and to carry it out takes a core for some milliseconds.
+   * A commit begins when the next turn of the event loop is over, or as soon as the one under way has ended; after a failure with the
+   * next try. An alarm that asks for it leaves first: to put a commit together and to carry it out takes a core for some milliseconds.
    */
   soon(): void {
     this.#wanted = true;

@@ -74,6 +74,22 @@ test('small packets of one turn leave in one write, in order', async (t) => {
   assert.equal(guard.unsent, 0);
 });
 
+test('in a hurry a packet leaves with its turn, behind what was gathered, and later ones are gathered again', async (t) => {
+  const { guard, writes } = guarded(t);
+  packet(guard, 'a', '1');
+  setImmediate(() => guard.hurry());
+  packet(guard, 'b', '2');
+  packet(guard, 'c', '3');
+  await nextTurn();
+  assert.deepEqual(writes, ['a1', 'b2', 'c3']);
+  await nextTurn();
+  packet(guard, 'd', '4');
+  packet(guard, 'e', '5');
+  await nextTurn();
+  await nextTurn();
+  assert.deepEqual(writes, ['a1', 'b2', 'c3', 'd4e5']);
+});
+
 test('larger packets of one turn do not wait for each other, and make no client congested', async (t) => {
   const { guard, writes } = guarded(t);
   const congested: boolean[] = [];

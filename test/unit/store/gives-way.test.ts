@@ -36,6 +36,20 @@ test('a commit that is asked for begins behind the turn, once, and at once for t
   assert.equal(begun, 2, 'none begins behind the stop');
 });
 
+test('a commit begins behind what others write in the next turn of the event loop', async () => {
+  const order: string[] = [];
+  const cycle = new CommitCycle(
+    () => order.push('commit'),
+    systemClock,
+    () => 60_000,
+  );
+  cycle.soon();
+  // So the embedded broker brings an alarm to a session.
+  setImmediate(() => order.push('written'));
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(order, ['written', 'commit']);
+});
+
 /** `nice` of each thread of this process: field 19 of proc(5), behind the name in parentheses. */
 const niceOf = (): number[] =>
   readdirSync('/proc/self/task').map((id) =>

@@ -14,7 +14,7 @@ import { licences } from './licences.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
 /** Packages that stay packages. */
-export const EXTERNAL = ['better-sqlite3', 'koffi', 'pino', 'pino-pretty', 'serialport'];
+export const EXTERNAL = ['@marcbachmann/cel-js', 'better-sqlite3', 'dns-packet', 'koffi', 'pino', 'pino-pretty', 'serialport'];
 /** The store starts these as threads: a bundle that holds the store needs them beside it. */
 const THREADS = {
   writer: 'src/store/threads/writer.ts',
@@ -58,6 +58,8 @@ export async function bundle(
     sourcesContent: false,
     legalComments: 'none',
     external: EXTERNAL,
+    // A copy of the streams of Node, in JavaScript. The package itself takes those of Node where it is told to.
+    alias: { 'readable-stream': 'node:stream' },
     // Packages in the older form of modules ask for parts of Node by `require`.
     banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
     metafile: true,

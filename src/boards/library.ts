@@ -1,30 +1,50 @@
 /**
  * The board files that come with the gateway. A name is that of the file without `.yaml`. A file is read once and checked whole; one
  * with a fault is left out and reported, since a gateway must run on a board that it does not know.
+ *
+ * A start asks for the files that may describe its machine. To read all as YAML took it longer than its own configuration.
  */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import type { NamedBoard } from '../config/board-ports.ts';
 import { check, placeOf } from '../config/checker.ts';
 import type { Fault } from '../config/fault.ts';
 import { NAME } from '../config/schema-parts.ts';
 import { readYamlFile } from '../config/yaml-source.ts';
+import type { Machine } from './machine.ts';
 import { type Board, boardSchema } from './schema.ts';
 
 const MOST_BOARDS = 500;
+/** A longer file is no board file; the reading says so. */
+const MOST_BYTES = 64 * 1024;
 
 export class BoardLibrary {
   readonly faults: Fault[] = [];
   readonly #boards = new Map<string, Board>();
 
-  /** @param folder `hardware-profiles/boards`; one that is not there has no boards */
-  constructor(folder: string) {
+  /** Those that may fit, and those that are named: the others are not read as YAML, and have no faults. */
+  static fitting(folder: string, { compatible }: Pick<Machine, 'compatible'>, { board, hats = [] }: NamedBoard): BoardLibrary {
+    return new BoardLibrary(folder, (file) => {
+      const name = nameOf(file);
+      return name === board || hats.includes(name) || mayFit(file, compatible);
+    });
+  }
+
+  /**
+   * @param folder `hardware-profiles/boards`; one that is not there has no boards
+   * @param wanted whether a file is looked at
+   */
+  constructor(folder: string, wanted: (file: string) => boolean = () => true) {
     let files: string[];
     try {
       files = readdirSync(folder).filter((file) => file.endsWith('.yaml'));
     } catch {
       return;
     }
-    for (const file of files.sort().slice(0, MOST_BOARDS)) this.#read(path.join(folder, file));
+    for (const name of files.sort().slice(0, MOST_BOARDS)) {
+      const file = path.join(folder, name);
+      if (wanted(file)) this.#read(file);
+    }
   }
 
   get(name: string): Board | undefined {
@@ -36,12 +56,27 @@ export class BoardLibrary {
   }
 
   #read(file: string): void {
-    const name = path.basename(file, '.yaml');
+    const name = nameOf(file);
     const source = readYamlFile(file);
     this.faults.push(...source.faults);
     if (source.faults.length > 0) return;
     if (!NAME.test(name)) this.faults.push(source.fault([], `${name} is no name of a board`));
     const board = check(boardSchema, source.value, placeOf(source, []), (fault) => this.faults.push(fault));
     if (board !== undefined && NAME.test(name)) this.#boards.set(name, { ...board, name });
+  }
+}
+
+const nameOf = (file: string): string => path.basename(file, '.yaml');
+
+/** False: the file names device trees, and none of them is that of this machine. */
+function mayFit(file: string, compatible: readonly string[]): boolean {
+  try {
+    const stat = statSync(file);
+    if (!stat.isFile() || stat.size > MOST_BYTES) return true;
+    const text = readFileSync(file, 'utf8');
+    return !/^\s+compatible:/m.test(text) || compatible.some((one) => text.includes(one));
+  } catch {
+    // The reading says what is wrong with it.
+    return true;
   }
 }

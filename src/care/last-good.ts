@@ -13,7 +13,7 @@ import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, r
 import path from 'node:path';
 import { writeOwn } from '../access/state-file.ts';
 import { isSection } from '../config/checker.ts';
-import { parseYamlText } from '../config/yaml-source.ts';
+import { parseYamlText, type YamlSource } from '../config/yaml-source.ts';
 import type { Ran } from '../core/configuring.ts';
 import { makeFolder } from '../store/files/make-folder.ts';
 import { withoutComments } from './files-beside.ts';
@@ -126,10 +126,13 @@ function dropOldProfiles(folder: string, file: string): void {
 /**
  * State folders that a configuration file may mean that cannot be read as one: as its text says, as the service says, as shipped.
  * Only a last good configuration of this very file counts, so a wrong guess has no effect.
+ * @param read the file, where it was read before
  */
-export function likelyStateDirs(file: string, env: NodeJS.ProcessEnv): string[] {
+export function likelyStateDirs(file: string, env: NodeJS.ProcessEnv, read?: YamlSource): string[] {
   const folder = path.dirname(path.resolve(file));
-  const written = writtenFolders('stateDir', readAnything(file) ?? '').map((dir) => path.resolve(folder, dir));
+  const found =
+    read?.value === undefined ? writtenFolders('stateDir', readAnything(file) ?? '') : foldersAt('stateDir', read.value);
+  const written = found.map((dir) => path.resolve(folder, dir));
   const service = env.STATE_DIRECTORY?.split(':')[0];
   return [...new Set([...written, ...(service ? [service] : []), '/var/lib/sluice', path.join(folder, 'state')])];
 }
@@ -137,13 +140,16 @@ export function likelyStateDirs(file: string, env: NodeJS.ProcessEnv): string[] 
 /** Folders as a text of a configuration names them. A comment says nothing: each starter names one there. */
 export function writtenFolders(key: 'stateDir' | 'runtimeDir', text: string): string[] {
   const { value } = parseYamlText('', text);
-  const { gateway } = isSection(value) ? value : {};
-  const written = isSection(gateway) ? gateway[key] : undefined;
-  if (typeof written === 'string') return [written];
-  // A section may be misspelt, or a line too far left: then it stands elsewhere.
-  if (value !== undefined) return textsAt(value, key).slice(0, 4);
+  if (value !== undefined) return foldersAt(key, value);
   const words = withoutComments(text).matchAll(new RegExp(`${key}["']?[ \\t]*:[ \\t]*["']?([^\\s"'#,{}]{1,4000})`, 'g'));
   return [...words].slice(0, 4).map(([, dir = '']) => dir);
+}
+
+function foldersAt(key: string, value: unknown): string[] {
+  const { gateway } = isSection(value) ? value : {};
+  const written = isSection(gateway) ? gateway[key] : undefined;
+  // A section may be misspelt, or a line too far left: then it stands elsewhere.
+  return typeof written === 'string' ? [written] : textsAt(value, key).slice(0, 4);
 }
 
 /** Every text under this key, wherever it stands. The value has the bounds of a configuration, and each part of it is looked at once. */

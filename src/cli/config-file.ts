@@ -5,7 +5,7 @@ import { machineAt } from '../boards/machine.ts';
 import type { BoardPorts } from '../config/board-ports.ts';
 import { type Fault, formatFault } from '../config/fault.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
-import { type LoadResult, loadConfig, loadConfigText } from '../config/load.ts';
+import { type LoadOptions, type LoadResult, loadConfig, loadConfigText } from '../config/load.ts';
 import { SluiceError } from '../core/errors.ts';
 import { readMeasured } from '../drivers/modbus/measured-file.ts';
 import { kinds } from '../gateway/registry.ts';
@@ -19,7 +19,10 @@ export const BOARDS = path.join(import.meta.dirname, '..', '..', 'hardware-profi
 /** Another root for what the machine says about itself: tests make one up. */
 export const BOARD_ROOT = process.env.SLUICE_BOARD_ROOT ?? '';
 
-export const boardPorts: BoardPorts = (name, named) => resolvePort(new BoardLibrary(BOARDS), machineAt(BOARD_ROOT), name, named);
+export const boardPorts: BoardPorts = (name, named = {}) => {
+  const machine = machineAt(BOARD_ROOT);
+  return resolvePort(BoardLibrary.fitting(BOARDS, machine, named), machine, name, named);
+};
 
 /** The rule packs that come with Sluice. */
 export const PACKS = path.join(import.meta.dirname, '..', '..', 'rule-packs');
@@ -27,7 +30,7 @@ export const PACKS = path.join(import.meta.dirname, '..', '..', 'rule-packs');
 /** The status page, as scripts/build-pages.ts makes it. */
 export const PAGES = path.join(import.meta.dirname, '..', '..', 'dist', 'pages');
 
-export function readConfig(file: string, options: { readSecrets?: boolean } = {}): LoadResult {
+export function readConfig(file: string, options: Pick<LoadOptions, 'readSecrets' | 'source'> = {}): LoadResult {
   return loadConfig(file, kinds, { profileDirs: [PROFILES], measured: readMeasured, boardPorts, ...options });
 }
 

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { GoodWatch } from '../care/good-watch.ts';
 import { continueRestore } from '../care/settle.ts';
 import { formatFault } from '../config/fault.ts';
+import { readYamlFile } from '../config/yaml-source.ts';
 import { Configure } from '../configure/configure.ts';
 import { brokenWords } from '../core/broken-config.ts';
 import { systemClock } from '../core/clock.ts';
@@ -48,9 +49,11 @@ export async function run(options: { config: string; logLevel: string }): Promis
     hungUp = true;
     hangup?.();
   });
-  continueReset(options.config);
-  continueRestore(path.resolve(options.config));
-  const { config, warnings, ran, broken, pushed } = startConfig(options.config);
+  // Read once for all three: a large site has a megabyte of it.
+  const read = readYamlFile(options.config);
+  const reset = continueReset(options.config, [], false, read);
+  const restored = continueRestore(path.resolve(options.config));
+  const { config, warnings, ran, broken, pushed } = startConfig(options.config, reset || restored ? undefined : read);
   const { logger, written } = await createLogger({ level: options.logLevel, terminal: process.stdout.isTTY === true });
   for (const warning of warnings) logger.warn({}, warning);
   const fatal = (thrown: unknown): void => {

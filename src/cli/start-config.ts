@@ -4,6 +4,7 @@ import { type LastGood, likelyStateDirs, readLastGood } from '../care/last-good.
 import { formatFault } from '../config/fault.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { type LoadResult, loadConfigText } from '../config/load.ts';
+import type { YamlSource } from '../config/yaml-source.ts';
 import type { BrokenConfig } from '../core/broken-config.ts';
 import type { Ran } from '../core/configuring.ts';
 import { SluiceError } from '../core/errors.ts';
@@ -23,9 +24,12 @@ export interface StartConfig {
   readonly pushed: Pushed;
 }
 
-/** @throws SluiceError config-invalid: the file is broken, and there is no last good configuration that can be used */
-export function startConfig(file: string): StartConfig {
-  const found = readConfig(file);
+/**
+ * @param read the file, where it was read before
+ * @throws SluiceError config-invalid: the file is broken, and there is no last good configuration that can be used
+ */
+export function startConfig(file: string, read?: YamlSource): StartConfig {
+  const found = readConfig(file, { source: read });
   const base = baseOf(found);
   if (base !== undefined && found.read !== undefined) {
     const pushed = pushedAt(file, base.config.gateway.stateDir, base);

@@ -57,6 +57,8 @@ export interface LoadOptions {
   readonly ownProfiles?: boolean | undefined;
   /** What a gateway with this state folder measured of its devices; default nothing. */
   readonly measured?: ((stateDir: string) => MeasuredTimes) | undefined;
+  /** The file, where it was read before. */
+  readonly source?: YamlSource | undefined;
   /** The serial ports of this board, for `port: board:NAME`. Absent: there is none. */
   readonly boardPorts?: BoardPorts | undefined;
 }
@@ -81,7 +83,7 @@ export interface LoadResult {
 
 /** Reads and checks a configuration file. Never throws. */
 export function loadConfig(file: string, kinds: Kinds, options: LoadOptions): LoadResult {
-  return new Loader(readYamlFile(file), kinds, options).load();
+  return new Loader(options.source ?? readYamlFile(file), kinds, options).load();
 }
 
 /** The same for a text; `file` is the name that faults show, and its folder is where relative names start. */

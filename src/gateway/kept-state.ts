@@ -77,7 +77,7 @@ function rulesIn(saved: SavedStates): SavedRules {
 export function rulesOf(config: GatewayConfig, { log, start, shapes }: RulesSide): RuleEngine {
   return new RuleEngine({
     ...{ rules: config.rules.values(), start, shapes },
-    calendar: new Calendar(config.gateway.timezone ?? systemTimezone()),
+    calendar: () => new Calendar(config.gateway.timezone ?? systemTimezone()),
     saved: rulesIn(log.opened.savedStates),
     figures: savedState(log.opened.savedStates, FIGURES_KEY),
   });

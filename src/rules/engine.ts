@@ -51,7 +51,7 @@ export interface RuleEngineOptions {
   /** Default RULE_KINDS. */
   readonly kinds?: readonly RuleKind[] | undefined;
   /** For conditions that go by the calendar. Default UTC. */
-  readonly calendar?: Calendar | undefined;
+  readonly calendar?: (() => Calendar) | undefined;
 }
 
 /** The action of an operator on an alarm. */

@@ -103,6 +103,8 @@ export class MovingSetpoint {
   readonly #schedule: Schedule | undefined;
   readonly #strict: 'lowest' | 'highest';
   readonly #clock: WallClock;
+  /** Where there is a schedule. */
+  readonly #calendar: Calendar | undefined;
   /** Undefined: not known. */
   bound: number | bigint | undefined;
   /** Monotonic ms at which the schedule changes it. */
@@ -115,6 +117,7 @@ export class MovingSetpoint {
     this.#clock = clock;
     const { schedule, otherwise = 0 } = setpoint;
     this.#schedule = schedule && new Schedule(schedule.map(entryOf), otherwise);
+    this.#calendar = schedule && clock.calendar;
     this.look(at);
   }
 
@@ -130,7 +133,8 @@ export class MovingSetpoint {
 
   /** Looks at the clock. */
   look(at: number): void {
-    if (this.#schedule === undefined) return;
+    const calendar = this.#calendar;
+    if (this.#schedule === undefined || calendar === undefined) return;
     const exact = this.#clock.wall(at);
     // At `due` the sum of two clocks may lie a little before the minute that was meant.
     const wall = exact === undefined ? undefined : Math.round(exact);
@@ -139,9 +143,9 @@ export class MovingSetpoint {
       this.due = Number.POSITIVE_INFINITY;
       return;
     }
-    const { value, left } = this.#schedule.at(minuteOfWeek(this.#clock.calendar, wall));
+    const { value, left } = this.#schedule.at(minuteOfWeek(calendar, wall));
     this.bound = value;
-    this.due = left === Number.POSITIVE_INFINITY ? left : this.#clock.monotonic(changeAfter(this.#clock.calendar, wall, left));
+    this.due = left === Number.POSITIVE_INFINITY ? left : this.#clock.monotonic(changeAfter(calendar, wall, left));
   }
 
   /** Where the bound is from: `vent.setpoint + 1`, `by the schedule`. */

@@ -3,12 +3,22 @@ import { Calendar } from '../core/calendar.ts';
 import type { Moment } from './rule-state.ts';
 
 export class WallClock {
-  readonly calendar: Calendar;
+  readonly #made: () => Calendar;
+  #calendar: Calendar | undefined;
   #offset: number | undefined;
 
-  constructor(start: Moment, calendar: Calendar = new Calendar('UTC')) {
-    this.calendar = calendar;
+  constructor(start: Moment, calendar: () => Calendar = () => new Calendar('UTC')) {
+    this.#made = calendar;
     this.take(start);
+  }
+
+  /**
+   * Made when it is first asked for: the tables of time zones cost a start some milliseconds. A condition that goes by the calendar asks
+   * when it is made, so no alarm waits for them.
+   */
+  get calendar(): Calendar {
+    this.#calendar ??= this.#made();
+    return this.#calendar;
   }
 
   take({ at, wall, wallKnown }: Moment): void {

@@ -187,7 +187,7 @@ class Gateway {
 
   #start(at: number, saved: readonly RuleState[] = []): RuleEngine {
     const start = this.#moment(at);
-    return new RuleEngine({ rules: this.#rules, start, saved, shapes: this.#shapes, calendar: this.#calendar });
+    return new RuleEngine({ rules: this.#rules, start, saved, shapes: this.#shapes, calendar: () => this.#calendar });
   }
 
   step({ at: text, ...what }: Section & { at: string }): void {

@@ -6,13 +6,18 @@
  *   the rest.
  * - It keeps its names when another device claims them: they are of the hardware and the id. People hear of it, and the fingerprint tells.
  * - Without a network, or with another program on the port, nothing else of the gateway notices.
+ * - The codec is loaded when there is something to announce for the first time, and stays.
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { createRequire } from 'node:module';
 import { type NetworkInterfaceInfoIPv4, networkInterfaces } from 'node:os';
-import { decode, encode, type Packet } from 'dns-packet';
+import type { Packet } from 'dns-packet';
 import type { Clock } from '../../core/clock.ts';
+import { SluiceError, toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import { type Announced, answerTo, claimOf, isQuestion, mayClaim, recordsOf } from './answers.ts';
+
+const load = createRequire(import.meta.url);
 
 const PORT = 5353;
 const GROUP = '224.0.0.251';
@@ -59,6 +64,7 @@ export class MdnsResponder {
   readonly #o: ResponderOptions;
   readonly #links = new Map<string, Link>();
   #said: Announced | undefined;
+  #codec: typeof import('dns-packet') | undefined;
   #cancel: (() => void)[] = [];
   #faulty = false;
   #second = 0;
@@ -103,7 +109,7 @@ export class MdnsResponder {
     const changed = JSON.stringify(now) !== JSON.stringify(this.#said);
     if (changed && this.#said !== undefined) void this.#goodBye();
     this.#said = now;
-    if (now === undefined) return;
+    if (now === undefined || !this.#canSpeak()) return;
     const fresh = this.#openLinks();
     const links = changed ? [...this.#links.values()] : fresh;
     if (links.length === 0) return;
@@ -112,6 +118,31 @@ export class MdnsResponder {
       clock.after(AGAIN_AFTER, () => {
         for (const link of links) this.#announce(link);
       }),
+    );
+  }
+
+  get #spoken(): typeof import('dns-packet') {
+    if (this.#codec === undefined) throw new SluiceError('internal', 'nothing was announced yet');
+    return this.#codec;
+  }
+
+  /** Loads the codec, the first time that it is needed. @returns false: the next look tries again */
+  #canSpeak(): boolean {
+    try {
+      this.#codec ??= load('dns-packet') as typeof import('dns-packet');
+      return true;
+    } catch (thrown) {
+      this.#cannot(toError(thrown));
+      return false;
+    }
+  }
+
+  #cannot({ message }: Error): void {
+    if (this.#faulty) return;
+    this.#faulty = true;
+    this.#o.logger.warn(
+      { error: message },
+      'The gateway cannot be found by name in the network: multicast DNS does not work here.',
     );
   }
 
@@ -144,12 +175,7 @@ export class MdnsResponder {
     const { socket, own } = link;
     socket.on('error', (error) => {
       this.#drop(key, link);
-      if (this.#faulty) return;
-      this.#faulty = true;
-      this.#o.logger.warn(
-        { error: error.message },
-        'The gateway cannot be found by name in the network: multicast DNS does not work here.',
-      );
+      this.#cannot(error);
     });
     socket.on('message', (bytes, from) => this.#heard(bytes, from, link, key));
     socket.bind(PORT, () => {
@@ -189,7 +215,7 @@ export class MdnsResponder {
   #asked(bytes: Buffer, from: RemoteInfo, link: Link, said: Announced): void {
     let query: Packet;
     try {
-      query = decode(bytes);
+      query = this.#spoken.decode(bytes);
     } catch {
       return;
     }
@@ -232,7 +258,7 @@ export class MdnsResponder {
     if (++this.#readClaims > MOST_READ || this.#isOwn(from.address)) return;
     let name: string | undefined;
     try {
-      name = claimOf(decode(bytes), said, this.#addresses);
+      name = claimOf(this.#spoken.decode(bytes), said, this.#addresses);
     } catch {
       return;
     }
@@ -264,7 +290,7 @@ export class MdnsResponder {
   #send({ socket }: Link, packet: Packet, to?: { readonly port: number; readonly address: string }, done = (): void => {}): void {
     try {
       // A network that has just gone: the next look finds out.
-      socket.send(encode(packet), to?.port ?? PORT, to?.address ?? GROUP, () => done());
+      socket.send(this.#spoken.encode(packet), to?.port ?? PORT, to?.address ?? GROUP, () => done());
     } catch {
       done();
     }

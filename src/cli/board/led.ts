@@ -16,7 +16,8 @@ export function boardLed(gateway: Gateway, logger: Logger): LedWatch | undefined
   const { board, hats, led: wanted } = gateway.config.gateway;
   if (!wanted) return undefined;
   const machine = machineAt(BOARD_ROOT);
-  const name = ledOf(setupOf(new BoardLibrary(BOARDS), machine, { board, hats }).board, machine);
+  const named = { board, hats };
+  const name = ledOf(setupOf(BoardLibrary.fitting(BOARDS, machine, named), machine, named).board, machine);
   if (name === undefined) return undefined;
   const folder = path.join(machine.root, '/sys/class/leds');
   const led = new Led({ folder, name, fault: (message) => logger.info({}, message) });

@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { factoryReset, fillFree, readResetMark, resetPlan } from '../../care/factory-reset.ts';
 import { likelyStateDirs } from '../../care/last-good.ts';
+import type { YamlSource } from '../../config/yaml-source.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import { formatSize } from '../../core/units.ts';
 import { findText } from '../../provisioning/card-text.ts';
@@ -84,12 +85,13 @@ export function hasUnfinishedReset(file: string, elsewhere: readonly string[]): 
 /**
  * Before a start: a reset that a kill or a power cut interrupted is finished.
  * @param elsewhere folders of the state that the caller knows besides the likely ones
+ * @param read the configuration, where it was read before
  * @param passForeign a mark that another user may have made means nothing. Otherwise it is a fault.
  * @returns whether there was one
  * @throws SluiceError config-invalid, already-running: this user cannot finish it, so no gateway may start
  */
-export function continueReset(file: string, elsewhere: readonly string[] = [], passForeign = false): boolean {
-  for (const stateDir of new Set([...likelyStateDirs(file, process.env), ...elsewhere])) {
+export function continueReset(file: string, elsewhere: readonly string[] = [], passForeign = false, read?: YamlSource): boolean {
+  for (const stateDir of new Set([...likelyStateDirs(file, process.env, read), ...elsewhere])) {
     const mark = readResetMark(stateDir);
     if (mark === undefined || (mark === 'foreign' && passForeign)) continue;
     if (mark === 'foreign') throw unfinished(stateDir, 'another user may have begun it');

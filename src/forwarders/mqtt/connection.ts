@@ -4,7 +4,8 @@
  * published unless connected, and a connection that broke is thrown away with everything in it.
  */
 import type { Duplex } from 'node:stream';
-import { type IClientOptions, MqttClient } from 'mqtt';
+import type { IClientOptions } from 'mqtt';
+import client from 'mqtt/lib/client';
 import type { Payload } from '../../codecs/format.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
@@ -21,6 +22,9 @@ import { connectWords, endedWords, hungUp, hungUpWords, readFault, refusedWords,
 import { ConnectError, failureOfCode } from './retry-plan.ts';
 import { openWire, tlsFault } from './wire/open-wire.ts';
 
+// The entry of the package loads its own ways to a broker, through proxies and web sockets; ours are in wire/.
+const { default: MqttClient } = client;
+
 /** "Disconnect with Will Message". */
 const WITH_WILL = 4;
 /** "No matching subscribers": the broker has the message, and keeps nothing of it that is not retained. */
@@ -34,7 +38,7 @@ type Received = (topic: string, payload: Uint8Array, retained: boolean) => void;
 export class Connection {
   /** Resolves, once, when the connection is gone, with the cause when there is one. */
   readonly closed: Promise<Error | undefined>;
-  readonly #client: MqttClient;
+  readonly #client: InstanceType<typeof MqttClient>;
   readonly #check: InboundCheck;
   readonly #options: ConnectionOptions;
   #open = true;
@@ -162,7 +166,7 @@ export class Connection {
     throw new ConnectError('protocol', `the broker ${hostAndPort(options)} ${wrong}`, undefined);
   }
 
-  private constructor(client: MqttClient, check: InboundCheck, options: ConnectionOptions) {
+  private constructor(client: InstanceType<typeof MqttClient>, check: InboundCheck, options: ConnectionOptions) {
     this.#client = client;
     this.#check = check;
     this.#options = options;

@@ -4,9 +4,10 @@
  * - An expression is bounded before it is read (text), while it is read (nodes, depth) and after (inputs, cost).
  * - Its time follows from its text: no loops, no macros, no regular expressions, and nothing that makes a text longer.
  * - It names points only. A name of JavaScript (`constructor`, `__proto__`) is a name that does not exist.
+ * - The package is loaded when the first expression is read, which is when a configuration is: most sites have none.
  */
-import type { ASTNode, Limits } from '@marcbachmann/cel-js';
-import { Environment } from '@marcbachmann/cel-js';
+import { createRequire } from 'node:module';
+import type { ASTNode, Environment, Limits } from '@marcbachmann/cel-js';
 import type { Storage } from '../../core/point.ts';
 
 /** Letters of an expression. */
@@ -46,6 +47,8 @@ export function isFunction(name: string, ofText: boolean): boolean {
   return (ofText ? OF_TEXT : FUNCTIONS).has(name);
 }
 
+/** At once, and not with `import()`: whoever checks a configuration gets its faults in the same call. */
+const load = createRequire(import.meta.url);
 let made: { readonly read: Environment; readonly run: Environment } | undefined;
 
 /**
@@ -59,6 +62,7 @@ export function environment(): { readonly read: Environment; readonly run: Envir
 }
 
 function build(limits: Partial<Limits>): Environment {
+  const { Environment } = load('@marcbachmann/cel-js') as typeof import('@marcbachmann/cel-js');
   const env = new Environment({ limits });
   for (const type of TYPES) for (let i = 0; i < MOST_INPUTS; i++) env.registerVariable(variable(type, i), type);
   // Most points are decimals, and people write `level * 2`: a whole number beside a decimal is a decimal. CEL itself refuses that.

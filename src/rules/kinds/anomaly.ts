@@ -4,6 +4,7 @@
  */
 
 import * as z from 'zod';
+import type { Calendar } from '../../core/calendar.ts';
 import { duration as lasting, phrase, type Sentence } from '../../core/sentence.ts';
 import { ASPECTS, AVERAGE_OF, Detector, detectorSchema, type Finding, METHOD, NEWS } from '../anomaly/detector.ts';
 import { findingWords, tidy } from '../anomaly/explain.ts';
@@ -48,6 +49,7 @@ export class AnomalyMemory implements ConditionMemory {
   readonly due = Number.POSITIVE_INFINITY;
   verdict: MemoryVerdict = 'normal';
   readonly #from: MemoryStart;
+  readonly #calendar: Calendar;
   readonly #detector: Detector;
   readonly #threshold: number;
   #alarm: Alarm | undefined;
@@ -55,6 +57,7 @@ export class AnomalyMemory implements ConditionMemory {
 
   constructor({ season, sensitivity }: AnomalySetting, margin: number, from: MemoryStart) {
     this.#from = from;
+    this.#calendar = from.clock.calendar;
     this.#threshold = SENSITIVITIES[sensitivity];
     const saved = schema.safeParse(from.saved).data;
     const before = from.at - (from.off ?? 0);
@@ -104,9 +107,8 @@ export class AnomalyMemory implements ConditionMemory {
   }
 
   #hour(at: number): number | undefined {
-    const { clock } = this.#from;
-    const wall = clock.wall(at);
-    return wall === undefined ? undefined : Math.floor(clock.calendar.local(wall).minute / 60);
+    const wall = this.#from.clock.wall(at);
+    return wall === undefined ? undefined : Math.floor(this.#calendar.local(wall).minute / 60);
   }
 
   #judge(reading: number, hour: number | undefined): MemoryVerdict {

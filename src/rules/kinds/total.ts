@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { PERIODS, type Period } from '../../core/calendar.ts';
+import { type Calendar, PERIODS, type Period } from '../../core/calendar.ts';
 import type { Value } from '../../core/point.ts';
 import { phrase, type Sentence } from '../../core/sentence.ts';
 import { type Grown, Growth, type GrowthSettings } from '../growth.ts';
@@ -49,6 +49,7 @@ class TotalMemory implements ConditionMemory {
   readonly #setting: Setting;
   readonly #judge: (value: number) => MemoryVerdict;
   readonly #clock: WallClock;
+  readonly #calendar: Calendar;
   readonly #growth: Growth;
   /** UTC ms at which the period of the total began; undefined: none yet. */
   #period: number | undefined;
@@ -60,6 +61,7 @@ class TotalMemory implements ConditionMemory {
     this.#setting = setting;
     this.#judge = judgeOf({ above: setting.above }, Math.min(deadband, setting.above));
     this.#clock = clock;
+    this.#calendar = clock.calendar;
     this.#growth = new Growth(setting);
     this.words = limitWords({ above: setting.above });
     const known = savedSchema.safeParse(saved).data;
@@ -113,11 +115,10 @@ class TotalMemory implements ConditionMemory {
     if (at < this.due && this.due !== Number.POSITIVE_INFINITY && !stepped) return;
     const wall = this.#clock.wall(at);
     if (wall === undefined) return;
-    const { calendar } = this.#clock;
-    const period = calendar.start(wall, this.#setting.per);
+    const period = this.#calendar.start(wall, this.#setting.per);
     if (period !== this.#period) this.#total = 0;
     this.#period = period;
-    this.due = this.#clock.monotonic(calendar.end(wall, this.#setting.per));
+    this.due = this.#clock.monotonic(this.#calendar.end(wall, this.#setting.per));
   }
 
   /** The part of a growth that lies in this period. */

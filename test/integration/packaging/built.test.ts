@@ -25,9 +25,55 @@ async function install(t: TestContext): Promise<string> {
     cpSync(path.join(ROOT, part), path.join(home, part), { recursive: true });
   mkdirSync(path.join(home, 'node_modules'));
   const nodes = readdirSync(path.join(ROOT, 'node_modules')).filter((name) => name.startsWith('node-linux-'));
-  for (const name of [...EXTERNAL, ...nodes])
+  for (const name of [...EXTERNAL, ...nodes]) {
+    mkdirSync(path.dirname(path.join(home, 'node_modules', name)), { recursive: true });
     symlinkSync(path.join(ROOT, 'node_modules', name), path.join(home, 'node_modules', name));
+  }
   return path.join(home, 'bin', 'sluice');
+}
+
+/** Loaded text of a start of a small site, bytes. It was 2,456,000 with the packages that such a site has no use for. */
+const MOST_TEXT = 2_200_000;
+/** A text of each package that stands in no other one; the site of the test uses aedes alone. */
+const WORDS_OF = {
+  aedes: /maxInflightInbound exceeded/,
+  '@marcbachmann/cel-js': /found no matching overload/,
+  'dns-packet': /NOTZONE/,
+  'readable-stream': /ERR_STREAM_UNSHIFT_AFTER_END_EVENT/,
+  ws: /Sec-WebSocket-Extensions/,
+  'the tables of a locale': /^locale /m,
+};
+/** Notes what the main thread loads, and whether it asks for the tables of a locale. */
+const NOTES = `
+import { appendFileSync } from 'node:fs';
+import { registerHooks } from 'node:module';
+import { isMainThread } from 'node:worker_threads';
+const note = (line) => appendFileSync(process.env.SLUICE_TEST_LOADED, line + '\\n');
+if (isMainThread) {
+  registerHooks({
+    load(url, context, next) {
+      const loaded = next(url, context);
+      note(Buffer.byteLength(loaded.source ?? '') + ' ' + url);
+      return loaded;
+    },
+  });
+  for (const name of ['DateTimeFormat', 'NumberFormat'])
+    Intl[name] = new Proxy(Intl[name], {
+      construct: (target, args) => (note('0 locale ' + name), new target(...args)),
+      apply: (target, self, args) => (note('0 locale ' + name), target(...args)),
+    });
+  const { toLocaleString } = Number.prototype;
+  Number.prototype.toLocaleString = function (...args) {
+    note('0 locale number');
+    return toLocaleString.apply(this, args);
+  };
+}
+`;
+
+/** What a start loaded: its bytes, and where it lies. */
+function loadedIn(file: string): { readonly bytes: number; readonly of: string }[] {
+  const lines = readFileSync(file, 'utf8').trim().split('\n');
+  return lines.map((line) => ({ bytes: Number(line.slice(0, line.indexOf(' '))), of: line.slice(line.indexOf(' ') + 1) }));
 }
 
 test('the built gateway reads, keeps, forwards, answers and stops', async (t) => {
@@ -52,11 +98,27 @@ broker: {listen: {host: 127.0.0.1, port: ${await freePort()}}}
 forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${upstream.port}', batch: {maxAge: 10ms}}}
 `,
   );
-  const gateway = startChild(t, sluice, ['run', '-c', config]);
+  const notes = path.join(folder, 'notes.mjs');
+  writeFileSync(notes, NOTES);
+  const loads = path.join(folder, 'loaded');
+  const env = { NODE_OPTIONS: `--import ${pathToFileURL(notes).href}`, SLUICE_TEST_LOADED: loads };
+  const gateway = startChild(t, sluice, ['run', '-c', config], { env: { ...process.env, ...env } });
   const told = () => [...gateway.stdout, ...gateway.stderr].join('\n');
   const delivered = (topic: string) => upstream.taken.some((taken) => taken.topic === `sluice/g1/${topic}`);
   await waitFor(told, () => delivered('data') && delivered('alarm/high') && delivered('status'));
   assert.equal(((await request(socket, 'GET', '/readyz')) as ReadyReport).ready, true, told());
+
+  // A package that this site has no use for costs its start nothing.
+  const loaded = loadedIn(loads);
+  assert.ok(
+    loaded.some(({ of }) => /\/dist\/cli\/aedes-/.test(of)),
+    'what it uses is noted',
+  );
+  const words = loaded.map(({ of }) => (of.startsWith('file:') ? `${of}\n${readFileSync(new URL(of), 'utf8')}` : of)).join('\n');
+  const found = Object.entries(WORDS_OF).flatMap(([name, one]) => (one.test(words) ? [name] : []));
+  assert.deepEqual(found, ['aedes']);
+  const text = loaded.reduce((sum, { bytes }) => sum + bytes, 0);
+  assert.ok(text > MOST_TEXT / 2 && text < MOST_TEXT, `${text} bytes of JavaScript`);
 
   // The log is read by the keeper thread.
   const run = async (...args: string[]) => {
@@ -71,6 +133,10 @@ forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${upstream.port}', batch
   });
   assert.deepEqual((JSON.parse(lines[0] ?? '') as { values: unknown }).values, { n: registerOf(3) });
   assert.match((await run('status')).join('\n'), /cloud/);
+  const computed = path.join(folder, 'computed.yaml');
+  writeFileSync(computed, readFileSync(config, 'utf8').replace('point: d1.n, above: 1', 'expression: d1.n + 1 > 2'));
+  const checked = startChild(t, sluice, ['check', computed]);
+  assert.equal(await checked.ended, 0, `CEL is there for those who use it: ${checked.stderr.join('\n')}`);
 
   assert.equal(await gateway.stop('SIGTERM'), 0, told());
   assert.match(gateway.stdout.at(-1) ?? '', /Stopped\./);

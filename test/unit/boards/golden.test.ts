@@ -14,7 +14,8 @@ import { scratch } from '../../harness/scratch.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..', '..');
 const CASES = path.join(ROOT, 'test', 'cases', 'boards');
-const library = new BoardLibrary(path.join(ROOT, 'hardware-profiles', 'boards'));
+const BOARDS = path.join(ROOT, 'hardware-profiles', 'boards');
+const library = new BoardLibrary(BOARDS);
 
 interface Case {
   readonly arch: string;
@@ -38,7 +39,8 @@ for (const name of readdirSync(CASES))
       mkdirSync(path.dirname(path.join(root, file)), { recursive: true });
       writeFileSync(path.join(root, file), text);
     }
-    const look = lookAt(library, machineAt(root, arch), named);
+    const machine = machineAt(root, arch);
+    const look = lookAt(library, machine, named);
     const found = {
       board: look.board?.name ?? null,
       hats: look.hats.map((hat) => hat.name),
@@ -53,6 +55,10 @@ for (const name of readdirSync(CASES))
     if (process.env.SLUICE_GOLDEN === 'write') writeFileSync(file, `${JSON.stringify(found, null, 2)}\n`);
     assert.ok(existsSync(file), 'SLUICE_GOLDEN=write writes it');
     assert.deepEqual(found, JSON.parse(readFileSync(file, 'utf8')));
+    // The start looks at fewer files, and finds the same.
+    const fitting = BoardLibrary.fitting(BOARDS, machine, named ?? {});
+    assert.deepEqual(lookAt(fitting, machine, named), look);
+    assert.ok(fitting.all().length < library.all().length / 2, `${fitting.all().length} of ${library.all().length} are read`);
     const board = library.get(name);
     assert.ok(board !== undefined && (look.board === board || look.hats.includes(board)), `${name} is what its case is of`);
   });

@@ -7,6 +7,7 @@ import { keepLastGood, likelyStateDirs, readLastGood } from '../../../src/care/l
 import { readConfig } from '../../../src/cli/config-file.ts';
 import { ranOf } from '../../../src/cli/pushed-config.ts';
 import { lastGoodConfig } from '../../../src/cli/start-config.ts';
+import { readYamlFile } from '../../../src/config/yaml-source.ts';
 import type { ReadProfile } from '../../../src/core/configuring.ts';
 import { seeded } from '../../../src/core/seeded.ts';
 import { scratch } from '../../harness/scratch.ts';
@@ -113,6 +114,11 @@ test('the state folder is found where its section is misspelt or its line is too
   ]) {
     writeFileSync(file, text);
     assert.equal(likelyStateDirs(file, {})[0], path.join(dir, 'there'), text);
+    assert.deepEqual(
+      likelyStateDirs('elsewhere.yaml', {}, readYamlFile(file))[0],
+      path.resolve('there'),
+      'a start reads it once',
+    );
   }
   writeFileSync(file, 'gateway: {id: g1}\n# stateDir: there\n');
   assert.equal(likelyStateDirs(file, {})[0], '/var/lib/sluice');

@@ -72,7 +72,7 @@ test('a schedule turns its alarm at the minutes at which a walk through all minu
         const [rule] = resolveRules({ hot: { point: 'room.x', above: { schedule: lines, otherwise: 12 } } });
         assert.ok(rule);
         const moment: Moment = { at: 0, wall, wallKnown: true };
-        const engine = new RuleEngine({ rules: [rule], start: moment, shapes: [room], calendar });
+        const engine = new RuleEngine({ rules: [rule], start: moment, shapes: [room], calendar: () => calendar });
         const found = engine
           .sample({ shape: room, at: 0, values: [value], reasons: null })
           .map(({ at, state }) => `${at} ${state}`);

@@ -11,7 +11,7 @@ import { check, placeOf } from '../config/checker.ts';
 import type { Fault } from '../config/fault.ts';
 import { NAME } from '../config/schema-parts.ts';
 import { readYamlFile } from '../config/yaml-source.ts';
-import type { Machine } from './machine.ts';
+import { type Machine, ttyThere } from './machine.ts';
 import { type Board, boardSchema } from './schema.ts';
 
 const MOST_BOARDS = 500;
@@ -23,10 +23,10 @@ export class BoardLibrary {
   readonly #boards = new Map<string, Board>();
 
   /** Those that may fit, and those that are named: the others are not read as YAML, and have no faults. */
-  static fitting(folder: string, { compatible }: Pick<Machine, 'compatible'>, { board, hats = [] }: NamedBoard): BoardLibrary {
+  static fitting(folder: string, machine: Machine, { board, hats = [] }: NamedBoard): BoardLibrary {
     return new BoardLibrary(folder, (file) => {
       const name = nameOf(file);
-      return name === board || hats.includes(name) || mayFit(file, compatible);
+      return name === board || hats.includes(name) || mayFit(file, machine);
     });
   }
 
@@ -68,13 +68,20 @@ export class BoardLibrary {
 
 const nameOf = (file: string): string => path.basename(file, '.yaml');
 
-/** False: the file names device trees, and none of them is that of this machine. */
-function mayFit(file: string, compatible: readonly string[]): boolean {
+/** False: what the file asks of a machine is not so here. A line in another form than usual is left to the reading. */
+function mayFit(file: string, machine: Machine): boolean {
   try {
     const stat = statSync(file);
     if (!stat.isFile() || stat.size > MOST_BYTES) return true;
     const text = readFileSync(file, 'utf8');
-    return !/^\s+compatible:/m.test(text) || compatible.some((one) => text.includes(one));
+    // One that names nothing is found by its name alone.
+    if (!/\bdetect\b/.test(text)) return false;
+    if (/^ +compatible:/m.test(text) && !machine.compatible.some((one) => text.includes(one))) return false;
+    const arch = /^ +arch: (\w+)$/m.exec(text)?.[1];
+    const hardware = /^ +hardware: ([\w.-]+)$/m.exec(text)?.[1];
+    if (hardware !== undefined && machine.hardware?.startsWith(hardware) !== true) return false;
+    const ttys = /^ +tty: \[([\w, ]+)\]$/m.exec(text)?.[1]?.split(', ') ?? [];
+    return (arch === undefined || arch === machine.arch) && ttys.every((tty) => ttyThere(machine, tty));
   } catch {
     // The reading says what is wrong with it.
     return true;

@@ -66,7 +66,7 @@ test('an alarm behind another message of its client leaves in the next turn, beh
   assert.ok(client.bytes.indexOf('action/first') < client.bytes.indexOf('second'));
 });
 
-test('each client gets alarms, events and messages of rules in the order in which they were made', async (t) => {
+test('each client gets alarms, events and messages of rules in the order they were made', async (t) => {
   const bench = new BrokerBench(t, { access: openAccess('plant/#') });
   await bench.start();
   const raw = await subscriber(t, bench, '#', 0);

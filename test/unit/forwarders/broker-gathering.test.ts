@@ -74,7 +74,7 @@ test('small packets of one turn leave in one write, in order', async (t) => {
   assert.equal(guard.unsent, 0);
 });
 
-test('in a hurry a packet leaves with its turn, behind what was gathered, and later ones are gathered again', async (t) => {
+test('a packet in a hurry leaves with its turn, behind gathered ones; later ones are gathered', async (t) => {
   const { guard, writes } = guarded(t);
   packet(guard, 'a', '1');
   setImmediate(() => guard.hurry());

@@ -2,12 +2,14 @@
  * Alarms that leave in the turn that made them. aedes writes a message to a client in a later turn of the event loop, behind everything
  * that the sockets have for the gateway meanwhile. Invariants:
  * - messages of a client keep their order: while aedes has one to write, an alarm goes the way of aedes, too;
- * - a client with a session goes the way of aedes always: its queue counts what aedes writes.
+ * - a client with a session goes the way of aedes always: its queue counts what aedes writes;
+ * - MOST_AT_ONCE messages leave so in one turn, since the writes of the rule wait for them.
  */
 import type { AedesPublishPacket, Client } from 'aedes';
 import { writeToStream } from 'mqtt-packet';
 import { guardOf } from './clients.ts';
 
+export const MOST_AT_ONCE = 8;
 /** Ends of turns after which aedes has written: the first may be under way already when the message comes. */
 const TURNS = 2;
 
@@ -16,6 +18,8 @@ export class AtOnce {
   #armed = false;
   /** Ends of turns that are still to be counted. */
   #left = 0;
+  /** Messages of this turn that left at once. */
+  #sent = 0;
   /** The turn in which aedes got the last message of a client. */
   readonly #given = new WeakMap<Client, number>();
 
@@ -30,6 +34,11 @@ export class AtOnce {
   send(client: Client, packet: AedesPublishPacket): boolean {
     const given = this.#given.get(client);
     if (!client.clean || !client.connected || (given !== undefined && this.#turn < given + TURNS)) return false;
+    if (this.#sent >= MOST_AT_ONCE) return false;
+    if (this.#sent++ === 0)
+      setImmediate(() => {
+        this.#sent = 0;
+      });
     const guard = guardOf(client);
     guard.hurry();
     writeToStream({ ...packet, cmd: 'publish', retain: false, dup: false }, guard);

@@ -5,6 +5,7 @@ import test, { type TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import mqtt from 'mqtt';
+import { MOST_AT_ONCE } from '../../../src/forwarders/broker/at-once.ts';
 import { openAccess } from '../../fakes/open-access.ts';
 import { BrokerBench, Raw, ROOT } from '../../harness/embedded-broker.ts';
 import { Peek } from '../../harness/mqtt-peek.ts';
@@ -16,9 +17,9 @@ function alarm({ broker }: BrokerBench, words: string, seq = 1): void {
   broker.notice({ kind: 'alarm', key: 'hot', seq, json: `{"message":"${words}"}`, unnumbered: true });
 }
 
-async function subscriber(t: TestContext, { port }: BrokerBench, filter: string, qos: number): Promise<Raw> {
+async function subscriber(t: TestContext, { port }: BrokerBench, filter: string, qos: number, id = `q${qos}`): Promise<Raw> {
   const raw = await Raw.open(t, port);
-  assert.equal(await raw.connect(`q${qos}`), 0);
+  assert.equal(await raw.connect(id), 0);
   raw.subscribe([`${ROOT}/${filter}`], qos);
   await waitFor('the SUBACK', () => raw.bytes[4] === SUBACK);
   return raw;
@@ -47,6 +48,24 @@ test('an alarm is given to the kernel in the turn that made it, for QoS 0 and 1'
   assert.deepEqual(order, ['alarm', 'alarm', 'next turn', 'alarm', 'alarm', 'next turn']);
   for (const { bytes } of clients) assert.ok(bytes.length > 0);
   await waitFor('both alarms at both', () => clients.every(({ bytes }) => bytes.includes('"two"') && bytes.includes('"one"')));
+});
+
+test('of many clients so many get an alarm in its turn, and the others in the next one', async (t) => {
+  const bench = new BrokerBench(t);
+  await bench.start();
+  const clients: Raw[] = [];
+  for (let i = 0; i < MOST_AT_ONCE + 2; i++) clients.push(await subscriber(t, bench, 'alarm/#', 0, `c${i}`));
+  const order: string[] = [];
+  noting(t, order);
+  for (let turn = 0; turn < 2; turn++) {
+    order.length = 0;
+    setImmediate(() => order.push('next turn'));
+    alarm(bench, 'one');
+    await nextTurn();
+    await nextTurn();
+    assert.deepEqual([order.indexOf('next turn'), order.length], [MOST_AT_ONCE, clients.length + 1]);
+    for (let i = 0; i < 3; i++) await nextTurn();
+  }
 });
 
 test('an alarm behind another message of its client leaves in the next turn, behind that', async (t) => {

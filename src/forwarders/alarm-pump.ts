@@ -89,7 +89,7 @@ export class AlarmPump {
     if (limit === 0) return 0;
     const held = (channel: string): boolean =>
       this.#underWay.has(channel) || this.#holds.has(channel) || visit?.holds(channel) === true;
-    const ask = { limit, underWay: this.#underWay.size, channel: (notice: OutNotice) => target.channel(notice), held };
+    const ask = { limit, channel: (notice: OutNotice) => target.channel(notice), held };
     const offers = (await this.#side.read(() => outlet.offers('alarm', ask))) ?? [];
     if (this.#side.ended || this.#failure !== undefined) return 0;
     for (const notice of offers) this.#handOver(notice, target.channel(notice) ?? '');

@@ -81,9 +81,13 @@ export class AlarmLog {
   /** What is in memory is in the file as well, and so are the cursors. */
   commit(): void {
     this.committed = this.last[CURRENT];
-    for (const log of [OLD, CURRENT]) this.#durable[log] = (this.#lanes[log] as Lanes).state();
+    for (const log of [OLD, CURRENT]) this.#durable[log] = JSON.parse(JSON.stringify((this.#lanes[log] as Lanes).state()));
   }
 
+  /** What the file says of alarms beyond the cursor of the current log. */
+  get saved(): LaneState['beyond'] {
+    return this.#durable[CURRENT]?.beyond;
+  }
   cursor(log: number): number {
     return (this.#lanes[log] as Lanes).noticesAcked('alarm');
   }

@@ -172,7 +172,7 @@ export class LogForwarder implements Forwarder, LinkWork {
     return {
       ...{ name: this.name, type: 'mqtt', state, nextTry, url },
       mode: this.#outlet.live ? 'live' : 'history',
-      fault: fault ?? [...this.#unread.values()][0] ?? this.#patience.fault ?? this.visits?.fault,
+      fault: fault ?? [...this.#unread.values()][0] ?? keptWords(this.#patience.fault ?? this.visits?.fault, this.#outlet.crowd),
       lastAck: this.#lastAck,
       oldestLive: live.oldest,
       liveReadings: live.readings,
@@ -388,4 +388,10 @@ export class LogForwarder implements Forwarder, LinkWork {
       this.#tend();
     });
   }
+}
+
+/** @param why something waits for the broker @param crowd see Outlet */
+function keptWords(why: string | undefined, crowd: number | undefined): string | undefined {
+  if (why === undefined || crowd === undefined) return why;
+  return `${why}; alarms of ${crowd} rules wait, and no alarm of a further rule leaves before the broker takes one of these`;
 }

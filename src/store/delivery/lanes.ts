@@ -7,7 +7,15 @@
  * - A cursor passes only acknowledged numbers of its own lane, in order.
  * - At most MAX_RANGES ranges; when they are used up, data stays closed until history has drained.
  */
-import type { Lane, LaneState, NoticeKind, Promised, Span } from '../files/lane-state.ts';
+import {
+  type Beyond,
+  isBeyond,
+  type Lane,
+  type LaneState,
+  type NoticeKind,
+  type Promised,
+  type Span,
+} from '../files/lane-state.ts';
 
 export const MAX_RANGES = 64;
 
@@ -15,6 +23,8 @@ export class Lanes {
   #ranges: [number, Lane][];
   #ack: { data: number; history: number };
   readonly #notices: Record<NoticeKind, number>;
+  /** Alarms that are delivered beyond the cursor, when it is asked for. */
+  #beyond: () => Beyond | undefined;
   #handed: { data: number; history: number };
   readonly #since: number;
   #promised: Promised | undefined;
@@ -24,6 +34,8 @@ export class Lanes {
     this.#ranges = state.ranges.map(([from, lane]) => [from, lane]);
     this.#ack = { data: state.data, history: state.history };
     this.#notices = { alarm: state.alarms ?? state.notices, event: state.events ?? state.notices };
+    const beyond = isBeyond(state.beyond) ? state.beyond : undefined;
+    this.#beyond = () => beyond;
     this.#handed = { data: state.handed, history: state.handedHistory };
     this.#since = state.since;
     this.#promised = state.promised;
@@ -55,11 +67,13 @@ export class Lanes {
   state(): LaneState {
     const { data, history } = this.#handed;
     const { alarm, event } = this.#notices;
+    const { beyond } = this;
     return {
       ranges: this.#ranges.map(([f, l]) => [f, l] as const),
       ...this.#ack,
       // The lower one of both under the name that earlier versions know: they deliver again and leave nothing out.
       ...{ notices: Math.min(alarm, event), ...(alarm > event ? { alarms: alarm } : event > alarm ? { events: event } : {}) },
+      ...(beyond === undefined ? {} : { beyond }),
       ...{ handed: data, handedHistory: history, since: this.#since },
       ...(this.#promised === undefined ? {} : { promised: this.#promised }),
     };
@@ -76,6 +90,15 @@ export class Lanes {
   }
   noticesAcked(kind: NoticeKind): number {
     return this.#notices[kind];
+  }
+  /** Alarms that are delivered beyond the cursor. */
+  get beyond(): Beyond | undefined {
+    const beyond = this.#beyond();
+    return beyond !== undefined && beyond.upTo > this.#notices.alarm ? beyond : undefined;
+  }
+  /** @param now what they are whenever the state is kept */
+  keepBeyond(now: () => Beyond | undefined): void {
+    this.#beyond = now;
   }
   acked(lane: Lane): number {
     return this.#ack[lane];

@@ -4,13 +4,14 @@
  *
  * - The cursor passes only numbers that are taken, without a gap (contract, rule 5).
  * - Each key gives its numbers in order: its lowest one is its head, and only heads are offered.
- * - MOST_AHEAD numbers at most are taken beyond the cursor. They come again after a restart, so this bounds what comes twice.
+ * - What is taken beyond the cursor is known by the keys that wait, one number each, however many others were taken.
  * - MOST_KEYS keys wait at most, with MOST_KEYS + MOST_ROWS notices in memory. What does not fit stays in the log and is read again.
+ * - MOST_WAITING of them are saved. What was taken behind a further one comes again after a restart.
  */
+import { type Beyond, MOST_WAITING } from '../files/lane-state.ts';
 import type { OutNotice } from './out.ts';
 
-export const MOST_AHEAD = 256;
-const MOST_KEYS = 256;
+export const MOST_KEYS = 1024;
 const MOST_ROWS = 256;
 /** Notices of one key in memory. */
 const DEPTH = 16;
@@ -35,11 +36,14 @@ export class NoticeHeads {
   #upTo: number;
   #rows = 0;
   readonly #keys = new Map<string, Waiting>();
-  /** Numbers that were taken, above the cursor. */
-  readonly #ahead = new Set<number>();
+  /** The highest number that was taken before a lower one. */
+  #taken: number;
 
-  constructor(cursor: number) {
-    this.#upTo = cursor;
+  /** @param beyond what an earlier run took beyond the cursor */
+  constructor(cursor: number, beyond?: Beyond) {
+    this.#upTo = this.#taken = Math.max(cursor, beyond?.upTo ?? 0);
+    for (const [key, from] of beyond?.waiting ?? [])
+      if (from <= this.#upTo) this.#keys.set(key, { rows: [], more: Math.max(from, cursor + 1) });
   }
 
   /** How far the log was looked at. */
@@ -49,10 +53,6 @@ export class NoticeHeads {
   /** No further key fits. */
   get full(): boolean {
     return this.#keys.size >= MOST_KEYS;
-  }
-  /** How many numbers were taken beyond the cursor. */
-  get ahead(): number {
-    return this.#ahead.size;
   }
   /** How many notices of a key that has none may be put in. */
   get room(): number {
@@ -67,6 +67,16 @@ export class NoticeHeads {
   /** The cursor may stand here. */
   get done(): number {
     return this.lowest === undefined ? this.#upTo : this.lowest - 1;
+  }
+  /** What is taken beyond the cursor, as far as it is saved; undefined: nothing is. */
+  get beyond(): Beyond | undefined {
+    if (this.#taken <= this.done) return undefined;
+    const waiting = [...this.#keys]
+      .map(([key, of]) => [key, lowestOf(of)] as const)
+      .filter(([, from]) => from <= this.#taken)
+      .sort(([, a], [, b]) => a - b);
+    const further = waiting[MOST_WAITING];
+    return { upTo: further === undefined ? this.#taken : further[1] - 1, waiting: waiting.slice(0, MOST_WAITING) };
   }
   /** The lowest head that is not in memory. */
   get gap(): Gap | undefined {
@@ -117,22 +127,19 @@ export class NoticeHeads {
     return true;
   }
 
-  /** A head is taken. One that is no head is known to be taken, or comes again. @param ahead it counts when it is beyond the cursor */
-  take({ key, seq }: Pick<NoticeRow, 'key' | 'seq'>, ahead: boolean): void {
+  /** A head is taken. One that is no head is known to be taken, or comes again. @param costs it is not to be taken again after a restart */
+  take({ key, seq }: Pick<NoticeRow, 'key' | 'seq'>, costs: boolean): void {
     const waiting = this.#keys.get(key);
     if (waiting?.rows[0]?.seq !== seq) return;
     waiting.rows.shift();
     this.#rows--;
     this.#tidy(key, waiting);
-    if (ahead && seq > this.done) this.#ahead.add(seq);
-    const { done } = this;
-    for (const taken of this.#ahead) if (taken <= done) this.#ahead.delete(taken);
+    if (costs) this.#taken = Math.max(this.#taken, seq);
   }
 
   /** Everything up to here is taken. */
   takeAll(upTo: number): void {
     this.#upTo = Math.max(this.#upTo, upTo);
-    for (const taken of this.#ahead) if (taken <= upTo) this.#ahead.delete(taken);
     for (const [key, waiting] of this.#keys) {
       const left = waiting.rows.filter(({ seq }) => seq > upTo);
       this.#rows -= waiting.rows.length - left.length;

@@ -9,7 +9,7 @@ import type { StoredNotice } from '../../codecs/rows.ts';
 import type { NoticeKind } from '../files/lane-state.ts';
 import type { Backlog } from './backlog-request.ts';
 import type { Lanes } from './lanes.ts';
-import { type Gap, MOST_AHEAD, NoticeHeads, type NoticeRow } from './notice-heads.ts';
+import { type Gap, MOST_KEYS, NoticeHeads, type NoticeRow } from './notice-heads.ts';
 import type { OfferAsk, OutNotice } from './out.ts';
 
 /** Kept in memory of each kind; older ones are read from the file. */
@@ -115,25 +115,29 @@ export class NoticeQueue {
     const heads = this.#headsOf(part);
     heads.take(notice, true);
     this.#settle(part, heads);
+    this.#moved();
   }
 
-  #offered({ limit, underWay, channel, held }: OfferAsk): OutNotice[] {
+  /** No alarm of a further key leaves: so many keys wait. undefined: others leave. */
+  get full(): number | undefined {
+    for (const { ordinal } of this.#parts) if (this.#heads.get(ordinal)?.full === true) return MOST_KEYS;
+    return undefined;
+  }
+
+  #offered({ limit, channel, held }: OfferAsk): OutNotice[] {
     const found: OutNotice[] = [];
     /** Those of a later number or log wait behind it. */
     const seen = new Set<string>();
     for (const part of this.#parts) {
       const heads = this.#headsOf(part);
       this.#passOver(part, heads, channel);
-      const { lowest } = heads;
       for (const row of heads.first()) {
         if (found.length >= limit) return found;
         const notice = this.#out(part, row);
         const of = channel(notice);
         if (of === undefined || seen.has(of)) continue;
         seen.add(of);
-        if (held(of)) continue;
-        // The lowest one moves the cursor, and is not remembered.
-        if (row.seq === lowest || heads.ahead + underWay + found.length < MOST_AHEAD) found.push(notice);
+        if (!held(of)) found.push(notice);
       }
       // The channels of what is not seen yet are not known.
       if (heads.gap !== undefined || heads.upTo < (part.end ?? 0)) break;
@@ -209,10 +213,18 @@ export class NoticeQueue {
     const cursor = part.lanes.noticesAcked(this.kind);
     let heads = this.#heads.get(part.ordinal);
     if (heads === undefined) {
-      heads = new NoticeHeads(cursor);
+      heads = new NoticeHeads(cursor, this.#saves(part) ? part.lanes.beyond : undefined);
       this.#heads.set(part.ordinal, heads);
+      // One state holds both kinds.
+      if (this.kind === 'alarm')
+        part.lanes.keepBeyond(() => (this.#saves(part) ? this.#heads.get(part.ordinal)?.beyond : undefined));
     } else if (heads.upTo < cursor) heads.takeAll(cursor);
     return heads;
+  }
+
+  /** Whether it outlives this run what was taken beyond the cursor. An older log may get back numbers that nobody has seen. */
+  #saves(part: NoticePart): boolean {
+    return this.kind === 'alarm' && part.end === undefined;
   }
 
   /** The cursor follows what is taken. */
@@ -234,8 +246,8 @@ export class NoticeQueue {
     this.#from = this.#log.next - 1;
   }
 
-  /** Logs have more than before: what was taken beyond a cursor is forgotten, and comes again. */
+  /** Older logs have more than before: what was taken beyond their cursors is forgotten, and comes again. */
   cameBack(): void {
-    this.#heads.clear();
+    for (const { ordinal, end } of this.#parts) if (end !== undefined) this.#heads.delete(ordinal);
   }
 }

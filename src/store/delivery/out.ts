@@ -29,8 +29,6 @@ export interface OutNotice {
 export interface OfferAsk {
   /** Notices, at most. */
   readonly limit: number;
-  /** Offers that are not answered yet. */
-  readonly underWay: number;
   /** Notices of one channel keep their order. undefined: the far side has no place for it, and it is passed over. */
   readonly channel: (notice: OutNotice) => string | undefined;
   /** Nothing of this channel may leave now. */

@@ -351,6 +351,11 @@ export class Outlet implements Party {
     this.#log.cursorMoved();
   }
 
+  /** Alarms of so many rules wait, and none of a further rule is offered before; undefined: others are. */
+  get crowd(): number | undefined {
+    return this.#notices.alarm.full;
+  }
+
   // The rest is for the log alone.
 
   noticed(notice: StoredNotice): void {

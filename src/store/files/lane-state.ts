@@ -16,6 +16,8 @@ export interface LaneState {
   /** Present where alarms and events stand at different numbers; the one that is further. */
   readonly alarms?: number | undefined;
   readonly events?: number | undefined;
+  /** Present where alarms beyond the cursor are delivered. */
+  readonly beyond?: Beyond | undefined;
   /** The highest number ever handed to the client on data, and on history. */
   readonly handed: number;
   readonly handedHistory: number;
@@ -37,4 +39,28 @@ export interface Span {
   readonly from: number;
   /** Inclusive; Infinity in the open range. */
   readonly to: number;
+}
+
+/**
+ * Alarms beyond the cursor: each one up to `upTo` is delivered, apart from those of these rules from these numbers on. A rule delivers its
+ * alarms in order, so one number says it all.
+ */
+export interface Beyond {
+  readonly upTo: number;
+  /** Ascending, at most MOST_WAITING. */
+  readonly waiting: readonly (readonly [rule: string, from: number])[];
+}
+
+/** Rules that wait, as they are saved: some 20 bytes each, with each commit as long as they wait. */
+export const MOST_WAITING = 256;
+
+/** Whether a saved one may be believed. */
+export function isBeyond(value: unknown): value is Beyond {
+  if (typeof value !== 'object' || value === null) return false;
+  const { upTo, waiting } = value as Partial<Beyond>;
+  if (!isNumber(upTo) || !Array.isArray(waiting) || waiting.length > MOST_WAITING) return false;
+  return waiting.every((one: unknown) => Array.isArray(one) && typeof one[0] === 'string' && isNumber(one[1]));
+}
+function isNumber(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

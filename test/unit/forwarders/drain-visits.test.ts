@@ -55,7 +55,7 @@ function bench(budget: Budget, random = () => 0) {
   const visits = new Visits({
     ...{ budget, clock, random, tls: false, overrun: () => {}, tooLarge: () => {} },
     account: account as unknown as ConstructorParameters<typeof Visits>[0]['account'],
-    alarms: async (held) => (await alarms.queue.offers({ limit: 1, underWay: 0, channel, held })).length > 0,
+    alarms: async (held) => (await alarms.queue.offers({ limit: 1, channel, held })).length > 0,
     readings: () => waiting.readings > 0,
   });
   /** The log wakes the loop of this visit. */

@@ -136,7 +136,7 @@ export class LogVisits {
   async #alarmWaits(held: (channel: string) => boolean): Promise<boolean> {
     const { outlet, channel } = this.#side;
     try {
-      return (await outlet.offers('alarm', { limit: 1, underWay: 0, channel, held })).length > 0;
+      return (await outlet.offers('alarm', { limit: 1, channel, held })).length > 0;
     } catch (thrown) {
       if (thrown instanceof SluiceError && thrown.code === 'log-read') return false;
       throw thrown;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { KeptAlarms } from '../../../src/forwarders/mqtt/budget/kept-alarms.ts';
+import { KeptAlarms, MOST, MOST_ON_VISIT } from '../../../src/forwarders/mqtt/budget/kept-alarms.ts';
 import { Ledger } from '../../../src/forwarders/mqtt/budget/ledger.ts';
 import { ALARMS_A_DAY, type Budget, Visits } from '../../../src/forwarders/mqtt/budget/visits.ts';
 import { NO_BYTES } from '../../../src/forwarders/mqtt/wire/wire-meter.ts';
@@ -384,12 +384,41 @@ test('a kept alarm is worth a visit again where the visit went on to another bro
   assert.ok(waited < 60, `${waited} minutes`);
 });
 
-test('no channel that was offered on a visit is offered on it again, however many there are', () => {
+test('a visit keeps a bounded number of channels; the next ones offer the others, and each has its pause', () => {
   const kept = new KeptAlarms();
-  const names = Array.from({ length: 600 }, (_, i) => `c${i}`);
-  for (const name of names) kept.keep(name, 'quota exceeded');
-  assert.ok(names.every((name) => kept.holds(name, 0)));
-  kept.visited(0, () => MINUTE);
-  for (const name of names) kept.keep(`${name}-new`, 'quota exceeded');
-  assert.ok(names.every((name) => kept.holds(`${name}-new`, 0)));
+  const names = Array.from({ length: 3 * MOST_ON_VISIT + 100 }, (_, i) => `c${i}`);
+  const tried: string[][] = [];
+  for (let visit = 0; visit < 5; visit++) {
+    const on: string[] = [];
+    for (const name of names) {
+      if (kept.holds(name, 0)) continue;
+      on.push(name);
+      kept.keep(name, 'quota exceeded');
+      assert.ok(kept.holds(name, 0), 'it is not offered again on this visit');
+    }
+    kept.visited(0, () => MINUTE);
+    tried.push(on);
+  }
+  assert.deepEqual(
+    tried.map((on) => on.length),
+    [MOST_ON_VISIT, MOST_ON_VISIT, MOST_ON_VISIT, 100, 0],
+  );
+  assert.deepEqual(tried.flat(), names);
+  assert.ok(names.every((name) => kept.waits(name, MINUTE - 1) && !kept.waits(name, MINUTE)));
+  // One that is taken on its visit leaves its place to another one.
+  for (const name of names.slice(0, MOST_ON_VISIT)) kept.keep(name, 'quota exceeded');
+  assert.ok(kept.holds('d', 2 * MINUTE));
+  kept.forget('c0');
+  assert.ok(!kept.holds('d', 2 * MINUTE));
+});
+
+test('the channels that are remembered over visits are bounded: the one that waited longest is offered again', () => {
+  const kept = new KeptAlarms();
+  for (let visit = 0; visit < 9; visit++) {
+    for (let i = 0; i < MOST_ON_VISIT; i++) kept.keep(`${visit}-${i}`, 'quota exceeded');
+    kept.visited(0, () => MINUTE);
+  }
+  const waits = (visit: number) => Array.from({ length: MOST_ON_VISIT }, (_, i) => kept.waits(`${visit}-${i}`, 0));
+  assert.equal([0, 1, 2, 3, 4, 5, 6, 7, 8].flatMap(waits).filter(Boolean).length, MOST);
+  assert.ok(waits(8).every(Boolean) && !waits(0).some(Boolean));
 });

@@ -4,7 +4,9 @@
  */
 
 /** As many channels as may wait at once in a log. With more, the one that was offered first on an earlier visit is offered again. */
-const MOST = 256;
+export const MOST = 1024;
+/** Channels that one visit keeps, apart from those under way then: it offers no alarm any more. The next visit offers the others. */
+export const MOST_ON_VISIT = 256;
 
 interface Kept {
   readonly why: string;
@@ -17,6 +19,8 @@ interface Kept {
 
 export class KeptAlarms {
   readonly #kept = new Map<string, Kept>();
+  /** Kept on this visit. */
+  #now = 0;
 
   /** Why one waits, in the words of the broker; undefined: none does. */
   get why(): string | undefined {
@@ -30,31 +34,34 @@ export class KeptAlarms {
 
   /** Whether it is not offered on a visit. @param now monotonic */
   holds(channel: string, now: number): boolean {
-    return (this.#kept.get(channel)?.half ?? now) > now;
+    return this.#now >= MOST_ON_VISIT || (this.#kept.get(channel)?.half ?? now) > now;
   }
 
   /** The broker does not take it on this visit. */
   keep(channel: string, why: string): void {
-    const times = this.#kept.get(channel)?.times ?? 0;
+    const { times = 0, end = 0 } = this.#kept.get(channel) ?? {};
+    if (end !== Number.POSITIVE_INFINITY) this.#now++;
     this.#kept.delete(channel);
-    // What was offered on this visit is not offered again on it: an older log can bring as many channels once more.
-    const before = [...this.#kept].find(([, { end }]) => end !== Number.POSITIVE_INFINITY);
+    // What was offered on this visit is not offered again on it. A visit keeps fewer than fit, so another one goes.
+    const before = [...this.#kept].find(([, of]) => of.end !== Number.POSITIVE_INFINITY);
     if (this.#kept.size >= MOST && before !== undefined) this.#kept.delete(before[0]);
     this.#kept.set(channel, { why, times, half: Number.POSITIVE_INFINITY, end: Number.POSITIVE_INFINITY });
   }
 
   /** Taken, or refused for good. */
   forget(channel: string): void {
+    if (this.#kept.get(channel)?.end === Number.POSITIVE_INFINITY) this.#now--;
     this.#kept.delete(channel);
   }
 
   /** Only these still wait. */
   forgetOthers(waiting: ReadonlySet<string>): void {
-    for (const channel of this.#kept.keys()) if (!waiting.has(channel)) this.#kept.delete(channel);
+    for (const channel of this.#kept.keys()) if (!waiting.has(channel)) this.forget(channel);
   }
 
   /** The visit is over. @param pause milliseconds, after so many visits in a row before this one */
   visited(now: number, pause: (before: number) => number): void {
+    this.#now = 0;
     for (const [channel, { why, times, end }] of this.#kept) {
       if (end !== Number.POSITIVE_INFINITY) continue;
       const ms = pause(times);

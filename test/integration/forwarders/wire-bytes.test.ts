@@ -24,15 +24,51 @@ interface Seen {
   readonly headers: number;
 }
 
+const LIVE = ['tcp.srcport', 'tcp.dstport', 'tcp.flags.fin', 'tcp.flags.reset'];
+const fieldArgs = (fields: readonly string[]): string[] => ['-T', 'fields', ...fields.flatMap((field) => ['-e', field])];
+
+/** Connections of a port that both sides ended, or one of them broke. @param lines with the fields LIVE */
+function endsOf(lines: readonly string[], port: number): number {
+  const sides = new Map<number, Set<number>>();
+  for (const line of lines) {
+    const [from = 0, to = 0, ...flags] = line.split('\t');
+    const [fin, reset] = flags.map((flag) => flag === '1' || flag === 'True');
+    const [here, there] = [Number(from), Number(to)];
+    if (here !== port && there !== port) continue;
+    const client = here === port ? there : here;
+    const ended = sides.get(client) ?? new Set();
+    sides.set(client, ended);
+    if (fin || reset) ended.add(here);
+    if (reset) ended.add(there);
+  }
+  return [...sides.values()].filter(({ size }) => size === 2).length;
+}
+
 /** Captures what passes at a port of this machine. undefined after a skip. */
-async function capture(t: TestContext, port: number): Promise<{ ends: () => number; result: () => Promise<Seen> } | undefined> {
+async function capture(t: TestContext, port: number): Promise<(() => Promise<Seen>) | undefined> {
   const tshark = peer(t, 'tshark', 'apt-get install -y tshark');
   if (tshark === undefined) return undefined;
   const file = path.join(scratch(t, 'capture'), 'lo.pcap');
-  // A closed port: what it shows proves that the capture runs.
-  const probe = await freePort();
-  const filter = `tcp port ${port} or tcp port ${probe}`;
-  const child = new Child(tshark, ['-i', 'lo', '-f', filter, '-w', file, '-F', 'pcap', '-l', '-P']);
+  // Closed ports: the first shows that the capture runs, the second that it has everything before.
+  const [probe, mark] = [await freePort(), await freePort()];
+  const filter = `tcp port ${port} or tcp port ${probe} or tcp port ${mark}`;
+  // With 16 MB of the kernel's memory: a capture that gets no time for a while loses nothing.
+  const child = new Child(tshark, [
+    '-i',
+    'lo',
+    '-B',
+    '16',
+    '-n',
+    '-f',
+    filter,
+    '-w',
+    file,
+    '-F',
+    'pcap',
+    '-l',
+    '-P',
+    ...fieldArgs(LIVE),
+  ]);
   // A kill would leave the process that captures behind.
   t.after(() => child.stop('SIGTERM'));
   await waitFor(
@@ -43,11 +79,15 @@ async function capture(t: TestContext, port: number): Promise<{ ends: () => numb
     },
   );
   if (child.over !== undefined) throw new Error(`tshark has no right to capture on lo: ${child.stderr.join(' ')}`);
-  const ends = () => child.stdout.filter((line) => line.includes('FIN')).length;
-  const result = async (): Promise<Seen> => {
+  return async () => {
+    await waitFor(
+      () => `the ends of all connections:\n${child.stdout.join('\n')}`,
+      () => endsOf(child.stdout, port) >= CONNECTIONS.length,
+    );
+    connect(mark, '127.0.0.1').on('error', () => {});
+    await waitFor('the mark', () => child.stdout.some((line) => line.includes(`\t${mark}\t`)));
     await child.stop('SIGINT');
-    const fields = ['ip.len', 'tcp.len', 'tcp.dstport'];
-    const args = ['-r', file, '-Y', `tcp.port == ${port}`, '-T', 'fields', ...fields.flatMap((field) => ['-e', field])];
+    const args = ['-r', file, '-Y', `tcp.port == ${port}`, ...fieldArgs(['ip.len', 'tcp.len', 'tcp.dstport'])];
     const { stdout } = spawnSync(tshark, args, { encoding: 'utf8' });
     const seen = { sent: 0, received: 0, headers: 0 };
     for (const line of stdout.split('\n').filter((text) => text !== '')) {
@@ -58,7 +98,6 @@ async function capture(t: TestContext, port: number): Promise<{ ends: () => numb
     }
     return seen;
   };
-  return { ends, result };
 }
 
 /** One connection with some messages of different sizes, and a goodbye. */
@@ -79,8 +118,7 @@ for (const secure of [false, true])
     const meter = new WireMeter();
     const url = `${secure ? 'mqtts' : 'mqtt'}://127.0.0.1:${mosquitto.port}`;
     for (const sizes of CONNECTIONS) await talk(url, authority?.ca, meter, sizes);
-    await waitFor('the ends', () => captured.ends() >= CONNECTIONS.length);
-    const seen = await captured.result();
+    const seen = await captured();
     const { sent, received, headers } = meter.total;
     t.diagnostic(JSON.stringify({ counted: meter.total, seen }));
     assert.equal(sent, seen.sent);

@@ -124,7 +124,7 @@ test('a call that hangs when the gateway goes ends with an error, and the next o
 
 test('never more than 32 of many calls are with the gateway, and each has its answer', async (t) => {
   if (!nodeRedPeer(t)) return;
-  const { gateway, got, caught, send, deploy, until } = await paletteBench(t);
+  const { gateway, got, caught, send, deploy, until, statuses } = await paletteBench(t);
   gateway.answer = answers(READING);
   await deploy(tab(latest()));
   await until('n1', 'connected');
@@ -132,7 +132,8 @@ test('never more than 32 of many calls are with the gateway, and each has its an
   await waitFor('an end for each', () => got.length === 1000 && caught.length >= 1);
   assert.match(words(caught[0]), /left out/);
   assert.deepEqual(gateway.faults, []);
-  await until('n1', 'throttled');
+  // It stands for 5 s, and may be over here.
+  await waitFor('the status', () => statuses('n1').some(({ text }) => text === 'throttled'));
 });
 
 const history = (more: object = {}) => ({

@@ -128,10 +128,10 @@ function run(name: string, msg: Record<string, unknown>, flow?: string): unknown
   return functionOf(name, flow)(msg);
 }
 
-function functionOf(name: string, flow = 'water-point'): (msg: Record<string, unknown>) => unknown {
+function functionOf(name: string, flow = 'water-point', more: object = {}): (msg: Record<string, unknown>) => unknown {
   const nodes = JSON.parse(readFileSync(path.join(root, `flows/${flow}/flow.json`), 'utf8')) as FlowNode[];
   const func = nodes.find((node) => node.name === name)?.func ?? assert.fail(`no ${name}`);
-  const made = vm.runInNewContext(`(function (msg) {${func}\n})`, { node: { status() {} } }) as (msg: object) => unknown;
+  const made = vm.runInNewContext(`(function (msg) {${func}\n})`, { node: { status() {} }, ...more }) as (msg: object) => unknown;
   return (msg) => JSON.parse(JSON.stringify(made(msg) ?? null));
 }
 
@@ -148,6 +148,23 @@ test('the function of the flow passes values on, and bad readings leave apart', 
     { topic, point: 'pump.pressure', payload: 'pump.pressure is bad: timeout' },
   ]);
   assert.equal(run('good readings only', { topic, payload: '' }), null);
+});
+
+test('a command from upstream is judged by the clock of the gateway, whatever the system says', () => {
+  const kept = new Map<string, unknown>();
+  const flow = { get: (key: string) => kept.get(key), set: (key: string, value: unknown) => kept.set(key, value) };
+  const env = { get: () => 'pump.speed' };
+  const expires = 1_795_600_000_000;
+  for (const now of [0, expires + 1e12]) {
+    const check = functionOf('check', 'upstream-command', { flow, env, Date: { now: () => now } });
+    const payload = JSON.stringify({ id: `c-${now}`, point: 'pump.speed', value: 4, expires });
+    assert.deepEqual(check({ payload }), [{ commandId: `c-${now}`, point: 'pump.speed', payload: 4, expires }, null]);
+  }
+  const check = functionOf('check', 'upstream-command', { flow, env });
+  for (const wrong of [undefined, '1795600000000', 1.5, -1, null]) {
+    const payload = JSON.stringify({ id: 'c-9', point: 'pump.speed', value: 4, expires: wrong });
+    assert.match(JSON.stringify(check({ payload })), /expires is missing/);
+  }
 });
 
 test('the function of the flow says an alarm in words', () => {

@@ -17,7 +17,8 @@ export function write(kit: Kit, node: RedNode, config: Config): void {
     const point = pointFrom(await evaluate(red, node, typed(config, 'point', 'point'), message));
     const value = valueFrom(await evaluate(red, node, typed(config, 'value', 'msg'), message));
     const within = duration(expand(red, node, config.within), config.withinUnit, 'the time until the write expires');
-    const fields = { point, value, ...(within > 0 ? { expires: link.open.now() + within } : {}) };
+    const expires = Math.min(within > 0 ? link.open.now() + within : Number.POSITIVE_INFINITY, endOf(message.expires));
+    const fields = { point, value, ...(expires < Number.POSITIVE_INFINITY ? { expires } : {}) };
     const { result } = await link.open.call('write', fields, WRITE_WITHIN);
     return Object.assign(message, { point, result });
   });
@@ -66,6 +67,15 @@ export function alarmAction(kit: Kit, node: RedNode, config: Config): void {
     const { result } = await link.open.call('shelve', { rule, for: lasts, ...words }, WITHIN);
     return Object.assign(message, { rule, result });
   });
+}
+
+/** @param given UTC ms by the clock of the gateway; nothing: it does not expire */
+function endOf(given: unknown): number {
+  if (given === undefined || given === null || given === '') return Number.POSITIVE_INFINITY;
+  if (typeof given === 'number' && Number.isSafeInteger(given) && given >= 0) return given;
+  throw new InputError(
+    'msg.expires says until when the write may begin; write UTC milliseconds as a whole number, or leave it out',
+  );
 }
 
 function ruleFrom(given: unknown): string {

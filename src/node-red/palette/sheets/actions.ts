@@ -38,6 +38,13 @@ export const write: Sheet = {
       type: 'number | string | boolean',
       help: { en: 'the value, unless the node says otherwise', bn: 'মান, যদি নোডে অন্য কিছু না থাকে' },
     },
+    {
+      ...{ key: 'expires', type: 'number', optional: true },
+      help: {
+        en: 'UTC milliseconds by the clock of the gateway: the write does not begin after this time',
+        bn: 'গেটওয়ের ঘড়ি অনুযায়ী UTC মিলিসেকেন্ড: এই সময়ের পরে লেখা শুরু হয় না',
+      },
+    },
   ],
   sends: [RESULT, { key: 'point', type: 'string', help: { en: 'the point', bn: 'পয়েন্ট' } }],
   details: [REFUSED],

@@ -30,6 +30,36 @@ test('a write goes out once, and the message continues with the answer of the ga
   assert.ok(Number(gateway.calls[0]?.expires) >= before + 10_000);
 });
 
+test('a message says until when a write may begin, by the clock of the gateway', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const { gateway, got, caught, send, deploy, until } = await paletteBench(t);
+  // Two years before the clock of the system.
+  const now = Date.now() - 63_072_000_000;
+  gateway.time = now;
+  gateway.answer = ({ value }) => ({ result: { point: 'fridge.setpoint', value, readBack: true } });
+  await deploy(tab(write({ within: '10' }), write({ id: 'n2' })));
+  await until('n1', 'connected');
+  await until('n2', 'connected');
+  const ask = async (id: string, expires: unknown) => {
+    const before = got.length;
+    send(id, { payload: 4.5, expires });
+    await waitFor('a message', () => got.length > before);
+    return gateway.calls.at(-1)?.expires;
+  };
+  assert.equal(await ask('n1', now + 1), now + 1);
+  assert.ok(Number(await ask('n1', now + 3_600_000)) < now + 3_000_000, 'the node says 10 s');
+  assert.equal(await ask('n2', now - 5), now - 5, 'the gateway judges it');
+  assert.equal(await ask('n2', null), undefined);
+  const { length } = gateway.calls;
+  for (const wrong of ['tomorrow', 1.5, -1, {}, Number.NaN]) {
+    const before = caught.length;
+    send('n2', { payload: 4.5, expires: wrong });
+    await waitFor('an error', () => caught.length > before);
+    assert.match(words(caught.at(-1)), /msg\.expires says until when/);
+  }
+  assert.equal(gateway.calls.length, length);
+});
+
 test('a refused write is an error with the code of the gateway, and no message', async (t) => {
   if (!nodeRedPeer(t)) return;
   const { gateway, got, caught, completed, send, deploy, until } = await paletteBench(t);

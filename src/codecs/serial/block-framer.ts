@@ -74,6 +74,11 @@ export class BlockFramer implements Framer {
     this.reset();
   }
 
+  /** A block begins with its start, so its rest is never read as one. */
+  quietIn(): undefined {
+    return undefined;
+  }
+
   /** No more bytes come for the queue: it counts as half a frame if it begins with all start bytes, and not with a byte that may be noise. */
   private cutOff(): void {
     if (this.queue.length >= Math.max(1, this.start.length)) this.skipped.halves++;

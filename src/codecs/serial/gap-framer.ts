@@ -47,9 +47,13 @@ export class GapFramer implements Framer {
     this.lastAt = at;
   }
 
+  quietIn(at: number): number | undefined {
+    return this.length === 0 ? undefined : Math.max(0, this.gap - (at - this.lastAt));
+  }
+
   restart(at: number): void {
     // The rest of a block that is under way belongs to what was asked before.
-    const isUnderWay = this.length > 0 && at - this.lastAt < this.gap;
+    const isUnderWay = (this.quietIn(at) ?? 0) > 0;
     this.reset(isUnderWay ? this.lastAt : Number.NEGATIVE_INFINITY);
   }
 }

@@ -71,8 +71,13 @@ export class LineFramer implements Framer {
     this.openedAt = at;
   }
 
+  quietIn(at: number): number | undefined {
+    if (!this.cut && !this.line.subarray(0, this.length).some(isText)) return undefined;
+    return Math.max(0, APART - (at - this.lastAt));
+  }
+
   restart(at: number): void {
-    const isUnderWay = (this.cut || this.line.subarray(0, this.length).some(isText)) && at - this.lastAt < APART;
+    const isUnderWay = (this.quietIn(at) ?? 0) > 0;
     this.begin();
     if (!isUnderWay) return;
     this.lost = 'missed';

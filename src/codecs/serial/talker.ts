@@ -68,9 +68,14 @@ export class Talker {
     this.framer.reset(at);
   }
 
-  /** The device was asked: what it began to say before is worth nothing. @param at monotonic milliseconds */
+  /** The device was asked: what it began to say before is worth nothing. @param at monotonic milliseconds; Infinity: long after it */
   restart(at: number): void {
     this.framer.restart(at);
+  }
+
+  /** As of a framer. */
+  quietIn(at: number): number | undefined {
+    return this.framer.quietIn(at);
   }
 
   get counters(): TalkerCounters {

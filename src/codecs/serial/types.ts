@@ -172,6 +172,11 @@ export interface Framer {
    * line or block without a pause are the rest of that. @param at as `push`
    */
   restart(at: number): void;
+  /**
+   * Milliseconds after which a half line or block gets no more bytes; 0: it got none for so long. undefined: there is none.
+   * @param at as `push`
+   */
+  quietIn(at: number): number | undefined;
   /** The bytes that belonged to no frame. */
   readonly skipped: { readonly bytes: number; readonly stretches: number; readonly halves: number };
   /** Candidates dropped because their checksum was wrong. */

@@ -7,7 +7,9 @@
  * - after UNANSWERED requests in a row the device is silent and asked at growing intervals, doubled up to LONGEST (or the
  *   interval, where that is longer); the first answer ends that;
  * - a reading by hand is asked for at once, joins a request that is under way, and gives no sample of its own;
- * - a frame for which no request waits came late, and is thrown away.
+ * - a frame for which no request waits came late, and is thrown away;
+ * - what follows an answer without an end is a prompt. Where a request before may still get its reply, the next one waits until the
+ *   line is quiet: the reply is then whole, and thrown away.
  */
 import type { TalkerConfig } from '../../codecs/serial/types.ts';
 import { SluiceError } from '../../core/errors.ts';
@@ -23,6 +25,12 @@ import type { DeviceContext, LineDevice } from './line-device.ts';
 const UNANSWERED = 3;
 /** Milliseconds between two requests to a silent device, at most. */
 const LONGEST = 60_000;
+
+/** A reply comes within so many time-outs of its request, or never. */
+const LATE = 3;
+
+/** A request waits so long for a quiet line, ms. */
+const QUIET_WITHIN = 200;
 
 const KINDS: Readonly<Record<string, Share['kind']>> = { timeout: 'missing', crc: 'damaged', 'bad-reply': 'wrong' };
 
@@ -59,6 +67,12 @@ export class AskedDevice implements LineDevice {
   private waiting: { readonly due: boolean; readonly sentAt: number } | undefined;
   private reading: Reading | undefined;
   private due = 0;
+  /** The last request has its answer. */
+  private isAnswered = false;
+  /** Monotonic: until then a reply may come to a request that has none. */
+  private lateUntil = Number.NEGATIVE_INFINITY;
+  /** Monotonic: a request waits for a quiet line no longer. */
+  private askBy: number | undefined;
   /** Monotonic time at which a request last left or ended. */
   private turned = Number.NEGATIVE_INFINITY;
   private cancelTimer: (() => void) | undefined;
@@ -84,6 +98,7 @@ export class AskedDevice implements LineDevice {
   stop(): void {
     this.running = false;
     this.cancelTimer?.();
+    this.askBy = undefined;
     this.waiting = undefined;
     this.send = undefined;
     this.end()?.reject(new SluiceError('bus-closed', 'the gateway stops using this port'));
@@ -97,6 +112,7 @@ export class AskedDevice implements LineDevice {
 
   interrupted(why: string): void {
     this.send = undefined;
+    this.isAnswered = false;
     const { waiting } = this;
     this.waiting = undefined;
     const gone = badSample(this.shape, this.context.clock.monotonic(), 'disconnected');
@@ -110,8 +126,10 @@ export class AskedDevice implements LineDevice {
   receive(chunk: Uint8Array): void {
     const at = this.context.clock.monotonic();
     for (const sample of this.hearing.hear(chunk, at)) {
-      if (this.waiting === undefined) this.counters.lateReplies++;
-      else this.answered(sample, this.waiting);
+      if (this.waiting === undefined) {
+        this.counters.lateReplies++;
+        this.isAnswered = false;
+      } else this.answered(sample, this.waiting);
     }
   }
 
@@ -144,7 +162,7 @@ export class AskedDevice implements LineDevice {
   turns(): { next: number; last: number; by: number } {
     const { timeout, wireTime } = this.question;
     // The first request waits for a port that may open in a moment, for as long as for a reply.
-    return { next: this.due, last: this.turned, by: Math.max(this.turned, this.due) + timeout + wireTime };
+    return { next: this.due, last: this.turned, by: Math.max(this.turned, this.due) + QUIET_WITHIN + timeout + wireTime };
   }
 
   /** Frames of one request have one form, so there is one shape. */
@@ -174,7 +192,19 @@ export class AskedDevice implements LineDevice {
       return;
     }
     const { bytes, timeout, wireTime } = this.question;
-    this.hearing.asked(now);
+    const isDone = this.isAnswered && now >= this.lateUntil;
+    const quietIn = this.hearing.quietIn(now);
+    if (!isDone && quietIn !== undefined && quietIn > 0 && now < (this.askBy ?? Number.POSITIVE_INFINITY)) {
+      this.askBy ??= now + QUIET_WITHIN;
+      this.cancelTimer?.();
+      this.cancelTimer = this.context.clock.after(quietIn, () => this.ask(due));
+      return;
+    }
+    // A reply would have gone on: it was a prompt.
+    if (this.askBy !== undefined && quietIn === 0) this.lateUntil = Number.NEGATIVE_INFINITY;
+    this.askBy = undefined;
+    this.hearing.asked(now, isDone);
+    this.isAnswered = false;
     this.turned = now;
     this.counters.requests++;
     this.waiting = { due, sentAt: now };
@@ -186,6 +216,9 @@ export class AskedDevice implements LineDevice {
   private answered(sample: Sample, { due, sentAt }: { due: boolean; sentAt: number }): void {
     const { wireTime, character } = this.question;
     this.waiting = undefined;
+    this.isAnswered = true;
+    // It may be the one to the request before, and that to this one is still to come.
+    if (sample.at < this.lateUntil) this.lateUntil = sentAt + LATE * this.question.timeout;
     this.counters.replies++;
     this.latency.answered(sample.at - sentAt, wireTime + this.hearing.heard * character);
     this.replies.good(sample.at, this.failures >= UNANSWERED);
@@ -203,6 +236,7 @@ export class AskedDevice implements LineDevice {
     const { waiting } = this;
     if (waiting === undefined) return;
     this.waiting = undefined;
+    this.lateUntil = waiting.sentAt + LATE * this.question.timeout;
     const reason = this.hearing.reason();
     if (reason === 'timeout') this.counters.timeouts++;
     this.replies.failed(KINDS[reason] ?? 'failed', this.context.clock.monotonic());

@@ -44,10 +44,18 @@ export class Hearing {
     this.talker.reset(at);
   }
 
-  /** The device was asked: what comes now is the answer, and only what comes now tells what is wrong. */
-  asked(at: number): void {
-    this.talker.restart(at);
+  /**
+   * The device was asked: what comes now is the answer, and only what comes now tells what is wrong.
+   * @param isDone what came before is whole: no reply is on its way
+   */
+  asked(at: number, isDone: boolean): void {
+    this.talker.restart(isDone ? Number.POSITIVE_INFINITY : at);
     this.good();
+  }
+
+  /** Milliseconds until what has begun and has no end is over; 0: it is over. undefined: nothing has begun. */
+  quietIn(at: number): number | undefined {
+    return this.talker.quietIn(at);
   }
 
   /** Why nothing good came, in one word. */

@@ -103,15 +103,107 @@ test('a reply that the next request meets on its way is never read from its midd
     await bus.stop();
     return told().slice(1);
   };
-  // The second request leaves at 1000 ms.
+  // The second request is due at 1000 ms, and waits for a quiet line.
   assert.deepEqual(await heard(SCALE, [995, '12'], [1003, '1.5\r\n'], [1100, '122\r\n']), ['w 122 @1100']);
-  assert.deepEqual(await heard(SCALE, [995, '12'], [1003, '1'], [1030, '.5\r\n122\r\n']), ['w 122 @1030']);
+  assert.deepEqual(await heard(SCALE, [995, '12'], [1003, '1'], [1030, '.5\r\n'], [1050, '122\r\n']), ['w 122 @1050']);
   assert.deepEqual(await heard(SCALE, [995, '12'], [1100, '122\r\n']), ['w 122 @1100'], 'the request ended it');
   assert.deepEqual(await heard(SCALE, [920, '>'], [1003, '122\r\n']), ['w 122 @1003'], 'a prompt was there before');
   const fields = { w: { offset: 0, type: 'uint16' } };
   const block = { ...SCALE, frame: { type: 'length', length: 4, gap: '20ms' }, decode: { type: 'binary', fields } };
   assert.deepEqual(await heard(block, [995, '\0A'], [1003, '\0\0'], [1100, '\0B\0\0']), ['w 66 @1100']);
   assert.deepEqual(await heard(block, [920, '\0'], [1003, '\0B\0\0']), ['w 66 @1003'], 'a half block of before');
+});
+
+test('a prompt behind an answer costs no later answer, however fast the device is asked', async () => {
+  const frames = {
+    line: [{ type: 'line' }, { type: 'text' }, (n: number) => `${n}.5\r\n>`],
+    length: [
+      { type: 'length', length: 2, gap: '15ms' },
+      { type: 'binary', fields: { w: { offset: 0, type: 'uint16' } } },
+      (n: number) => `\0${String.fromCharCode(n)}>`,
+    ],
+  } as const;
+  for (const [kind, [frame, decode, said]] of Object.entries(frames)) {
+    const { clock, ports, bus, told } = setUp(
+      { interval: '30ms', request: { text: 'SI', timeout: '25ms' }, frame, decode },
+      { w: {} },
+    );
+    bus.start();
+    await clock.advance(0);
+    const sent = ports.written.length;
+    for (let n = 1; n <= 5; n++) {
+      await clock.advance(20);
+      ports.say(said(n));
+      await clock.advance(10);
+    }
+    assert.equal(ports.written.length, sent + 5);
+    await bus.stop();
+    const values = told().map((line) => line.split(' ')[1]);
+    assert.deepEqual(
+      values.slice(-5),
+      [1, 2, 3, 4, 5].map((n) => (kind === 'line' ? `${n}.5` : `${n}`)),
+      kind,
+    );
+  }
+});
+
+test('behind the answer to an earlier request, a reply that is on its way is not read from its middle', async () => {
+  const { clock, ports, bus, told } = setUp(
+    { interval: '60ms', request: { text: 'SI', timeout: '50ms' }, frame: { type: 'line' }, decode: { type: 'text' } },
+    { w: {} },
+  );
+  bus.start();
+  await clock.advance(0);
+  const begin = clock.monotonic();
+  const say = async (at: number, text: string) => {
+    await clock.advance(begin + at - clock.monotonic());
+    ports.say(text);
+  };
+  // The reply to the request of 0 ms comes after that of 60 ms has left, and the one to that is half there at 120 ms.
+  await say(80, '1.5\r\n');
+  await say(110, '12');
+  await say(125, '2.5\r\n');
+  await say(150, '3.5\r\n');
+  await clock.advance(10);
+  await bus.stop();
+  assert.deepEqual(
+    told().filter((line) => !line.includes('timeout')),
+    ['w 1.5 @80', 'w 3.5 @150'],
+  );
+});
+
+test('after a request without an answer, a device with a prompt is asked at its pace again', async () => {
+  const { clock, ports, bus, told } = setUp(
+    { interval: '30ms', request: { text: 'SI', timeout: '25ms' }, frame: { type: 'line' }, decode: { type: 'text' } },
+    { w: {} },
+  );
+  bus.start();
+  await clock.advance(30);
+  for (let n = 1; n <= 20; n++) {
+    const sent = ports.written.length;
+    await clock.advance(20);
+    ports.say(`${n}.5\r\n>`);
+    while (ports.written.length === sent) await clock.advance(1);
+    if (n > 2) assert.equal(clock.monotonic() % 30, 0, `request ${n + 2} is on time`);
+  }
+  await bus.stop();
+  const values = told().map((line) => line.split(' ')[1]);
+  assert.deepEqual(values, ['timeout', ...Array.from({ length: 20 }, (_, i) => `${i + 1}.5`)]);
+});
+
+test('a line that is never quiet holds a request back for a fifth of a second at most', async () => {
+  const { clock, ports, bus } = setUp(
+    { interval: '1s', request: { text: 'SI', timeout: '900ms' }, frame: { type: 'line' }, decode: { type: 'text' } },
+    { w: {} },
+  );
+  bus.start();
+  await clock.advance(950);
+  while (ports.written.length === 1) {
+    ports.say('x');
+    await clock.advance(10);
+  }
+  assert.ok(clock.monotonic() >= 1200 && clock.monotonic() <= 1240, `${clock.monotonic()}`);
+  await bus.stop();
 });
 
 test('the rest of a line end is no reply on its way, however fast the device is asked', async () => {
@@ -223,8 +315,9 @@ test('half a reply from before a request is not glued to the reply of it', async
   await clock.advance(9999);
   ports.say('12');
   await clock.advance(1);
-  assert.equal(ports.written.length, 2);
+  assert.equal(ports.written.length, 1, 'the rest of the line may come');
   await clock.advance(50);
+  assert.equal(ports.written.length, 2);
   // Within 100 ms of the request, and yet the beginning of a line: it was asked for.
   ports.say('34\n');
   assert.deepEqual(told(), ['level timeout @1001.0416666666666', 'level 34 @10050']);

@@ -92,6 +92,29 @@ test('an alarm is told at once and committed with the readings before it', async
   await log.close(10_000);
 });
 
+test('a reading that its device gives late does not make data lag, and one that waits does', async (t) => {
+  const { log, outlet } = await open(scratch(t));
+  await outlet.ready();
+  const lagged: number[] = [];
+  const tend = (second: number): void => {
+    if (outlet.tend(true, second * 1000, 0) === 'lag') lagged.push(second);
+  };
+  for (let second = 30; second < 45; second++) {
+    tend(second);
+    // A reading of half a minute ago and one of now, acknowledged within two seconds.
+    log.append(sample((second - 30) * 1000));
+    log.append(sample(second * 1000 + 100));
+    const batch = second % 2 === 0 ? await outlet.next('data', 1000) : undefined;
+    if (batch !== undefined && outlet.handOver(batch)) outlet.done(batch);
+  }
+  assert.deepEqual(lagged, []);
+  assert.ok(!outlet.pending('history') && outlet.live);
+  log.append(sample(20_000));
+  for (let second = 45; second < 60; second++) tend(second);
+  assert.deepEqual(lagged, [55], 'it waits for more than ten seconds');
+  await log.close(10_000);
+});
+
 test('data lags also where memory holds less than ten seconds of a fast site', async (t) => {
   const { log, outlet } = await open(scratch(t));
   await outlet.ready();

@@ -23,9 +23,11 @@ export class RegexDecoder implements Decoder {
 export class CsvDecoder implements Decoder {
   private readonly separator: string;
   private readonly header: boolean;
-  /** The words that points ask for: a line with one of them is a header. */
+  /** The words that points ask for: one of them is in each header. */
   private readonly wanted: ReadonlySet<string>;
   private columns: ReadonlyMap<string, number> | undefined;
+  /** The header that was seen last. */
+  private last: string | undefined;
 
   constructor(config: CsvDecode, wanted: Iterable<string>) {
     this.separator = config.separator;
@@ -39,24 +41,37 @@ export class CsvDecoder implements Decoder {
     // Columns set apart by blanks are padded as a rule.
     const cells = splitCells(this.separator === ' ' ? text.trim().replaceAll(/ +/g, ' ') : text, this.separator);
     if (cells === undefined) return REFUSED;
-    if (this.header && cells.some((cell) => this.wanted.has(cell))) {
+    if (this.header && this.isHeader(text, cells)) {
       this.columns = positions(cells);
+      this.last = text;
       return { kind: 'other' };
     }
     const columns = this.columns;
-    if (this.header && columns === undefined) return REFUSED;
+    if (this.header && columns === undefined && this.wanted.size > 0) return REFUSED;
     return fields((from) => {
       const index = columns?.get(from) ?? (isIndex(from) ? Number(from) : undefined);
       const cell = index === undefined ? undefined : cells[index];
       return cell === '' ? undefined : cell;
     });
   }
+
+  /** A text of a reading may be the name of a column as well: then the line has numbers, and the columns are known. */
+  private isHeader(text: string, cells: readonly string[]): boolean {
+    if (text === this.last) return true;
+    const isNamed = this.wanted.size > 0 ? cells.some((cell) => this.wanted.has(cell)) : this.columns === undefined;
+    const isKnown = this.columns !== undefined || this.wanted.size === 0;
+    return isNamed && !(isKnown && cells.some((cell) => NUMBER.test(cell)));
+  }
 }
+
+/** As in `4.5`, `-12` or `1,5e3`. */
+const NUMBER = /^[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?$/i;
 
 const isIndex = (from: string) => /^\d{1,4}$/.test(from);
 
+/** Of columns with one name the first counts. */
 function positions(columns: readonly string[]): Map<string, number> {
-  return new Map(columns.map((name, i) => [name, i]));
+  return new Map(columns.map((name, i) => [name, i] as const).reverse());
 }
 
 /** RFC 4180 quotes; undefined when a quote is not closed. Cells are trimmed, unless quoted. */

@@ -19,9 +19,10 @@ import {
   type StartOrder,
 } from '../messages.ts';
 import { ChildLog } from './child-log.ts';
+import { checkDeploys } from './deploy-check.ts';
 import { FlowHatch } from './flow-hatch.ts';
 import { Heartbeat } from './heartbeat.ts';
-import type { Red, RedFlowsApi, RedRegistry, RedRuntimeFlows, RedStorage, RuntimeEvent } from './node-red-types.ts';
+import type { Red, RedFlowsApi, RedFlowUtil, RedRegistry, RedRuntimeFlows, RedStorage, RuntimeEvent } from './node-red-types.ts';
 import { OwnDisk } from './own-disk.ts';
 import { redSettings } from './red-settings.ts';
 import { syncBehindFence } from './synced-writes.ts';
@@ -122,6 +123,8 @@ class Child {
     await red.start();
     // A deploy before that would end safe mode, and Node-RED would start the flows of before first: those that crash.
     await held;
+    const api = load('@node-red/runtime/lib/api/flows') as RedFlowsApi;
+    checkDeploys(api, load('@node-red/runtime/lib/flows/util') as RedFlowUtil);
     const { promise: listening, resolve } = Promise.withResolvers<void>();
     if (this.#editor === undefined) server.listen(order.socket, resolve);
     else server.listen({ fd: this.#editor }, resolve);
@@ -132,7 +135,7 @@ class Child {
     );
     hatch = new FlowHatch({
       ...{ key: order.flowKey, secret: order.credentialSecret, flows: this.#flows, events: red.events },
-      api: load('@node-red/runtime/lib/api/flows') as RedFlowsApi,
+      api,
       storage: load('@node-red/runtime/lib/storage') as RedStorage,
       registry: load('@node-red/registry') as RedRegistry,
       running: () => this.#state() === 'started',

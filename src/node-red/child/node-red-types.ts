@@ -63,10 +63,15 @@ export interface RedRuntimeFlows {
 export interface RedFlowsApi {
   /** Rejects with the code `version_mismatch` where the flows are not of this `rev` any more. */
   setFlows(asked: {
-    readonly flows: { readonly rev: string; readonly flows: readonly FlowNode[]; readonly credentials?: object };
+    /** Absent where the flows are read again. */
+    readonly flows?: { readonly rev: string; readonly flows: readonly FlowNode[]; readonly credentials?: object };
     readonly deploymentType: 'full' | 'flows';
     readonly user: null;
   }): Promise<unknown>;
+}
+/** `@node-red/runtime/lib/flows/util`: each change of flows goes through it, before anything is saved. */
+export interface RedFlowUtil {
+  parseConfig(config: unknown): unknown;
 }
 /** `@node-red/runtime/lib/storage`: what is on the disk. */
 export interface RedStorage {

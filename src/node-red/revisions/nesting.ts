@@ -6,12 +6,15 @@ type Node = Readonly<Record<string, unknown>>;
 
 /** Nodes that flows have when each subflow stands wherever it is used. Far more than a small board runs. */
 export const MOST_COPIES = 100_000;
+/** Subflows, or groups, that are inside each other. Node-RED follows them by calls, and some thousands of these end it. */
+export const MOST_DEEP = 100;
 
 /** @returns why Node-RED would come to no end with these nodes, in words; undefined where it does */
 export function nestingFault(all: readonly Node[]): string | undefined {
   const { inside, around, own } = holdersOf(all);
   const waits = new Map([...around].map(([held, by]) => [held, by.length]));
   const copies = new Map<string, number>();
+  const depths = new Map<string, number>();
   let total = 0;
   // Each one comes after all that hold it.
   const next = [...new Set([...own.keys(), ...inside.keys()])].filter((name) => !waits.has(name));
@@ -19,7 +22,10 @@ export function nestingFault(all: readonly Node[]): string | undefined {
     const times = copies.get(name) ?? 1;
     total += times * (own.get(name) ?? 0);
     if (total > MOST_COPIES) return `its subflows make more than ${MOST_COPIES} nodes where they are used; use fewer of them`;
+    const depth = (depths.get(name) ?? 0) + 1;
+    if (depth > MOST_DEEP + 1) return `more than ${MOST_DEEP} subflows or groups are inside each other; use fewer levels`;
     for (const held of inside.get(name) ?? []) {
+      depths.set(held, Math.max(depths.get(held) ?? 0, depth));
       copies.set(held, (copies.get(held) ?? 0) + times);
       const left = (waits.get(held) ?? 0) - 1;
       waits.set(held, left);

@@ -133,6 +133,31 @@ test('an import adds flows beside those that are there, or refuses before anythi
   await refuses({ flows: [...flows, tab('a1', 'Twice')] }, /two of its nodes have the id a1/);
   assert.equal((await list(site)).revisions[0]?.number, 4, 'a refusal keeps nothing');
 
+  const subflow = (id: string) => ({ id, type: 'subflow', name: id, in: [], out: [], env: [] });
+  const use = (id: string, of: string, z: string) => ({ id, type: `subflow:${of}`, z, x: 1, y: 1, wires: [] });
+  const group = (id: string, g: string) => ({ id, type: 'group', z: 't', g, nodes: [], x: 1, y: 1, w: 9, h: 9 });
+  const deep = Array.from({ length: 150 }, (_, i) => [subflow(`d${i}`), use(`u${i}`, `d${i + 1}`, `d${i}`)]).flat();
+  const hanging: [object[], RegExp][] = [
+    [[subflow('s'), use('u', 's', 's'), use('v', 's', 't')], /the subflow s is inside of itself/],
+    [
+      [subflow('s'), subflow('r'), use('u', 's', 'r'), use('v', 'r', 's'), use('w', 'r', 't')],
+      /the subflow [rs] is inside of itself/,
+    ],
+    [[group('g', 'h'), group('h', 'g'), { id: 'n', type: 'inject', z: 't', g: 'g', x: 1, y: 1 }], /the group [gh] is inside/],
+    [[...deep, subflow('d150'), use('v', 'd0', 't')], /more than 100 subflows or groups are inside each other/],
+  ];
+  for (const [nodes, words] of hanging) {
+    const { code, body } = await site.ask('POST', '/flows', [tab('t', 'T'), ...nodes]);
+    assert.equal(code, 400, body);
+    assert.match(body, words);
+    assert.equal((await present(site)).length, 6);
+  }
+  const own = { ...subflow('s'), nodes: [use('u', 's', 's')], configs: [] };
+  const one = await site.ask('PUT', '/flow/global', { id: 'global', configs: [], subflows: [own] });
+  assert.deepEqual([one.code, /the subflow s is inside of itself/.test(one.body)], [400, true], one.body);
+  assert.equal((await present(site)).length, 6);
+  assert.equal((await site.flows()).state, 'running');
+
   const replaced = await change(site, 'import', { flows, mode: 'replace' });
   assert.deepEqual(
     (await present(site)).map(({ id }) => id),

@@ -4,6 +4,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { MOST_FLOWS, MOST_NODES } from '../../../src/core/flow-revisions.ts';
 import { importedFlows } from '../../../src/node-red/revisions/check-import.ts';
+import { MOST_DEEP } from '../../../src/node-red/revisions/nesting.ts';
 
 const tab = { id: 't1', type: 'tab', label: 'Tab' };
 const node = { id: 'n1', type: 'debug', z: 't1', x: 10, y: 20, wires: [] };
@@ -110,7 +111,8 @@ test('a few subflows that multiply to millions of nodes are refused', () => {
   refused(chain(11, 6), /its subflows make more than 100000 nodes/);
   refused(chain(1500, 4), /its subflows make more than 100000 nodes/);
   assert.ok(importedFlows(chain(5, 6)).length > 0, 'some ten thousand are taken');
-  assert.ok(importedFlows(chain(2000, 1)).length > 0);
+  assert.ok(importedFlows(chain(MOST_DEEP - 1, 1)).length > 0);
+  refused(chain(MOST_DEEP, 1), /more than 100 subflows or groups are inside each other/);
 });
 
 test('any JSON is taken or refused, and nothing else happens', () => {

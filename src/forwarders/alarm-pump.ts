@@ -7,7 +7,7 @@
  * - A stop waits for no alarm that the far side takes later, and a visit for none that it takes on another visit.
  */
 import type { OutNotice } from '../store/delivery/out.ts';
-import type { Later, Outcome, PumpSide } from './drain-sides.ts';
+import type { AlarmHold, Later, Outcome, PumpSide } from './drain-sides.ts';
 
 /** Alarms under way at once. */
 const UNDER_WAY = 16;
@@ -18,19 +18,17 @@ const STAY = 60_000;
 /** Longest sleep: a bound, everything that matters wakes it. A target that keeps without a pause is asked again so often. */
 const NAP = 1000;
 
-/** Until when a channel has nothing to offer. */
-interface Hold {
-  /** Monotonic. */
-  readonly until: number;
-  /** The far side named a pause: a stop does not wait for it. */
-  readonly later: boolean;
-}
+/**
+ * On a new connection others leave first for so long, ms: there are brokers that refuse an alarm and end the connection for it, and with
+ * each connection it would be the first again.
+ */
+const LATER_FIRST = 2000;
 
 export class AlarmPump {
   readonly #side: PumpSide;
   readonly #underWay = new Set<string>();
   /** At most one for each channel that waits in the log, see NoticeHeads. */
-  readonly #holds = new Map<string, Hold>();
+  readonly #holds: Map<string, AlarmHold>;
   #failure: { readonly thrown: unknown } | undefined;
   /** Something changed since the log was asked last. */
   #again = false;
@@ -38,6 +36,10 @@ export class AlarmPump {
 
   constructor(side: PumpSide) {
     this.#side = side;
+    const { held, clock } = side.options;
+    this.#holds = held ?? new Map();
+    const until = clock.monotonic() + LATER_FIRST;
+    for (const channel of this.#holds.keys()) this.#holds.set(channel, { until, later: true });
   }
 
   /** Something came, or may leave now: the next look is at once. */

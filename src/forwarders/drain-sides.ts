@@ -61,6 +61,14 @@ export interface DrainCut {
   fits(batch: OutBatch): true | number;
 }
 
+/** Until when a channel has nothing to offer. */
+export interface AlarmHold {
+  /** Monotonic. */
+  readonly until: number;
+  /** The far side named a pause: a stop does not wait for it. */
+  readonly later: boolean;
+}
+
 export interface DrainOptions {
   readonly log: Log;
   readonly outlet: Outlet;
@@ -75,6 +83,8 @@ export interface DrainOptions {
   readonly hold: () => boolean;
   /** Asked before a batch is handed over. 0: it may leave and is counted; otherwise milliseconds until the next question. */
   readonly pace?: (batch: OutBatch) => number;
+  /** Channels whose alarms the far side takes later; it outlives connections. Absent: it does not. */
+  readonly held?: Map<string, AlarmHold> | undefined;
   /** The connection is a visit: `run` resolves when nothing is left that may leave. */
   readonly visit?: DrainVisit | undefined;
   readonly refused: (batch: OutBatch | OutNotice, error: SluiceError) => void;

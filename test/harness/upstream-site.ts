@@ -21,6 +21,7 @@ export class UpstreamSite {
   readonly forwarder: LogForwarder;
   readonly events: Record<string, string | number>[] = [];
   #appended = 0;
+  #closed: Promise<void> | undefined;
 
   private constructor(log: Log, settings: object, special: Partial<ForwarderContext & LinkOptions>) {
     this.log = log;
@@ -32,16 +33,17 @@ export class UpstreamSite {
     });
   }
 
-  /** Not started. @param settings as a person writes them */
+  /** Not started. @param settings as a person writes them @param place of the log; absent: a folder of its own */
   static async open(
     t: TestContext,
     settings: object,
     special: Partial<ForwarderContext & LinkOptions> = {},
+    place?: string,
   ): Promise<UpstreamSite> {
     // Before the folder goes.
     let close = async () => {};
     t.after(() => close());
-    const folder = scratch(t, 'upstream');
+    const folder = place ?? scratch(t, 'upstream');
     const log = await Log.open({
       ...{ stateDir: path.join(folder, 'state'), runtimeDir: path.join(folder, 'run'), clock: systemClock },
       ...{ maxSize: 64e6, maxAge: 1e12, commitEvery: 50 },
@@ -49,11 +51,13 @@ export class UpstreamSite {
     log.setClock(Date.now() - Math.round(systemClock.monotonic()), false);
     log.setInventory('{}');
     const site = new UpstreamSite(log, settings, special);
-    close = async () => {
-      await site.forwarder.stop(0);
-      await log.close(10_000);
-    };
+    close = () => site.close();
     return site;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.forwarder.stop(0).then(() => this.log.close(10_000));
+    return this.#closed;
   }
 
   /** Readings 0, 1, 2, … */

@@ -10,7 +10,7 @@ import type { OutBatch, OutNotice } from '../../store/delivery/out.ts';
 import type { Outlet } from '../../store/delivery/outlet.ts';
 import type { Lane } from '../../store/files/lane-state.ts';
 import { Drain } from '../drain.ts';
-import type { Carried, DrainTarget } from '../drain-sides.ts';
+import type { AlarmHold, Carried, DrainTarget } from '../drain-sides.ts';
 import { bytesOf, LogVisits } from './budget/log-visits.ts';
 import { thrifty } from './budget/thrifty.ts';
 import type { Visits } from './budget/visits.ts';
@@ -49,6 +49,8 @@ export class LogForwarder implements Forwarder, LinkWork {
   /** At most so many: the broker took no more at once on this connection. */
   #ceiling = Number.POSITIVE_INFINITY;
   readonly #patience: Patience;
+  /** Not under a budget: a visit knows its own. At most one for each channel that waits in the log. */
+  readonly #heldAlarms = new Map<string, AlarmHold>();
   readonly #bucket: TokenBucket;
   readonly #pace: LinkPace;
   /** The broker acknowledged something beside what a connection begins with. */
@@ -202,6 +204,7 @@ export class LogForwarder implements Forwarder, LinkWork {
         },
         hold: () => this.#holds,
         pace: (batch) => (batch.lane === 'history' ? this.#bucket.take(bytesOf(batch), clock.monotonic()) : 0),
+        ...(this.visits === undefined ? { held: this.#heldAlarms } : {}),
         visit: this.#logVisits?.drain(courier),
         refused: (what, error) => this.#refused(what, error),
         unread: (of, error) => this.#cannotRead(of, error),

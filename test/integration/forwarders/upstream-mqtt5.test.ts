@@ -1,13 +1,17 @@
 /** MQTT 5 upstream: what is said of messages, limits of the broker that are kept, and each reason code that is retried or skipped. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import test from 'node:test';
 import { systemClock } from '../../../src/core/clock.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import { MOST_UNCLEAR } from '../../../src/forwarders/mqtt/patience.ts';
 import { REASONS, verdictOf } from '../../../src/forwarders/mqtt/reason-codes.ts';
+import { MOST_KEYS } from '../../../src/store/delivery/notice-heads.ts';
 import { Mqtt5Peer } from '../../fakes/mqtt5-peer.ts';
 import { openUpstream, upstreamFault } from '../../harness/open-upstream.ts';
+import { scratch } from '../../harness/scratch.ts';
 import { UpstreamSite } from '../../harness/upstream-site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { Consumer } from '../../oracles/consumer.ts';
@@ -222,6 +226,70 @@ test('a quota of one alarm topic holds back no alarm of another topic, and repea
     );
   const { refused, connects } = site.forwarder.status().counters;
   assert.deepEqual({ refused, connects }, { refused: 0, connects: 1 });
+});
+
+test('hundreds of alarms pass a topic that Mosquitto does not allow, and a restart sends none of them again', async (t) => {
+  const acl = path.join(scratch(t, 'acl'), 'acl');
+  writeFileSync(acl, 'topic readwrite #\ntopic deny sluice/g1/alarm/kept\n');
+  const broker = await Mosquitto.start(t, { extra: [`acl_file ${acl}`, 'max_queued_messages 1000'] });
+  const sub = broker && (await Subscriber.start(t, broker.port, ['sluice/g1/alarm/+']));
+  if (broker === undefined || sub === undefined) return;
+  const came = () => sub.messages().map(({ topic, payload }) => `${topic.split('/').at(-1)} ${JSON.parse(payload).seq}`);
+  const place = scratch(t, 'upstream');
+  const open = () => UpstreamSite.open(t, { url: broker.url, protocol: 5 }, {}, place);
+  const alarm = ({ log }: UpstreamSite, rule: string) => log.notice('alarm', rule, systemClock.monotonic(), { rule });
+  const first = await open();
+  for (const rule of ['kept', ...count(600).map((i) => `x${i % 7}`), 'kept']) alarm(first, rule);
+  first.forwarder.start();
+  await waitFor('all others', () => came().length === 600);
+  await waitFor('words', () => /not authorized \(code 135\)/.test(first.fault));
+  await first.close();
+
+  const second = await open();
+  second.forwarder.start();
+  alarm(second, 'x0');
+  await waitFor('a new one', () => came().includes('x0 603'));
+  await waitFor('words again', () => /not authorized/.test(second.fault));
+  writeFileSync(acl, 'topic readwrite #\n');
+  assert.ok(broker.signal('SIGHUP'));
+  await waitFor('the kept ones', () => came().filter((one) => one.startsWith('kept')).length === 2);
+  assert.deepEqual(came().slice(-2), ['kept 1', 'kept 602']);
+  assert.equal(new Set(came()).size, 603);
+  // The answers to those under way may not have been read before the end.
+  assert.ok(came().length <= 603 + 16, `${came().length - 603} came again`);
+});
+
+test('a Mosquitto that ends the connection for an alarm that it does not allow gets all others', async (t) => {
+  const acl = path.join(scratch(t, 'acl'), 'acl');
+  writeFileSync(acl, 'topic readwrite #\ntopic deny sluice/g1/alarm/kept\n');
+  // Without a bound of its queues Mosquitto 2.0 does so behind each answer `not authorized`.
+  const broker = await Mosquitto.start(t, { extra: [`acl_file ${acl}`, 'max_queued_messages 0'] });
+  const sub = broker && (await Subscriber.start(t, broker.port, ['sluice/g1/alarm/+']));
+  if (broker === undefined || sub === undefined) return;
+  const rules = () => sub.messages().map(({ topic }) => topic.split('/').at(-1));
+  const site = await UpstreamSite.open(t, { url: broker.url, protocol: 5 });
+  for (const rule of ['kept', ...count(40).map((i) => `x${i}`), 'kept'])
+    site.log.notice('alarm', rule, systemClock.monotonic(), { rule });
+  site.forwarder.start();
+  await waitFor('all others', () => new Set(rules()).size === 40);
+  assert.ok(site.forwarder.status().counters.connects >= 2);
+  assert.ok(!rules().includes('kept'));
+  writeFileSync(acl, 'topic readwrite #\n');
+  assert.ok(broker.signal('SIGHUP'));
+  await waitFor('the kept ones', () => rules().filter((rule) => rule === 'kept').length >= 2);
+});
+
+test('the status says when so many topics wait that others wait with them', async (t) => {
+  const far = await Mqtt5Peer.start(t);
+  far.answer = ({ topic }) => (/\/alarm\/k/.test(topic) ? { code: 0x97, said: 'quota' } : 0);
+  const site = await UpstreamSite.open(t, { url: far.url, protocol: 5 });
+  for (const rule of [...count(MOST_KEYS).map((i) => `k${i}`), 'free'])
+    site.log.notice('alarm', rule, systemClock.monotonic(), { rule });
+  site.forwarder.start();
+  await waitFor('words', () => /quota.*; alarms of 1024 rules wait, and no alarm of a further rule leaves/.test(site.fault));
+  const topics = () => new Set(far.messages.map(({ topic }) => topic).filter((topic) => topic.includes('/alarm/')));
+  await waitFor('each was tried', () => topics().size >= MOST_KEYS);
+  assert.ok(!topics().has('sluice/g1/alarm/free'));
 });
 
 test('a message that is invalid for good is counted and skipped; what follows arrives', async (t) => {

@@ -57,10 +57,10 @@ function bench(old: readonly string[] = []) {
     if (answer instanceof SluiceError) throw answer;
     return answer;
   };
-  const connect = () => {
+  const connect = (held?: DrainArguments[0]['held']) => {
     const sides = {
       ...{ clock, log, outlet, maxAge: 1000, maxReadings: () => 100, hold: () => far.holds },
-      ...{ unread: () => {}, sent: () => {}, delivered: () => {} },
+      ...{ unread: () => {}, sent: () => {}, delivered: () => {}, held },
       refused: (what: OutNotice) => refused.push(nameOf(what)),
     } as unknown as DrainArguments[0];
     const drain = new Drain(sides, {
@@ -238,6 +238,33 @@ test('on the next connection what was taken beyond the cursor is not offered aga
   assert.deepEqual(s.offers, ['a1', 'c7', 'b9']);
   second.drain.end();
   await second.run;
+});
+
+test('a far side that refuses an alarm and ends the connection for it gets all others on the next ones', async () => {
+  const s = bench();
+  const held = new Map();
+  const now = { dead: false };
+  s.far.answer = ({ key }) => {
+    if (now.dead) return cut();
+    if (key !== 'a') return 'accept';
+    now.dead = true;
+    return { later: 1000 };
+  };
+  s.add('a', 'b', 'c', 'a');
+  for (let i = 0; i < 60; i++) s.add(`k${i}`);
+  for (let n = 0; n < 6; n++) {
+    now.dead = false;
+    const { drain, run, state } = s.connect(held);
+    await s.clock.advance(5000);
+    assert.ok(state.over || now.dead, 'it is offered once on each connection');
+    drain.end();
+    await s.clock.advance(100);
+    await run;
+    s.underWay.clear();
+  }
+  assert.deepEqual(new Set(s.had.map(({ key }) => key)).size, 62);
+  assert.equal(s.had.length, 62);
+  assert.ok(!s.names().some((name) => name.startsWith('a')));
 });
 
 test('an alarm that is refused for good is counted and passed, and so is one without a topic', async () => {

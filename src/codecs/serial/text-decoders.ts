@@ -69,7 +69,7 @@ const NUMBER = /^[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?$/i;
 
 const isIndex = (from: string) => /^\d{1,4}$/.test(from);
 
-/** Of columns with one name the first counts. */
+/** The first of several columns with one name counts. */
 function positions(columns: readonly string[]): Map<string, number> {
   return new Map(columns.map((name, i) => [name, i] as const).reverse());
 }

@@ -29,7 +29,7 @@ class World {
   readonly order: OutNotice[] = [];
   /** The far side has these, and the gateway knows. */
   #answered = new Set<string>();
-  /** Of the current log, and the file knows as well. */
+  /** Those of the current log that the file knows as well. */
   #kept = new Set<string>();
   /** Newest of each channel that the far side had. */
   readonly #marks = new Map<string, OutNotice>();

@@ -147,7 +147,7 @@ test('a prompt behind an answer costs no later answer, however fast the device i
   }
 });
 
-test('behind the answer to an earlier request, a reply that is on its way is not read from its middle', async () => {
+test('behind a late answer, a reply that is on its way is not read from its middle', async () => {
   const { clock, ports, bus, told } = setUp(
     { interval: '60ms', request: { text: 'SI', timeout: '50ms' }, frame: { type: 'line' }, decode: { type: 'text' } },
     { w: {} },

@@ -240,7 +240,7 @@ test('on the next connection what was taken beyond the cursor is not offered aga
   await second.run;
 });
 
-test('a far side that refuses an alarm and ends the connection for it gets all others on the next ones', async () => {
+test('a far side that ends the connection for an alarm gets all others on the next ones', async () => {
   const s = bench();
   const held = new Map();
   const now = { dead: false };

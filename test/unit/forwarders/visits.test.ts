@@ -384,7 +384,7 @@ test('a kept alarm is worth a visit again where the visit went on to another bro
   assert.ok(waited < 60, `${waited} minutes`);
 });
 
-test('a visit keeps a bounded number of channels; the next ones offer the others, and each has its pause', () => {
+test('a visit keeps a bounded number of channels, and the next ones offer the others', () => {
   const kept = new KeptAlarms();
   const names = Array.from({ length: 3 * MOST_ON_VISIT + 100 }, (_, i) => `c${i}`);
   const tried: string[][] = [];
@@ -412,7 +412,7 @@ test('a visit keeps a bounded number of channels; the next ones offer the others
   assert.ok(!kept.holds('d', 2 * MINUTE));
 });
 
-test('the channels that are remembered over visits are bounded: the one that waited longest is offered again', () => {
+test('the channels that are remembered over visits are bounded', () => {
   const kept = new KeptAlarms();
   for (let visit = 0; visit < 9; visit++) {
     for (let i = 0; i < MOST_ON_VISIT; i++) kept.keep(`${visit}-${i}`, 'quota exceeded');

@@ -12,7 +12,15 @@ import path from 'node:path';
 import { SluiceError, toError } from '../core/errors.ts';
 import { type Owner, readSmall, syncFolder } from '../disk/durable.ts';
 import { LOCK_FILE, StateDirLock } from '../store/state-dir.ts';
-import { dropConfigStage, dropUndecided, hasConfigStage, isUnplaced, placeConfig, readDecision } from './config-stage.ts';
+import {
+  type Decision,
+  dropConfigStage,
+  dropUndecided,
+  hasConfigStage,
+  isUnplaced,
+  placeConfig,
+  readDecision,
+} from './config-stage.ts';
 import { CARD_RECORD } from './entries.ts';
 import { jsonOf } from './json-of.ts';
 import { give, isFolder, ownerOf, writeSynced } from './own-files.ts';
@@ -68,7 +76,7 @@ export function continueRestore(configFile: string): boolean {
   const decision = readDecision(configFile);
   if (decision === undefined) return false;
   const { id, stateDir } = decision;
-  const begun = readTarget(path.join(stateDir, STAGE))?.id === id;
+  const begun = hasStateLeft(decision);
   if (!begun && !isUnplaced(configFile)) {
     dropped(() => dropConfigStage(configFile, id));
     return false;
@@ -86,6 +94,18 @@ export function continueRestore(configFile: string): boolean {
     lock.release();
   }
 }
+
+/**
+ * Whether a restore holds that no start has finished. The user of the gateway can finish one, and cannot remove its folder beside the
+ * configuration: the mark alone says nothing.
+ * @throws Error of the file system: this user may not look
+ */
+export function isRestorePending(configFile: string): boolean {
+  const decision = readDecision(configFile);
+  return decision !== undefined && (hasStateLeft(decision) || isUnplaced(configFile));
+}
+
+const hasStateLeft = ({ id, stateDir }: Decision): boolean => readTarget(path.join(stateDir, STAGE))?.id === id;
 
 /** At a boot, by root: also what a restore left that never held. @throws as continueRestore */
 export function settleAtBoot(configFile: string, stateDir: string): void {

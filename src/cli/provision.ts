@@ -2,8 +2,7 @@
 import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
-import { readDecision } from '../care/config-stage.ts';
-import { settleAtBoot } from '../care/settle.ts';
+import { isRestorePending, settleAtBoot } from '../care/settle.ts';
 import { loadConfigText } from '../config/load.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import { readMeasured } from '../drivers/modbus/measured-file.ts';
@@ -69,7 +68,7 @@ function unfinishedAt({ config, state }: ProvisionCommandOptions): Error | undef
 function pendingAt({ config, state }: ProvisionCommandOptions): string | undefined {
   if (hasUnfinishedReset(config, [path.resolve(state)]))
     return 'A factory reset was interrupted, and no gateway starts before it is finished: sudo sluice factory-reset --yes';
-  if (readDecision(path.resolve(config)) !== undefined)
+  if (isRestorePending(path.resolve(config)))
     return 'A restore was interrupted, and no gateway starts before it is finished: sudo sluice provision';
   return undefined;
 }

@@ -19,7 +19,7 @@ import test, { type TestContext } from 'node:test';
 import { Archive } from '../../../src/care/archive.ts';
 import { factoryReset, readResetMark, resetPlan } from '../../../src/care/factory-reset.ts';
 import { inspect, restore } from '../../../src/care/restore.ts';
-import { continueRestore, settleAtBoot, settleState } from '../../../src/care/settle.ts';
+import { continueRestore, isRestorePending, settleAtBoot, settleState } from '../../../src/care/settle.ts';
 import { continueReset, secretsOfCard } from '../../../src/cli/care/factory-reset.ts';
 import { VERSION } from '../../../src/core/version.ts';
 import { StateDirLock } from '../../../src/store/state-dir.ts';
@@ -137,7 +137,18 @@ test('the user of a gateway finishes or drops what root restored, or says that r
   }
   const whole = board(t);
   restore(archive(), inspect(archive(), VERSION), whole);
+  const pending = () => boards.map(({ configFile }) => isRestorePending(configFile));
+  assert.deepEqual(pending(), [false, true, true, true]);
   const found = asUser([...boards, whole]);
+  assert.deepEqual(pending(), [false, true, true, false], 'the user finished the last one, and its mark is still there');
+  const root = scratch(t, 'root');
+  const onCard = async ({ configFile, stateDir }: Board): Promise<string> => {
+    const boot = scratch(t, 'boot');
+    await sluice(t, 'provision', '--report', '--boot', boot, '-c', configFile, '--state', stateDir, '--root', root);
+    return readFileSync(path.join(boot, 'sluice-status.txt'), 'utf8');
+  };
+  assert.match(await onCard(boards[2] as Board), /^Result: {6}A restore was interrupted, and no gateway starts/m);
+  assert.doesNotMatch(await onCard(boards[3] as Board), /interrupted/, 'a gateway runs');
   assert.deepEqual([found[0], found[3], found[4]], ['restore-dropped old', 'nothing new', 'nothing new']);
   for (const words of [found[1], found[2]])
     assert.match(words ?? '', /was interrupted, and this start cannot finish it: .*sudo sluice provision, then start/);

@@ -56,6 +56,7 @@ const manifest = await makeUpdate({
     target: release.target,
     version: release.version,
     sequence: release.sequence,
+    layouts: release.layouts ?? refuse(`${options.images} was made by an older version; make the image again`),
     date: new Date().toISOString().slice(0, 10),
     ...(options.notes !== undefined && { notes: options.notes }),
     ...(changes && { keys: { trust, revoke: options.revoke ?? [] } }),

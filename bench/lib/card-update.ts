@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { makePackages } from '../../scripts/package.ts';
+import { LAYOUTS } from '../../src/store/layouts.ts';
 import { makeUpdateSecret } from '../../src/update/keys.ts';
 import { makeUpdate } from '../../src/update/make.ts';
 import { openSource } from '../../src/update/source.ts';
@@ -59,7 +60,7 @@ export async function bytesOfUpdate(space: Workspace, from: Release, to: Release
   await makeUpdate({
     ...{ folder: updates, level: 19, secrets: [release] },
     parts: Object.fromEntries(Object.entries(PARTS).map(([part, file]) => [part, path.join(to.folder, file)])),
-    about: { target: TARGET, version: '0.1.2', sequence: 2, date: '2026-11-27' },
+    about: { target: TARGET, version: '0.1.2', sequence: 2, date: '2026-11-27', layouts: LAYOUTS },
   });
   const server = createServer((request, response) => {
     const bytes = readFileSync(path.join(updates, path.basename(request.url ?? '')));
@@ -73,7 +74,7 @@ export async function bytesOfUpdate(space: Workspace, from: Release, to: Release
   const says = { v: 1 as const, target: TARGET, version: '0.1.1', sequence: 1, tries: true };
   const state = new UpdateState(path.join(card, 'state'), { ...says, keys: [root.text, release.text], revoked: [] });
   const updater = new Updater({
-    ...{ slots, state, now: Date.now, zone: 'UTC' },
+    ...{ slots, state, layouts: LAYOUTS, now: Date.now, zone: 'UTC' },
     release: { ...says, keys: [root.text, release.text], revoked: [] },
   });
   const applied = await updater.apply(source, { perDay: Number.POSITIVE_INFINITY, now: true });

@@ -123,8 +123,10 @@ if [ $target = rpi-arm64 ] && ! grep -aq ' tryboot' "$work/boot/boot/$kernel"; t
   tries=false
   echo 'image: the kernel cannot ask the firmware to try a slot once (tryboot); the gateway refuses updates of this image' >&2
 fi
+# The package says how its release stores readings: an update shows that to the release before it.
+layouts=$(cat "$root/usr/lib/sluice/layouts.json")
 list=$(sed '/^ *\(#\|$\)/d; s/.*/"&"/' "$keys" | paste -sd, -)
-printf '{"v":1,"target":"%s","version":"%s","sequence":%s,"keys":[%s],"revoked":[],"tries":%s}\n' $target "$version" "$sequence" "$list" $tries >"$root/usr/lib/sluice-image/release.json"
+printf '{"v":1,"target":"%s","version":"%s","sequence":%s,"keys":[%s],"revoked":[],"tries":%s,"layouts":%s}\n' $target "$version" "$sequence" "$list" $tries "$layouts" >"$root/usr/lib/sluice-image/release.json"
 cp "$root/usr/lib/sluice-image/release.json" "$out/release.json"
 
 # The initial RAM disk: busybox, the modules that find the card, and init.

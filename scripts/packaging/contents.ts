@@ -5,6 +5,7 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { program } from '../../src/cli/program.ts';
 import { starterConfig } from '../../src/config/starter.ts';
+import { LAYOUTS } from '../../src/store/layouts.ts';
 import { EXTERNAL } from '../build.ts';
 import { completions } from './completion.ts';
 import { packageFiles } from './fetch.ts';
@@ -119,6 +120,8 @@ export function fill(stage: Stage, recipe: Recipe, from: Ingredients): { kept: n
     `${LIB}/package.json`,
     `${JSON.stringify({ name: 'sluice', version: from.version, type: 'module', private: true }, null, 2)}\n`,
   );
+  // The image of a card shows it in its update (packaging/image/build.sh).
+  stage.text(`${LIB}/layouts.json`, `${JSON.stringify(LAYOUTS)}\n`);
   // The demonstration of npm start needs the folder examples, which is not on a board.
   stage.tree(from.dist, `${LIB}/dist`, (file) => !/^cli\/(?:demo|follow-parent)\.js/.test(file) && !file.startsWith('.'));
   for (const folder of ['hardware-profiles', 'rule-packs', 'flows']) stage.tree(path.join(root, folder), `${LIB}/${folder}`);

@@ -5,6 +5,7 @@ import { request } from '../admin/client.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { windowOf } from '../core/day-window.ts';
 import { SluiceError, toError } from '../core/errors.ts';
+import { LAYOUTS } from '../store/layouts.ts';
 import { markAtWork } from '../update/at-work.ts';
 import { openImage } from '../update/image.ts';
 import type { Manifest } from '../update/manifest.ts';
@@ -55,7 +56,7 @@ function partsOf(options: UpdateOptions): Parts {
   const stateDir = gateway?.stateDir ?? STATE;
   const state = new UpdateState(image.stateFolder, image.release);
   const zone = gateway?.timezone;
-  const updater = new Updater({ ...image, state, now: Date.now, ...(zone !== undefined && { zone }) });
+  const updater = new Updater({ ...image, state, layouts: LAYOUTS, now: Date.now, ...(zone !== undefined && { zone }) });
   return { slots: image.slots, updater, state, stateDir, settings: gateway?.update, version: image.release.version };
 }
 

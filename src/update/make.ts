@@ -22,7 +22,7 @@ export interface MakeOptions {
   /** The parts of the image: name and file. */
   readonly parts: Readonly<Record<string, string>>;
   readonly secrets: readonly UpdateSecret[];
-  readonly about: Pick<Manifest, 'target' | 'version' | 'sequence' | 'date' | 'notes' | 'keys'>;
+  readonly about: Pick<Manifest, 'target' | 'version' | 'sequence' | 'date' | 'notes' | 'keys' | 'layouts'>;
   /** Zstandard, 1 to 19. */
   readonly level?: number;
 }

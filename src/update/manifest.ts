@@ -31,6 +31,14 @@ const part = z.strictObject({
 });
 const keyText = z.string().refine((text) => updateKey(text) !== undefined, { error: 'is no key for updates' });
 
+/** Files of the state that a release may name. */
+const MOST_LAYOUTS = 16;
+const layout = z.int().min(1).max(999_999);
+export const layoutsSchema = z
+  .record(z.string().regex(/^[a-z][a-z0-9-]{0,30}$/), z.strictObject({ version: layout, readers: layout }))
+  .refine((layouts) => Object.keys(layouts).length <= MOST_LAYOUTS, { error: `more than ${MOST_LAYOUTS} layouts` });
+export type Layouts = z.infer<typeof layoutsSchema>;
+
 export const manifestSchema = z.strictObject({
   v: z.literal(1),
   product: z.literal('sluice-image'),
@@ -45,6 +53,11 @@ export const manifestSchema = z.strictObject({
   /** The day of the release. */
   date: z.iso.date(),
   notes: z.string().max(2000).optional(),
+  /**
+   * The files of the state and their layouts, as this release writes them: a release that is taken back must leave files that the
+   * release before can go on with.
+   */
+  layouts: layoutsSchema.optional(),
   parts: z.record(z.string().regex(/^[a-z]{1,20}$/), part).refine((parts) => Object.keys(parts).length <= 8, {
     error: 'more than 8 parts',
   }),
@@ -126,6 +139,23 @@ export function verifyManifest(text: Uint8Array, trust: Trust, target: string): 
       `this update (${found.version}, number ${found.sequence}) is older than number ${trust.sequence}, which runs here; a gateway goes back only to the release in its other slot: sluice update rollback`,
     );
   return found;
+}
+
+/**
+ * A failed update goes back to the running release, which opens what the new one wrote until then.
+ * @param known files of the state, as the running release writes them
+ * @throws SluiceError `update-refused`: it could not, so the update would have no way back
+ */
+export function assertWayBack({ version, layouts }: Manifest, known: Layouts): void {
+  if (layouts === undefined)
+    refuse('this update does not say how it stores readings, so a failed one could not be taken back; make its manifest again');
+  for (const [name, own] of Object.entries(known)) {
+    const next = layouts?.[name];
+    if (next !== undefined && next.readers > own.version)
+      refuse(
+        `a failed update to ${version} could not be taken back: the running release cannot read its file of the ${name}. The file has layout ${next.version} for releases from layout ${next.readers} on, and the running one has layout ${own.version}. Install a release in between first`,
+      );
+  }
 }
 
 /**

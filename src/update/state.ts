@@ -12,7 +12,7 @@ import { replaceFile } from '../disk/durable.ts';
 import { StateDirLock } from '../store/state-dir.ts';
 import { readBounded, readJson } from './files.ts';
 import { updateKey } from './keys.ts';
-import { MOST_KEYS, MOST_REVOKED, type Trust } from './manifest.ts';
+import { layoutsSchema, MOST_KEYS, MOST_REVOKED, type Trust } from './manifest.ts';
 
 const MOST_FILE = 256 * 1024;
 /** Keys in the file: those of several images come together. */
@@ -33,6 +33,8 @@ export const releaseFile = z.strictObject({
   sequence: z.int().min(0),
   keys: z.array(z.string()).max(MOST_KEYS),
   revoked: z.array(fingerprint).max(MOST_REVOKED).prefault([]),
+  /** How it stores readings; the manifest of its update says it. */
+  layouts: layoutsSchema.optional(),
   /** Whether its kernel can make the firmware boot the other slot with a number of tries. */
   tries: z.boolean().prefault(true),
 });

@@ -5,11 +5,21 @@
  * - `apply` writes the other slot and offers it to the boot. The running system goes on until somebody restarts the board.
  * - `decide` runs after each boot: a system that polls and stores is committed; another one restarts the board, and its tries run out.
  * - A release that failed here is not applied again by itself.
+ * - A release that would leave the running one without its readings after a rollback is refused.
  */
 import { createHash } from 'node:crypto';
 import { isInside, localTime, type Window } from '../core/day-window.ts';
 import { SluiceError } from '../core/errors.ts';
-import { isSameTrust, type Manifest, MOST_MANIFEST, ranWell, trustAfter, verifyManifest } from './manifest.ts';
+import {
+  assertWayBack,
+  isSameTrust,
+  type Layouts,
+  type Manifest,
+  MOST_MANIFEST,
+  ranWell,
+  trustAfter,
+  verifyManifest,
+} from './manifest.ts';
 import type { Slots } from './slots.ts';
 import type { Source } from './source.ts';
 import { type Staged, stage } from './stage.ts';
@@ -22,6 +32,8 @@ export interface UpdaterOptions {
   readonly state: UpdateState;
   /** What the running image says of itself. */
   readonly release: ReleaseFile;
+  /** How the running release stores readings. */
+  readonly layouts: Layouts;
   readonly now: () => number;
   readonly zone?: string;
 }
@@ -177,6 +189,7 @@ export class Updater {
       // The timer asks each hour, and a card wears with every write.
       if (!isSameTrust(trust, after)) state.saveTrust(after);
     }
+    assertWayBack(manifest, this.#o.layouts);
     const attempt = this.attempt();
     const failed =
       attempt !== undefined && attempt.sequence === manifest.sequence && ['failed', 'rolled-back'].includes(attempt.state);

@@ -6,6 +6,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import { LAYOUTS } from '../../src/store/layouts.ts';
 import { makeUpdateSecret } from '../../src/update/keys.ts';
 import { makeUpdate } from '../../src/update/make.ts';
 import type { Slot } from '../../src/update/slots.ts';
@@ -85,7 +86,10 @@ export class Board {
     return new UpdateState(path.join(this.folder, 'state', 'update'), this.release());
   }
   updater(): Updater {
-    return new Updater({ slots: this.slots(), state: this.state(), release: this.release(), now: () => this.now, zone: 'UTC' });
+    return new Updater({
+      ...{ slots: this.slots(), state: this.state(), release: this.release(), layouts: LAYOUTS },
+      ...{ now: () => this.now, zone: 'UTC' },
+    });
   }
   /** The firmware and the init of the new slot. */
   restart(slot: Slot, sequence: number): void {
@@ -112,7 +116,7 @@ export async function updateOf(t: TestContext, version: number, about: object = 
   for (const [name, bytes] of Object.entries(files)) writeFileSync(path.join(folder, `${name}.raw`), bytes);
   const parts = Object.fromEntries(Object.keys(files).map((name) => [name, path.join(folder, `${name}.raw`)]));
   const sequence = version;
-  const known = { target: 'uefi-arm64', version: `1.${version}.0`, sequence, date: '2026-11-27' };
+  const known = { target: 'uefi-arm64', version: `1.${version}.0`, sequence, date: '2026-11-27', layouts: LAYOUTS };
   await makeUpdate({ folder, parts, secrets, level: 1, about: { ...known, ...about } });
   return folder;
 }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { LAYOUTS } from '../../src/store/layouts.ts';
 import { makeUpdateSecret, type UpdateSecret } from '../../src/update/keys.ts';
 import { makeUpdate } from '../../src/update/make.ts';
 import { UefiSlots } from '../../src/update/uefi-slots.ts';
@@ -85,7 +86,7 @@ export async function writeUpdate(
     writeFileSync(path.join(raw, name), bytes);
     return [name, path.join(raw, name)] as const;
   });
-  const known = { target: 'uefi-arm64', version: `1.${sequence}.0`, sequence, date: '2026-11-27' };
+  const known = { target: 'uefi-arm64', version: `1.${sequence}.0`, sequence, date: '2026-11-27', layouts: LAYOUTS };
   await makeUpdate({ folder, level: 1, secrets, parts: Object.fromEntries(parts), about: { ...known, ...about } });
   return folder;
 }

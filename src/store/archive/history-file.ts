@@ -9,9 +9,16 @@ import Database from 'better-sqlite3';
 import { toError } from '../../core/errors.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import { ABSENT } from '../../core/reasons.ts';
-import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, HOUR_STATE, type HourRow } from '../files/history-layout.ts';
+import {
+  HISTORY_LAYOUT,
+  HISTORY_PAGE_SIZE,
+  HISTORY_TABLES,
+  HISTORY_VERSION,
+  HOUR_STATE,
+  type HourRow,
+} from '../files/history-layout.ts';
 import { keyOf, shapeReader } from '../files/layout.ts';
-import { refuseNewer, sealedLayout, sealLayout } from '../files/layout-seal.ts';
+import { keptLayout, refuseNewer, sealedLayout, sealLayout } from '../files/layout-seal.ts';
 import { rowSum, shapeSeal, shapeSealName } from '../files/sealed-rows.ts';
 import { bytesOf, statSize } from '../files/whole-file.ts';
 import { Removals } from '../hot/removals.ts';
@@ -91,7 +98,7 @@ export class History {
         db.transaction(() => {
           db.exec(HISTORY_TABLES);
           db.pragma(`user_version = ${HISTORY_VERSION}`);
-          sealLayout(db, 'history', HISTORY_VERSION);
+          sealLayout(db, 'history', HISTORY_LAYOUT);
         })();
       return new History(file, db);
     } catch (thrown) {
@@ -158,9 +165,9 @@ export class History {
       }
       for (const { shape, goesFirst } of hour.parts) if (goesFirst !== undefined) putPart(shape, goesFirst);
       // An older version would read half of what such an hour has.
-      if (this.db.pragma('user_version', { simple: true }) !== HISTORY_VERSION)
-        this.db.pragma(`user_version = ${HISTORY_VERSION}`);
-      sealLayout(this.db, 'history', HISTORY_VERSION);
+      const kept = keptLayout(sealedLayout(this.db, 'history'), HISTORY_LAYOUT);
+      if (this.db.pragma('user_version', { simple: true }) !== kept.version) this.db.pragma(`user_version = ${kept.version}`);
+      sealLayout(this.db, 'history', kept);
       const seal = [
         hour.id,
         hour.last,

@@ -7,14 +7,15 @@ import { bytesOf } from '../files/whole-file.ts';
 import { WriteAhead } from '../hot/wal.ts';
 import {
   APPLICATION,
+  BROKER_LAYOUT,
   FIRST_VERSION,
   MAX_BYTES,
   PAGE_SIZE,
   parseRow,
   SCHEMA,
+  stampOf,
   sumOf,
   TABLE_NAMES,
-  VERSION,
   WAL_BYTES,
 } from './layout.ts';
 
@@ -90,7 +91,7 @@ export class BrokerDatabase {
       this.#db.exec(SCHEMA);
       this.#prepare();
       for (const { table, values } of rows) this.#put.get(table)?.run(...values, sumOf(table, values));
-      this.#db.pragma(`user_version = ${VERSION}`);
+      this.#db.pragma(`user_version = ${stampOf(BROKER_LAYOUT)}`);
     })();
     this.#wal.sync();
   }
@@ -124,7 +125,7 @@ function make(db: Database.Database): void {
   db.transaction(() => {
     db.exec(SCHEMA);
     db.pragma(`application_id = ${APPLICATION}`);
-    db.pragma(`user_version = ${VERSION}`);
+    db.pragma(`user_version = ${stampOf(BROKER_LAYOUT)}`);
   })();
 }
 

@@ -9,15 +9,21 @@
  */
 import { crc32 } from 'node:zlib';
 import { BROKER_TABLES, type BrokerChange, type BrokerTable, type BrokerValue } from '../../core/broker-store.ts';
+import type { Layout } from '../files/layout-seal.ts';
 
 export const BROKER_FILE = 'broker.db';
 export const BROKER_TAIL = 'broker-tail';
 /** `application_id` of the file, "SLbr", and the version of its layout. */
 export const APPLICATION = 0x534c6272;
 export const VERSION = 2;
+/** The oldest version whose programs may go on with a file of this one (docs/decisions/layouts-and-rollback.md). */
+export const BROKER_LAYOUT: Layout = { version: VERSION, readers: 2 };
 /** Rows of version 1 had no owner, which is the last of their columns. Such a file is taken over when it is opened. */
 export const FIRST_VERSION = 1;
 const SINCE_2: Partial<Record<BrokerTable, number>> = { message: 1, retained: 1 };
+/** `user_version`: the version, and the readers in the upper half where they are others. Programs before the upper half refuse such a number. */
+export const stampOf = ({ version, readers }: Layout): number => (readers === version ? version : readers * 0x10000 + version);
+export const layoutOf = (stamp: number): Layout => ({ version: stamp & 0xffff, readers: stamp >>> 16 || stamp & 0xffff });
 export const PAGE_SIZE = 1024;
 /** The queues and retained messages have 10 MiB at most (forwarders/broker/limits.ts); rows and free pages come on top. */
 export const MAX_BYTES = 32 * 1024 * 1024;

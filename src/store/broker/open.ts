@@ -12,7 +12,7 @@ import { spaceFault } from '../files/free-space.ts';
 import { isDamage, isNonsense, messageOf } from '../files/sqlite-errors.ts';
 import { moveAside, moveStray, openThere, statSize } from '../files/whole-file.ts';
 import { BrokerDatabase, type Found, readRows } from './database.ts';
-import { APPLICATION, FIRST_VERSION, MAX_BYTES, parseTail, VERSION } from './layout.ts';
+import { APPLICATION, FIRST_VERSION, layoutOf, MAX_BYTES, parseTail, VERSION } from './layout.ts';
 
 export interface OpenedBroker {
   /** undefined: the disk does not take it now. */
@@ -85,8 +85,8 @@ function foreignFault(file: string): string | undefined {
   }
   if (size < HEAD || head.toString('latin1', 0, 16) !== MAGIC) return 'it is no database';
   if (head.readUInt32BE(68) !== APPLICATION) return 'it is not a file of the embedded broker';
-  const version = head.readUInt32BE(60);
-  if (version > VERSION) return `it was written by a newer version of the gateway (layout ${version})`;
+  const { version, readers } = layoutOf(head.readUInt32BE(60));
+  if (version > VERSION && readers > VERSION) return `it was written by a newer version of the gateway (layout ${version})`;
   if (version < FIRST_VERSION) return `the header of the file is damaged (layout ${version})`;
   if (size > MAX_BYTES) return `it has ${size} bytes, and the gateway never makes it longer than ${MAX_BYTES}`;
   return undefined;

@@ -8,14 +8,15 @@ import path from 'node:path';
 import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../../core/errors.ts';
 import { HISTORY_FILE } from '../files/history-layout.ts';
-import { LOG_FILE, PAGE_SIZE, SCHEMA_VERSION, TABLES } from '../files/layout.ts';
-import { refuseNewer, sealedLayout } from '../files/layout-seal.ts';
+import { LOG_FILE, LOG_LAYOUT, PAGE_SIZE, SCHEMA_VERSION, TABLES } from '../files/layout.ts';
+import { refuseNewer, sealedLayout, sealLayout, tablesOf } from '../files/layout-seal.ts';
 import { copyHistory } from './copy-history.ts';
 
 /** Pages that one step copies: between two steps the command answers signals. */
 const STEP = 2000;
 /** What no gateway of this program writes there (log-file.ts). */
 const COPIED = 'a copy';
+const OWN = tablesOf(TABLES);
 /** Readings, alarms and events. */
 const CONTENT: readonly string[] = ['block', 'notice', 'compacted', 'removed'];
 
@@ -90,12 +91,14 @@ function copySmall(source: Database.Database, target: string): void {
     source.transaction(() =>
       copy.transaction(() => {
         for (const table of tables.all()) {
-          if (CONTENT.includes(table) || table.startsWith('sqlite_')) continue;
+          // A newer version may have added others; this one copies what it knows.
+          if (!OWN.has(table) || CONTENT.includes(table)) continue;
           const rows = source.prepare<[], unknown[]>(`select * from ${table}`).raw();
           const names = rows.columns().map(({ name }) => name);
           const insert = copy.prepare(`insert into ${table} (${names.join(', ')}) values (${names.map(() => '?').join(', ')})`);
           for (const row of rows.iterate()) insert.run(row);
         }
+        sealLayout(copy, 'log', LOG_LAYOUT);
       })(),
     )();
   } finally {

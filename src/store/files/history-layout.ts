@@ -29,8 +29,12 @@
  *
  * A change of HISTORY_VERSION comes with a fixture of the old one that stays readable.
  */
+import type { Layout } from './layout-seal.ts';
+
 export const HISTORY_FILE = 'history.db';
 export const HISTORY_VERSION = 2;
+/** The oldest layout whose programs may go on with a file of this one (docs/decisions/layouts-and-rollback.md). */
+export const HISTORY_LAYOUT: Layout = { version: HISTORY_VERSION, readers: 2 };
 /** Large pages: a part is some kilobytes and is written once. */
 export const HISTORY_PAGE_SIZE = 4096;
 

@@ -78,9 +78,12 @@ import type Database from 'better-sqlite3';
 import type { Machine } from '../../core/clock.ts';
 import type { Shape } from '../../core/point.ts';
 import type { Lane, LaneState } from './lane-state.ts';
+import type { Layout } from './layout-seal.ts';
 
 export const LOG_FILE = 'log.db';
 export const SCHEMA_VERSION = 2;
+/** The oldest layout whose programs may go on with a file of this one (docs/decisions/layouts-and-rollback.md). */
+export const LOG_LAYOUT: Layout = { version: SCHEMA_VERSION, readers: 2 };
 /** Small pages: a commit is a few hundred bytes, and every page it touches is written whole. */
 export const PAGE_SIZE = 1024;
 

@@ -5,8 +5,8 @@
 import { existsSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../../core/errors.ts';
-import { FROM_VERSION_1, PAGE_SIZE, SCHEMA_VERSION, TABLES } from '../files/layout.ts';
-import { sealedLayout, sealLayout } from '../files/layout-seal.ts';
+import { FROM_VERSION_1, LOG_LAYOUT, PAGE_SIZE, SCHEMA_VERSION, TABLES } from '../files/layout.ts';
+import { keptLayout, type Layout, sealedLayout, sealLayout } from '../files/layout-seal.ts';
 import { isDamage } from '../files/sqlite-errors.ts';
 import { asidePath } from '../files/whole-file.ts';
 
@@ -32,15 +32,16 @@ export function openLogFile(file: string): LogFile {
         `${file} is on a file system that cannot share memory between programs, which SQLite needs; name a folder on a local disk as gateway.stateDir`,
       );
     db.pragma('cache_size = -512');
-    if (layout < SCHEMA_VERSION || !isSealed(db)) {
+    const kept = layout === 0 ? LOG_LAYOUT : keptLayout(sealedLayout(db, 'log'), LOG_LAYOUT);
+    if (layout < SCHEMA_VERSION || !isSealed(db, kept)) {
       // On the disk before the first commit of the run, and behind no other: a power cut finds one commit open at most (wal.ts).
       db.pragma('synchronous = FULL');
       if (layout > 0) db.pragma('wal_checkpoint(RESTART)');
       db.transaction(() => {
         if (layout === 0) db.exec(TABLES);
         if (layout === 1) db.exec(FROM_VERSION_1);
-        db.pragma(`user_version = ${SCHEMA_VERSION}`);
-        sealLayout(db, 'log', SCHEMA_VERSION);
+        db.pragma(`user_version = ${kept.version}`);
+        sealLayout(db, 'log', kept);
       })();
     }
     const aside = asidePath(file);
@@ -59,8 +60,9 @@ function layoutOf(db: Database.Database): number {
   return tables.includes('dropped') ? 1 : SCHEMA_VERSION;
 }
 
-function isSealed(db: Database.Database): boolean {
-  return db.pragma('user_version', { simple: true }) === SCHEMA_VERSION && sealedLayout(db, 'log') === SCHEMA_VERSION;
+function isSealed(db: Database.Database, { version, readers }: Layout): boolean {
+  const sealed = sealedLayout(db, 'log');
+  return db.pragma('user_version', { simple: true }) === version && sealed.version === version && sealed.readers === readers;
 }
 
 /**

@@ -7,7 +7,7 @@ import { closeSync, readSync } from 'node:fs';
 import type { FoundRow } from '../files/found-row.ts';
 import { HISTORY_PAGE_SIZE } from '../files/history-layout.ts';
 import { PAGE_SIZE } from '../files/layout.ts';
-import { LAYOUT_ROW, parseLayout, type SealedFile } from '../files/layout-seal.ts';
+import { LAYOUT_ROW, type Layout, parseLayout, type SealedFile } from '../files/layout-seal.ts';
 import { openThere } from '../files/whole-file.ts';
 import { DamagedFile } from './salvage.ts';
 
@@ -62,14 +62,17 @@ export function headVersion(head: Buffer): number {
   return head.length < LENGTH || head.toString('latin1', 0, 16) !== MAGIC ? 0 : head.readInt32BE(60);
 }
 
-/** The highest layout that a row of a file proves, read without SQLite; 0: none. Nothing is touched. */
-export function provenLayout(path: string, file: SealedFile): number {
-  const layoutOf = ({ rowid, columns }: FoundRow): number =>
-    rowid === undefined && columns.length === 2 && columns[0] === LAYOUT_ROW ? parseLayout(columns[1], file) : 0;
-  const pages = new DamagedFile(path, KINDS[file].pageSize, (row) => layoutOf(row) > 0, { pages: META_WITHIN });
+/** The highest layout that a row of a file proves, read without SQLite; version 0: none. Nothing is touched. */
+export function provenLayout(path: string, file: SealedFile): Layout {
+  const layoutOf = ({ rowid, columns }: FoundRow): Layout =>
+    parseLayout(rowid === undefined && columns.length === 2 && columns[0] === LAYOUT_ROW ? columns[1] : '', file);
+  const pages = new DamagedFile(path, KINDS[file].pageSize, (row) => layoutOf(row).version > 0, { pages: META_WITHIN });
   try {
-    let highest = 0;
-    for (const row of pages.rows()) highest = Math.max(highest, layoutOf(row));
+    let highest: Layout = { version: 0, readers: 0 };
+    for (const row of pages.rows()) {
+      const found = layoutOf(row);
+      if (found.version > highest.version) highest = found;
+    }
     return highest;
   } finally {
     pages.close();

@@ -9,7 +9,7 @@ import { toError } from '../../core/errors.ts';
 import { forgetCopied, isCopied } from '../files/copied-mark.ts';
 import { HISTORY_FILE, HISTORY_VERSION } from '../files/history-layout.ts';
 import { PAGE_SIZE } from '../files/layout.ts';
-import { refuseNewer } from '../files/layout-seal.ts';
+import { type Layout, refuseNewer } from '../files/layout-seal.ts';
 import type { Repair, Salvaged } from '../files/repair-report.ts';
 import { SALVAGE_BOUNDS } from '../files/salvage-bounds.ts';
 import type { Sources } from '../files/sources.ts';
@@ -127,13 +127,13 @@ function beginSalvage(file: string, why: string, sources: Sources, within: numbe
 
 /** Where it cannot be read the log goes on without it, and the keeper looks again. @throws SluiceError log-newer */
 function refuseNewerHistory(file: string): void {
-  let proven = 0;
+  let proven: Layout | undefined;
   try {
     if (headVersion(readHead(file)) > HISTORY_VERSION) proven = provenLayout(file, 'history');
   } catch {
     // A disk that does not give it says nothing about it.
   }
-  refuseNewer(file, proven, HISTORY_VERSION);
+  if (proven !== undefined) refuseNewer(file, proven, HISTORY_VERSION);
 }
 
 /** SQLite plays back what lies beside a file under the right name, whoever wrote it. */

@@ -1,7 +1,7 @@
 /** Makes the file of a log.db anew: all of it, what is left for one that goes on already, or what a run needs to begin. */
 import { randomInt } from 'node:crypto';
 import Database from 'better-sqlite3';
-import { PAGE_SIZE, SCHEMA_VERSION, TABLES } from '../files/layout.ts';
+import { LOG_LAYOUT, PAGE_SIZE, SCHEMA_VERSION, TABLES } from '../files/layout.ts';
 import { sealLayout } from '../files/layout-seal.ts';
 import type { Salvaged } from '../files/repair-report.ts';
 import { rowSum } from '../files/sealed-rows.ts';
@@ -61,7 +61,7 @@ function into<R>(target: string, make: (db: Database.Database) => R, mode: 'WAL'
     const made = db.transaction(() => {
       db.exec(TABLES);
       db.pragma(`user_version = ${SCHEMA_VERSION}`);
-      sealLayout(db, 'log', SCHEMA_VERSION);
+      sealLayout(db, 'log', LOG_LAYOUT);
       return make(db);
     })();
     db.pragma(`journal_mode = ${mode}`);

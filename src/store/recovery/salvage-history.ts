@@ -9,7 +9,7 @@ import Database from 'better-sqlite3';
 import { decodeBlock } from '../../codecs/blocks.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import type { FoundRow } from '../files/found-row.ts';
-import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, HOUR_STATE } from '../files/history-layout.ts';
+import { HISTORY_LAYOUT, HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, HOUR_STATE } from '../files/history-layout.ts';
 import { keyOf, seqOf } from '../files/layout.ts';
 import { sealLayout } from '../files/layout-seal.ts';
 import type { Range, Repair, SalvageProgress, Unread } from '../files/repair-report.ts';
@@ -68,7 +68,7 @@ function rebuildHistory(file: string, target: string, log: Database.Database, pa
     return db.transaction(() => {
       db.exec(HISTORY_TABLES);
       db.pragma(`user_version = ${HISTORY_VERSION}`);
-      sealLayout(db, 'history', HISTORY_VERSION);
+      sealLayout(db, 'history', HISTORY_LAYOUT);
       for (const table of COPIED) copyTable(log, db, table);
       for (const { id, body } of db.prepare<[], { id: number; body: string }>('select id, body from shape').all())
         db.prepare('insert into meta (name, value) values (?, ?)').run(shapeSealName(id), shapeSeal(id, body));

@@ -10,6 +10,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { LAYOUTS } from '../../../src/store/layouts.ts';
 import { makeUpdate } from '../../../src/update/make.ts';
 import { type CardImage, cardImage, run } from '../../harness/card-image.ts';
 import { CardSite, contradictions, provisioningFile, steps } from '../../harness/card-site.ts';
@@ -77,7 +78,7 @@ test('a card takes a release, gives up one that does not boot, and survives a cu
     await makeUpdate({
       ...{ folder: next, level: 1, secrets: [image.release] },
       parts: { linux: path.join(image.folder, 'linux.efi'), initrd: path.join(image.folder, 'initrd.img'), root },
-      about: { target: 'uefi-arm64', version: `${image.version}+${sequence}`, sequence, date: '2026-11-27' },
+      about: { target: 'uefi-arm64', version: `${image.version}+${sequence}`, sequence, date: '2026-11-27', layouts: LAYOUTS },
     });
     rmSync(root);
     rmSync(updates, { recursive: true });

@@ -558,7 +558,7 @@ for (const name of ['log.db', 'history.db'])
     // A first page in the write-ahead file counts before the one in the database.
     const db = new Database(file);
     db.pragma('user_version = 99');
-    sealLayout(db, name === 'log.db' ? 'log' : 'history', 99);
+    sealLayout(db, name === 'log.db' ? 'log' : 'history', { version: 99, readers: 99 });
     const ends = name === 'log.db' ? ['', '-wal'] : [''];
     for (const end of ends) copyFileSync(file + end, path.join(s.dir, `newer${end}`));
     db.close();

@@ -349,7 +349,7 @@ test('the log of a newer version is refused in words and left as it is', async (
   db.pragma('page_size = 1024');
   db.exec('create table meta (name text primary key, value text not null) without rowid; create table later (what text)');
   db.pragma('user_version = 99');
-  sealLayout(db, 'log', 99);
+  sealLayout(db, 'log', { version: 99, readers: 99 });
   db.close();
   const before = readFileSync(file);
   await assert.rejects(open(t, where), (thrown) => {

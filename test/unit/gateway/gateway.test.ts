@@ -170,7 +170,8 @@ test('a log of a newer version is refused, and the next start finds lock and soc
   const file = path.join(s.dir, 'state/log.db');
   const seal = (by: number) => {
     const db = new Database(file);
-    sealLayout(db, 'log', sealedLayout(db, 'log') + by);
+    const { version, readers } = sealedLayout(db, 'log');
+    sealLayout(db, 'log', { version: version + by, readers: readers + by });
     db.close();
   };
   seal(1);

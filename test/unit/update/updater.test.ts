@@ -7,6 +7,7 @@ import { copyFileSync, readFileSync, symlinkSync, truncateSync, writeFileSync } 
 import path from 'node:path';
 import test from 'node:test';
 import fc from 'fast-check';
+import { LAYOUTS } from '../../../src/store/layouts.ts';
 import { makeUpdateSecret } from '../../../src/update/keys.ts';
 import { openSource, type Source } from '../../../src/update/source.ts';
 import { UpdateState } from '../../../src/update/state.ts';
@@ -30,6 +31,24 @@ test('an update from a stick is written, offered, and committed when it ran well
   assert.equal(board.entry('b')?.state, 'good');
   assert.equal((await board.updater().check(openSource(folder))).relation, 'same');
   assert.equal((await board.updater().apply(openSource(folder), BY_HAND)).outcome, 'nothing');
+});
+
+test('an update that could not be taken back is refused before the other slot changes', async (t) => {
+  const board = new Board(t);
+  const own = LAYOUTS.log.version;
+  const offer = async (layouts: object | undefined) => openSource(await updateOf(t, 2, { layouts }));
+  const refused = async (layouts: object | undefined, message: RegExp) => {
+    const source = await offer(layouts);
+    await assert.rejects(board.updater().check(source), { code: 'update-refused', message });
+    await assert.rejects(board.updater().apply(source, BY_HAND), { code: 'update-refused', message });
+    assert.ok(readFileSync(board.slots().place('b', 'root')).equals(noise('old', 3_000_000)), 'the slot is as it was');
+    assert.equal(board.entry('b')?.state, 'empty');
+  };
+  const breaking = { ...LAYOUTS, log: { version: own + 2, readers: own + 1 } };
+  await refused(breaking, /could not be taken back: the running release cannot read its file of the log\. .*Install a release in between first/);
+  await refused(undefined, /does not say how it stores readings/);
+  const added = { ...LAYOUTS, log: { version: own + 1, readers: own }, later: { version: 1, readers: 1 } };
+  assert.equal((await board.updater().apply(await offer(added), BY_HAND)).outcome, 'offered');
 });
 
 test('what the running system holds is not fetched, over HTTP with a link that breaks', async (t) => {

@@ -45,6 +45,7 @@ import { readReply } from './read-reply.ts';
 import type {
   AdminTarget,
   AlarmReply,
+  AnnounceStatus,
   FlowsReport,
   ForwarderStatus,
   GatewayStatus,
@@ -85,6 +86,7 @@ export interface GatewayView {
   readonly front: FlowsReport['front'];
   readonly flowRevisions: FlowRevisions;
   readonly http: HttpStatus | undefined;
+  readonly announce: AnnounceStatus | undefined;
   readonly logWatch: LogWatch | undefined;
   readonly inventory: Inventory;
   readonly latest: { readonly newest: number; changed(after: number): Iterable<LatestValue> };
@@ -187,6 +189,7 @@ export class Target implements AdminTarget {
       },
       flows: this.flowsReport(),
       http: g.http,
+      announce: g.announce,
       access: g.access.accounts.status(),
       ...alarmStatus(g.rules, g.ingest.moment()),
       alarmFigures: g.rules.alarmFigures(g.ingest.moment()),

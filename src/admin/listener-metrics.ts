@@ -74,4 +74,9 @@ export const LISTENER_METRICS: readonly Metric[] = [
     help: 'Refused by HTTP: `connections` that were not taken or made room for others, foreign `hosts`, pages of other `origins`, too many `requests` of one address.',
     read: (r) => Object.entries(r.http?.refused ?? {}).map(([what, n]): Sample => [{ what }, n]),
   },
+  {
+    ...{ name: 'sluice_announce_events', type: 'counter', labels: ['what'] },
+    help: 'Multicast DNS: packets `heard`, questions `answered` or left `unanswered` by a bound, `floods` that made the gateway silent, `claims` of its name by other devices.',
+    read: (r) => Object.entries(r.announce ?? {}).map(([what, n]): Sample => [{ what }, n]),
+  },
 ];

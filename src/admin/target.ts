@@ -151,6 +151,8 @@ export interface GatewayStatus {
   readonly flows?: FlowsReport | undefined;
   /** HTTP and HTTPS; absent where they are not configured. */
   readonly http?: HttpStatus | undefined;
+  /** Multicast DNS; absent where the dashboard is not configured. */
+  readonly announce?: AnnounceStatus | undefined;
   /** Users, devices and tokens. */
   readonly access: AccessStatus;
   /** Alarms that are active or not acknowledged. */
@@ -228,6 +230,19 @@ export interface HttpStatus {
     readonly origins: number;
     readonly requests: number;
   };
+}
+
+/** Since the start. */
+export interface AnnounceStatus {
+  /** Packets. */
+  readonly heard: number;
+  readonly answered: number;
+  /** Questions that a bound left without an answer. */
+  readonly unanswered: number;
+  /** Times that a flood made the gateway silent. */
+  readonly floods: number;
+  /** Packets in which another device claimed a name of this gateway. */
+  readonly claims: number;
 }
 
 export interface LogStatus {

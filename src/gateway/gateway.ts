@@ -8,7 +8,7 @@ import type { Access } from '../access/access.ts';
 import type { OwnIdentity } from '../access/tls/certificates.ts';
 import { AdminServer } from '../admin/admin-server.ts';
 import { Target } from '../admin/gateway-target.ts';
-import type { HttpStatus } from '../admin/target.ts';
+import type { AnnounceStatus, HttpStatus } from '../admin/target.ts';
 import { settleState } from '../care/settle.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Configure } from '../configure/configure.ts';
@@ -156,6 +156,11 @@ export class Gateway implements Starting, Reloadable {
   }
   get http(): HttpStatus | undefined {
     return this.config.dashboard === undefined ? undefined : this.#came.admin?.http();
+  }
+  get announce(): AnnounceStatus | undefined {
+    if (this.config.dashboard === undefined || this.#came.finder === undefined) return undefined;
+    const { opened: _, ...counts } = this.#came.finder.counts;
+    return counts;
   }
   get front(): ReturnType<AdminServer['front']> {
     return this.#came.admin?.front();

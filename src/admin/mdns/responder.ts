@@ -26,8 +26,8 @@ const MOST_LINKS = 8;
 /** Bytes of a packet: one of Ethernet. */
 const MOST_PACKET = 1500;
 /** Packets of each kind that are read, and answers that leave, in a second. */
-const MOST_READ = 200;
-const MOST_ANSWERS = 20;
+export const MOST_READ = 200;
+export const MOST_ANSWERS = 20;
 /** Packets of any kind in a second that are a flood in the network of a link. A large network has some dozens. */
 export const MOST_HEARD = 1000;
 /** The same of all other networks: the kernel gives a packet to the socket of each link. Each of these costs one look at its address. */
@@ -71,8 +71,11 @@ export class MdnsResponder {
   #read = 0;
   #readClaims = 0;
   #answers = 0;
-  /** Packets, sockets that were opened, and times that a flood closed them, since the start. */
-  readonly counts = { heard: 0, opened: 0, floods: 0, claims: 0 };
+  /**
+   * Since the start: packets, answers, questions that a bound left without one, sockets that were opened, times that a flood closed them,
+   * and claims of other devices.
+   */
+  readonly counts = { heard: 0, answered: 0, unanswered: 0, opened: 0, floods: 0, claims: 0 };
   #flood: { readonly before: number; readonly logged: boolean; looks: number } | undefined;
   #toldFlood = Number.NEGATIVE_INFINITY;
   /** The addresses of all interfaces, as the last look found them. */
@@ -209,7 +212,10 @@ export class MdnsResponder {
     }
     if (said === undefined || bytes.length > MOST_PACKET || !near) return;
     if (mayClaim(bytes, said)) this.#claimed(bytes, from, link, said);
-    else if (isQuestion(bytes) && ++this.#read <= MOST_READ) this.#asked(bytes, from, link, said);
+    else if (isQuestion(bytes)) {
+      if (++this.#read <= MOST_READ) this.#asked(bytes, from, link, said);
+      else this.counts.unanswered++;
+    }
   }
 
   #asked(bytes: Buffer, from: RemoteInfo, link: Link, said: Announced): void {
@@ -221,7 +227,12 @@ export class MdnsResponder {
     }
     const legacy = from.port !== PORT;
     const answer = answerTo(query, said, link.addresses, legacy);
-    if (answer === undefined || ++this.#answers > MOST_ANSWERS) return;
+    if (answer === undefined) return;
+    if (++this.#answers > MOST_ANSWERS) {
+      this.counts.unanswered++;
+      return;
+    }
+    this.counts.answered++;
     this.#send(link, answer, legacy ? from : undefined);
   }
 

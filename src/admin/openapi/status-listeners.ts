@@ -3,7 +3,7 @@ import * as z from 'zod';
 import type { BrokerStoreStatus } from '../../core/broker-store.ts';
 import { DROPPED, REACHED, REFUSED } from '../../forwarders/broker/broker-counts.ts';
 import type { EmbeddedBrokerStatus } from '../../forwarders/broker/broker-types.ts';
-import type { FrontStatus, HttpStatus } from '../target.ts';
+import type { AnnounceStatus, FrontStatus, HttpStatus } from '../target.ts';
 import { count, fault, flag, list, shape, text, word } from './parts.ts';
 
 const address = shape<{ readonly host: string; readonly port: number }>({ host: text('the address'), port: count('the port') });
@@ -77,3 +77,11 @@ export const http = shape<HttpStatus>({
   connections: count('open connections'),
   refused: shape<HttpStatus['refused']>(webRefused),
 }).describe('the HTTP interface');
+
+export const announce = shape<AnnounceStatus>({
+  heard: count('packets of the local network'),
+  answered: count('answers'),
+  unanswered: count('questions that a bound left without an answer'),
+  floods: count('times that a flood of packets made the gateway silent for some seconds'),
+  claims: count('packets in which another device claimed a name of this gateway'),
+}).describe('multicast DNS since the start; absent without a dashboard');

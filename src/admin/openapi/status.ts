@@ -22,7 +22,7 @@ import type { ActionStatus, ActionsReport, ForwarderStatus, GatewayStatus, Obser
 import { count, fault, flag, list, messages, moment, number, shape, text, value, word } from './parts.ts';
 import { bus } from './status-buses.ts';
 import { flows } from './status-flows.ts';
-import { broker, http } from './status-listeners.ts';
+import { announce, broker, http } from './status-listeners.ts';
 import { log } from './status-log.ts';
 
 const forwarder = shape<ForwarderStatus>({
@@ -217,6 +217,7 @@ const gatewayStatus = {
     .optional(),
   flows: flows.optional(),
   http: http.optional(),
+  announce: announce.optional(),
   access,
   alarms: list(shape<AlarmStatus>(ALARM), 'alarms that are not normal'),
   observed: list(

@@ -1,11 +1,14 @@
-/** A foreign browser of services finds a gateway in a network namespace; noise on the port changes nothing. */
+/** A foreign browser of services finds a gateway in a network namespace; noise and floods on the port change nothing. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import test from 'node:test';
 import type { MdnsResponder } from '../../../src/admin/mdns/responder.ts';
 import { startChild } from '../../harness/child.ts';
-import { closedNet } from '../../harness/closed-net.ts';
+import { type ClosedNet, closedNet } from '../../harness/closed-net.ts';
+import { makeGateway } from '../../harness/start-gateway.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+import { CountingDevice } from '../../peers/counting-device.ts';
 import { pythonPeer } from '../../peers/peers.ts';
 
 const CHILD = path.join(import.meta.dirname, '..', '..', 'harness', 'mdns-child.ts');
@@ -39,13 +42,21 @@ while not (sent % 500 == 0 and select.select([sys.stdin], [], [], 0)[0]):
 print('sent')
 `;
 
-test('a foreign browser finds the gateway after a flood and a false claim', async (t) => {
-  const python = pythonPeer(t, 'zeroconf', 'apt-get install -y python3-zeroconf');
-  const net = await closedNet(t);
-  if (python === undefined || net === undefined) return;
-  const inside = (...command: string[]) =>
-    spawnSync(net.before[0] ?? '', [...net.before.slice(1), ...command], { encoding: 'utf8' });
-  // A network with nobody else in it: two ends of one cable.
+/** Asks for the service, as fast as it can, until its input ends. */
+const QUESTIONS = `
+import select, socket, sys
+out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton('192.0.2.1'))
+question = b'\\0\\0\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0' + b'\\x07_sluice\\4_tcp\\5local\\0' + b'\\0\\x0c\\0\\1'
+while not select.select([sys.stdin], [], [], 0)[0]:
+    for i in range(500):
+        try: out.sendto(question, ('224.0.0.251', 5353))
+        except OSError: pass
+print('sent')
+`;
+
+/** A network with nobody else in it: two ends of one cable. */
+function cable({ before: [program = '', ...words] }: ClosedNet): void {
   for (const command of [
     'link add e0 type veth peer name e1',
     'addr add 192.0.2.1/24 dev e0',
@@ -53,7 +64,14 @@ test('a foreign browser finds the gateway after a flood and a false claim', asyn
     'link set e1 up',
     'route add 224.0.0.0/4 dev e0',
   ])
-    assert.equal(inside('ip', ...command.split(' ')).stderr, '');
+    assert.equal(spawnSync(program, [...words, 'ip', ...command.split(' ')], { encoding: 'utf8' }).stderr, '');
+}
+
+test('a foreign browser finds the gateway after a flood and a false claim', async (t) => {
+  const python = pythonPeer(t, 'zeroconf', 'apt-get install -y python3-zeroconf');
+  const net = await closedNet(t);
+  if (python === undefined || net === undefined) return;
+  cable(net);
   const gateway = startChild(t, net.before[0] ?? '', [
     ...net.before.slice(1),
     process.execPath,
@@ -77,4 +95,48 @@ test('a foreign browser finds the gateway after a flood and a false claim', asyn
   assert.ok(floods >= 1 && opened > floods && claims >= 1 && claims <= 20, counts);
   await gateway.line(/^stopped$/);
   assert.equal(String(await browser.line(/^removed /)), 'removed ghat-1._sluice._tcp.local.');
+});
+
+test('a device is polled during a flood of questions, most of which get no answer', async (t) => {
+  const python = pythonPeer(t, 'pymodbus', 'apt-get install -y python3-pymodbus');
+  const net = await closedNet(t);
+  if (python === undefined || net === undefined) return;
+  cable(net);
+  const device = await CountingDevice.start(t, [1], net.before);
+  if (device === undefined) return;
+  const gateway = makeGateway(
+    t,
+    ({ section }) => `${section}
+buses: {field: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
+devices: {pump: {bus: field, unit: 1, interval: 50ms, points: {reads: {table: holding, address: 0, type: uint32}}}}
+dashboard: {listen: [{host: 192.0.2.1, port: 8443, tls: true}]}
+`,
+  );
+  gateway.before = net.before;
+  await gateway.up();
+  const counts = async () => {
+    const { announce } = await gateway.status();
+    assert.ok(announce !== undefined);
+    return announce;
+  };
+  const flood = startChild(t, net.before[0] ?? '', [...net.before.slice(1), python, '-c', QUESTIONS], { stdin: true });
+  await gateway.waitForLog(/^More packets of multicast DNS come in a second/);
+  // Until the gateway listens again, and hears the flood again: it polls before, in and behind that.
+  for (const floods of [1, 2]) {
+    await waitFor('a flood', async () => (await counts()).floods >= floods);
+    const before = device.answers().length;
+    await waitFor('due polls in the flood', () => device.answers().length >= before + 20);
+  }
+  flood.endInput();
+  await flood.line(/^sent$/);
+  const { heard, answered, unanswered } = await counts();
+  assert.ok(answered >= 1 && answered + unanswered <= heard, 'no question has two answers');
+  assert.ok(unanswered > answered, `${answered} answers, ${unanswered} questions without one`);
+  const values = device.answers().map(({ value }) => value);
+  assert.deepEqual(
+    values,
+    values.map((_, i) => i + 1),
+    'each poll was one read',
+  );
+  assert.equal((await gateway.status()).buses[0]?.state, 'open');
 });

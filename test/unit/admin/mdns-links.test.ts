@@ -6,8 +6,8 @@ import { syncBuiltinESMExports } from 'node:module';
 import type { NetworkInterfaceInfo } from 'node:os';
 import test, { type TestContext } from 'node:test';
 import { encode } from 'dns-packet';
-import { recordsOf } from '../../../src/admin/mdns/answers.ts';
-import { MdnsResponder, MOST_FOREIGN, MOST_HEARD } from '../../../src/admin/mdns/responder.ts';
+import { recordsOf, SERVICE } from '../../../src/admin/mdns/answers.ts';
+import { MdnsResponder, MOST_ANSWERS, MOST_FOREIGN, MOST_HEARD, MOST_READ } from '../../../src/admin/mdns/responder.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
@@ -16,6 +16,7 @@ const LOOK = 5000;
 
 class FakeSocket extends EventEmitter {
   closed = false;
+  sent = 0;
   bind(_port: number, done: () => void): void {
     done();
   }
@@ -25,6 +26,7 @@ class FakeSocket extends EventEmitter {
   setMulticastLoopback(): void {}
   unref(): void {}
   send(_bytes: Uint8Array, _port: number, _to: string, done: () => void): void {
+    this.sent++;
     done();
   }
   close(): void {
@@ -70,6 +72,22 @@ test('eight networks of many packets each are no flood', (t) => {
   const { responder, heard, open } = board(t, 8);
   for (let network = 0; network < 8; network++) heard(network, 250);
   assert.deepEqual([responder.counts.floods, open()], [0, 8]);
+});
+
+test('questions of a second get a bounded number of answers, and the others are counted', async (t) => {
+  const { responder, sockets, heard, clock } = board(t, 1);
+  const ask = (type: 'PTR' | 'A', name: string) => encode({ type: 'query', questions: [{ name, type }] });
+  const announced = sockets[0]?.sent ?? 0;
+  heard(0, MOST_READ, ask('PTR', SERVICE));
+  heard(0, 300, ask('PTR', SERVICE));
+  const { answered, unanswered } = responder.counts;
+  assert.deepEqual([answered, unanswered], [MOST_ANSWERS, MOST_READ + 300 - MOST_ANSWERS]);
+  assert.equal((sockets[0]?.sent ?? 0) - announced, MOST_ANSWERS);
+  await clock.advance(1000);
+  heard(0, 1, ask('A', 'printer.local'));
+  assert.deepEqual(responder.counts.unanswered, unanswered, 'a question about others needs no answer');
+  heard(0, 1, ask('A', `${SELF.host}.local`));
+  assert.equal(responder.counts.answered, MOST_ANSWERS + 1, 'the next second has its own');
 });
 
 test('a flood closes the socket of its network first, and each socket after a bounded count', async (t) => {

@@ -320,6 +320,7 @@ export function statusOf(): GatewayStatus {
         retainedBytes: 700,
       },
     },
+    announce: { heard: 9, answered: 2, unanswered: 1, floods: 0, claims: 0 },
     http: {
       ...{ state: 'listening', address: { host: '127.0.0.1', port: 8080 }, connections: 2 },
       listeners: [

@@ -40,7 +40,7 @@ export function parseLayout(value: unknown, file: SealedFile): Layout {
   return version !== undefined && value === sealOf(file, layout) ? layout : UNPROVEN;
 }
 
-/** Programs before the second part read the first one alone, and refuse such a file. */
+/** Two parts in one row, so that no cut leaves one without the other. The readers stand there where they are others than the layout. */
 function sealOf(file: SealedFile, { version, readers }: Layout): string {
   const seal = `${version} ${crc32(`layout of ${file}: ${version}`)}`;
   return readers === version ? seal : `${seal} ${readers} ${crc32(`layout of ${file}: ${version}, readers from ${readers}`)}`;

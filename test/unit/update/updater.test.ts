@@ -45,7 +45,10 @@ test('an update that could not be taken back is refused before the other slot ch
     assert.equal(board.entry('b')?.state, 'empty');
   };
   const breaking = { ...LAYOUTS, log: { version: own + 2, readers: own + 1 } };
-  await refused(breaking, /could not be taken back: the running release cannot read its file of the log\. .*Install a release in between first/);
+  await refused(
+    breaking,
+    /could not be taken back: the running release cannot read its file of the log\. .*Install a release in between first/,
+  );
   await refused(undefined, /does not say how it stores readings/);
   const added = { ...LAYOUTS, log: { version: own + 1, readers: own }, later: { version: 1, readers: 1 } };
   assert.equal((await board.updater().apply(await offer(added), BY_HAND)).outcome, 'offered');

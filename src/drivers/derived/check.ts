@@ -8,7 +8,7 @@ import { unitWords } from '../../core/unit-words.ts';
 import { ALIKE, AS_READ, type FormulaKey } from './formula.ts';
 import { formulaOf } from './formulas.ts';
 import { conversionFor } from './gases.ts';
-import { MOST_NAMED, MOST_OF_DEVICE, MOST_POINTS, MOST_REMEMBERING } from './limits.ts';
+import { MOST_HEAVY, MOST_NAMED, MOST_OF_DEVICE, MOST_POINTS, MOST_REMEMBERING } from './limits.ts';
 import { loops } from './order.ts';
 import { inputsOf, type PlannedInput, type PlannedPoint, planned } from './plan.ts';
 import type { DerivedPointSettings } from './schema.ts';
@@ -17,7 +17,7 @@ interface Fault {
   readonly path: readonly (string | number)[];
   readonly message: string;
 }
-const KEYS: readonly FormulaKey[] = ['over', 'table', 'modulus', 'maxPerSecond'];
+const KEYS: readonly FormulaKey[] = ['over', 'table', 'modulus', 'maxPerSecond', 'missing'];
 
 export function checkDevice({ points }: ResolvedDevice): Fault[] {
   const faults: Fault[] = [];
@@ -71,6 +71,7 @@ const KEY_WORDS: Readonly<Record<FormulaKey, string>> = {
   table: 'pairs of level and volume, as in table: [[0, 0], [1, 700]]',
   modulus: 'the number after which the counter is 0 again',
   maxPerSecond: 'its fastest growth',
+  missing: 'what a bad input does, bad or skip',
 };
 
 /** What only the whole configuration shows. @param find a point of any device */
@@ -114,6 +115,7 @@ export function checkAmong(
   const [first] = all;
   if (first !== undefined) {
     const remembering = all.filter(({ formula }) => formula.remembers).length;
+    const heavy = all.filter(({ formula }) => formula.heavy);
     const here = { device: first.device, path: ['points'] };
     if (all.length > MOST_POINTS)
       faults.push({ ...here, message: `there are ${all.length} derived points; a gateway computes at most ${MOST_POINTS}` });
@@ -121,6 +123,11 @@ export function checkAmong(
       faults.push({
         ...here,
         message: `${remembering} derived points add up over time; a gateway keeps the state of at most ${MOST_REMEMBERING}`,
+      });
+    if (heavy.length > MOST_HEAVY)
+      faults.push({
+        ...here,
+        message: `there are ${heavy.length} points of ${heavy[0]?.formula.name}; a gateway computes at most ${MOST_HEAVY} of them`,
       });
   }
   return faults;

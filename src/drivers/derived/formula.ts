@@ -62,9 +62,13 @@ export interface CalculationSettings {
   readonly table?: readonly (readonly [number, number])[] | undefined;
   readonly modulus?: number | string | undefined;
   readonly maxPerSecond?: number | undefined;
+  /** What a bad input does: it makes the point bad, or it is left out. Absent: `bad`. */
+  readonly missing?: Missing | undefined;
 }
+export const MISSING = ['bad', 'skip'] as const;
+export type Missing = (typeof MISSING)[number];
 /** Settings that a formula may have beside its inputs. */
-export type FormulaKey = 'over' | 'table' | 'modulus' | 'maxPerSecond';
+export type FormulaKey = 'over' | 'table' | 'modulus' | 'maxPerSecond' | 'missing';
 
 export interface Formula {
   /** The word under `compute`. */
@@ -83,6 +87,8 @@ export interface Formula {
   readonly inputs?: readonly string[];
   /** It adds up over time, so a restart must not lose it. */
   readonly remembers?: true;
+  /** A result of it may take tens of milliseconds on a small board, now and then. */
+  readonly heavy?: true;
   create(settings: CalculationSettings): Calculation;
 }
 

@@ -7,6 +7,7 @@ import { energy } from './formulas/energy.ts';
 import { mkt } from './formulas/mkt.ts';
 import { movingAverage } from './formulas/moving-average.ts';
 import { nowcastFormula } from './formulas/nowcast.ts';
+import { nowcastOzoneFormula } from './formulas/nowcast-ozone.ts';
 import { rate } from './formulas/rate.ts';
 import { tankVolume } from './formulas/tank-volume.ts';
 import { sum3, unbalanceFormula } from './formulas/three-phase.ts';
@@ -17,6 +18,7 @@ export const FORMULAS: readonly Formula[] = [
   rate,
   ...aqiFormulas,
   nowcastFormula,
+  nowcastOzoneFormula,
   dewPointFormula,
   vpd,
   mkt,

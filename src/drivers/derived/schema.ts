@@ -17,6 +17,7 @@ import { privacyKey } from '../../config/privacy-keys.ts';
 import { report } from '../../config/report.ts';
 import { duration } from '../../config/schema-parts.ts';
 import { rawNumber } from '../counter.ts';
+import { MISSING } from './formula.ts';
 import { FORMULAS } from './formulas.ts';
 import { MOST_PAIRS } from './limits.ts';
 
@@ -81,6 +82,12 @@ export const derivedPoint = z.strictObject({
     .optional()
     .describe(
       'For `rate`: fastest growth, in the unit of the input for each second. A larger step is uncertain, reason `too-fast`.',
+    ),
+  missing: z
+    .enum(MISSING)
+    .optional()
+    .describe(
+      'For `average`, `minimum` and `maximum`. `skip`: a bad input is left out, and the result is uncertain, reason `partial`; without any good input the point is bad. `bad`, the default: one bad input makes the point bad.',
     ),
   decimals: z.int().min(0).max(9).optional().describe('Digits behind the point that results are rounded to.'),
   range: z

@@ -135,6 +135,10 @@ test('derived: more than ten thousand points, and more than a thousand that add 
     /there are 10200 derived points; a gateway computes at most 10000/,
   );
   assert.match(words(1200, { compute: 'energy', from: 's.p', unit: 'W.h' }), /1200 derived points add up over time/);
+  assert.match(
+    words(200, { compute: 'nowcast-ozone', from: 's.p' }),
+    /200 points of nowcast-ozone; a gateway computes at most 8/,
+  );
   const big = derivedText(
     { 'a.x': 'W' },
     `  d:\n    bus: sums\n    points:\n${Array.from({ length: 257 }, (_, i) => `      p${i}: {compute: sum, from: [a.x], unit: W}`).join('\n')}`,

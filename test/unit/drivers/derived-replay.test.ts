@@ -22,7 +22,9 @@ const DEVICES = `
       aqi: {compute: aqi, from: two.cast}
       smooth: {compute: moving-average, from: one.dew, unit: Cel, over: 2h}
       cost: {compute: sum, from: [one.energy], unit: MW.h}
-      so2: {compute: aqi-so2, from: {so2: a.s, day: b.d}}`;
+      so2: {compute: aqi-so2, from: {so2: a.s, day: b.d}}
+      ozone: {compute: nowcast-ozone, from: a.s}
+      place: {compute: maximum, from: [two.aqi, two.so2], unit: '1', missing: skip}`;
 const START = 1_700_000_000_000;
 
 interface Step {

@@ -1,5 +1,5 @@
 /** One number of several inputs alike. */
-import { type Formula, plain, same } from '../formula.ts';
+import { because, type Calculation, type Formula, plain, same } from '../formula.ts';
 
 /** Inputs of one point. */
 const MOST = 64;
@@ -10,9 +10,29 @@ const across = (name: string, doc: string, compute: (values: readonly number[]) 
   create: plain((...values) => compute(values)),
 });
 
+/** A formula that says something about some of its inputs, too: what is missing could change it, so it is uncertain then. */
+function ofSome(name: string, doc: string, compute: (values: readonly number[]) => number): Formula {
+  const whole = across(name, doc, compute);
+  return {
+    ...whole,
+    takes: ['missing'],
+    create: (settings): Calculation => {
+      const calculation = whole.create(settings);
+      if (settings.missing !== 'skip') return calculation;
+      return {
+        ...calculation,
+        without: (inputs) => {
+          const values = inputs.flatMap((input) => (input === undefined ? [] : [input.value]));
+          return values.length === 0 ? undefined : because('partial', compute(values));
+        },
+      };
+    },
+  };
+}
+
 const total = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
 
 export const sum = across('sum', 'Sum of several inputs.', total);
-export const average = across('average', 'Mean of several inputs.', (values) => total(values) / values.length);
-export const minimum = across('minimum', 'The smallest of several inputs.', (values) => Math.min(...values));
-export const maximum = across('maximum', 'The largest of several inputs.', (values) => Math.max(...values));
+export const average = ofSome('average', 'Mean of several inputs.', (values) => total(values) / values.length);
+export const minimum = ofSome('minimum', 'The smallest of several inputs.', (values) => Math.min(...values));
+export const maximum = ofSome('maximum', 'The largest of several inputs.', (values) => Math.max(...values));

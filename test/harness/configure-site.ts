@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { configureSecret, makeConfigureSecret, type Signed, signConfiguration } from '../../src/core/configure-keys.ts';
 import { fakeTcp } from '../fakes/modbus-device.ts';
 import { peer } from '../peers/peers.ts';
-import { site } from './site.ts';
+import { type SiteConfig, site } from './site.ts';
 import { waitFor } from './wait-for.ts';
 
 export interface Answer {
@@ -29,12 +29,14 @@ export function envelope(id: string, signed: Signed, pem = KEY.pem, changes: obj
   return JSON.stringify({ id, do: 'configure', version, expires, yaml, signature, ...changes });
 }
 
-export async function configureSite(t: TestContext) {
+/** @param parts of the site; its device is a `fakeTcp` */
+export async function configureSite(t: TestContext, parts: SiteConfig = {}) {
   const publish = peer(t, 'mosquitto_pub', 'apt-get install -y mosquitto-clients');
   if (publish === undefined) return undefined;
   const s = await site(t, {
     ...{ device: fakeTcp, upstream: { topics: [`${ROOT}/result/+`, `${ROOT}/status`, `${ROOT}/event`] } },
     cloud: 'batch: {maxAge: 50ms}, commands: {configure: true}',
+    ...parts,
   });
   if (s === undefined) return undefined;
   const { gateway, mosquitto, subscriber } = s;

@@ -1,11 +1,14 @@
 /** The table of rule kinds: a new kind is one file in kinds/ and one line here. */
+import { combinations } from './combination/kind.ts';
 import { above } from './kinds/above.ts';
+import { all } from './kinds/all.ts';
 import { anomaly } from './kinds/anomaly.ts';
+import { any } from './kinds/any.ts';
+import { atLeast } from './kinds/at-least.ts';
 import { average } from './kinds/average.ts';
 import { below } from './kinds/below.ts';
 import { beyond } from './kinds/beyond.ts';
 import { bits } from './kinds/bits.ts';
-import { combinations } from './kinds/combinations.ts';
 import { delta } from './kinds/delta.ts';
 import { deviation } from './kinds/deviation.ts';
 import { equals } from './kinds/equals.ts';
@@ -13,6 +16,7 @@ import { expression } from './kinds/expression.ts';
 import { inside } from './kinds/inside.ts';
 import { maximum } from './kinds/maximum.ts';
 import { minimum } from './kinds/minimum.ts';
+import { not } from './kinds/not.ts';
 import { notEquals } from './kinds/not-equals.ts';
 import { outside } from './kinds/outside.ts';
 import { percentile } from './kinds/percentile.ts';
@@ -30,4 +34,9 @@ const OF_ONE: readonly RuleKind[] = [
   ...[average, minimum, maximum, percentile],
 ];
 
-export const RULE_KINDS: readonly RuleKind[] = [...OF_ONE, ...combinations(OF_ONE), expression, anomaly];
+export const RULE_KINDS: readonly RuleKind[] = [
+  ...OF_ONE,
+  ...combinations([all, any, not, atLeast], OF_ONE),
+  expression,
+  anomaly,
+];

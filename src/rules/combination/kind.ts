@@ -5,33 +5,24 @@
 import * as z from 'zod';
 import type { RuleAround } from '../../config/kinds.ts';
 import { POINT, POINT_WORDS } from '../../config/sections.ts';
-import { CombinationMemory, inputsOf } from '../combination/memory.ts';
-import { leavesOf, MOST_LEAVES, MOST_LEVELS, type Tree } from '../combination/tree.ts';
 import type { RuleKind } from '../rule-kind.ts';
+import type { Combination, PartReader, Path } from './combination.ts';
+import { CombinationMemory, inputsOf } from './memory.ts';
+import { leavesOf, MOST_LEAVES, MOST_LEVELS, type Tree } from './tree.ts';
 
-type Path = readonly (string | number)[];
 type Written = Readonly<Record<string, unknown>>;
 
-const DOCS = {
-  all: 'In alarm while all of these conditions are. Each is written like a rule: `{point: tank.level, below: 0.5}`.',
-  any: 'In alarm while at least one of these conditions is.',
-  not: 'In alarm while this condition is normal.',
-  atLeast: 'In alarm while at least `count` of the conditions under `of` are, for example two of three.',
-} as const;
-type Key = keyof typeof DOCS;
-const KEYS = Object.keys(DOCS) as readonly Key[];
-
-/** @param leaves the kinds that may stand in a combination */
-export function combinations(leaves: readonly RuleKind[]): readonly RuleKind[] {
+/** @param all the combinations, each of which may stand in another one @param leaves the kinds that may stand in a combination */
+export function combinations(all: readonly Combination[], leaves: readonly RuleKind[]): readonly RuleKind[] {
   const kinds = new Map(leaves.map((kind) => [kind.key, kind]));
-  const schemas = schemasOf(leaves);
-  return KEYS.map((key) => ({
-    key,
-    schema: schemas[key],
-    doc: DOCS[key],
+  const schemas = schemasOf(all, leaves);
+  return all.map((combination) => ({
+    key: combination.key,
+    schema: schemas.get(combination.key) as z.ZodType,
+    doc: combination.doc,
     needs: 'any',
     own: false,
-    resolve: (setting, around) => new Resolver(kinds, around).tree(key, setting),
+    resolve: (setting, around) => new Resolver(all, kinds, around).tree(combination, setting),
     limits: (setting) =>
       leavesOf(setting as Tree).flatMap(({ point, kind, setting: of }) =>
         (kinds.get(kind)?.limits?.(of) ?? []).map((limit) => ({ ...limit, point })),
@@ -52,75 +43,61 @@ function keepsNothing(kind: RuleKind | undefined, setting: unknown): boolean {
   return condition?.type !== 'memory' || condition.keeps === false;
 }
 
-function schemasOf(leaves: readonly RuleKind[]): Readonly<Record<Key, z.ZodType>> {
-  const condition: z.ZodType = z
-    .strictObject({
-      point: z.string().regex(POINT, POINT_WORDS).optional().describe('The point of this condition, as device.point.'),
-      deadband: z.number().min(0).optional().describe('How far the value must come back before this condition is normal.'),
-      ...Object.fromEntries(leaves.map((kind) => [kind.key, kind.schema.optional().describe(kind.doc)])),
-      get all() {
-        return list().optional().describe('All of these.');
-      },
-      get any() {
-        return list().optional().describe('At least one of these.');
-      },
-      get not() {
-        return condition.optional().describe('Not this.');
-      },
-      get atLeast() {
-        return some().optional().describe('So many of these.');
-      },
-    })
-    .meta({ id: 'condition' });
-  const list = () => z.array(condition).min(1).max(MOST_LEAVES);
-  const some = () =>
-    z.strictObject({
-      count: z.int().min(1).max(MOST_LEAVES).describe('How many of the conditions must be in alarm.'),
-      of: list().describe('The conditions.'),
-    });
-  return { all: list(), any: list(), not: condition, atLeast: some() };
+/** By key. The schemas contain each other. */
+function schemasOf(all: readonly Combination[], leaves: readonly RuleKind[]): ReadonlyMap<string, z.ZodType> {
+  const shape: Record<string, z.ZodType> = {
+    point: z.string().regex(POINT, POINT_WORDS).optional().describe('The point of this condition, as device.point.'),
+    deadband: z.number().min(0).optional().describe('How far the value must come back before this condition is normal.'),
+    ...Object.fromEntries(leaves.map((kind) => [kind.key, kind.schema.optional().describe(kind.doc)])),
+  };
+  const of = ({ schema }: Combination): z.ZodType =>
+    schema({ condition, list: () => z.array(condition).min(1).max(MOST_LEAVES) });
+  for (const combination of all) {
+    const get = () => of(combination).optional().describe(combination.nested);
+    Object.defineProperty(shape, combination.key, { enumerable: true, configurable: true, get });
+  }
+  const condition: z.ZodType = z.strictObject(shape).meta({ id: 'condition' });
+  return new Map(all.map((combination) => [combination.key, of(combination)]));
 }
 
 /** Turns what was written into a tree, with all faults. */
 class Resolver {
+  readonly #combinations: readonly Combination[];
   readonly #kinds: ReadonlyMap<string, RuleKind>;
   readonly #around: RuleAround;
   #leaves = 0;
   #faults = 0;
 
-  constructor(kinds: ReadonlyMap<string, RuleKind>, around: RuleAround) {
+  constructor(all: readonly Combination[], kinds: ReadonlyMap<string, RuleKind>, around: RuleAround) {
+    this.#combinations = all;
     this.#kinds = kinds;
     this.#around = around;
   }
 
-  tree(key: Key, setting: unknown): Tree | undefined {
-    const tree = this.#combination(key, setting, [], 1);
+  tree(combination: Combination, setting: unknown): Tree | undefined {
+    const tree = this.#combination(combination, setting, [], 1);
     if (this.#leaves > MOST_LEAVES) this.#fault([], `a rule has at most ${MOST_LEAVES} conditions; write several rules`);
     return this.#faults === 0 ? tree : undefined;
   }
 
   /** @param level of the combination */
-  #combination(key: Key, setting: unknown, at: Path, level: number): Tree | undefined {
+  #combination(combination: Combination, setting: unknown, at: Path, level: number): Tree | undefined {
     if (level > MOST_LEVELS) {
       this.#fault(at, `combinations are nested more than ${MOST_LEVELS} levels deep; write several rules`);
       return undefined;
     }
-    if (key === 'not') {
-      const part = this.#condition(setting as Written, at, level);
-      return part && { not: part };
-    }
-    const inner = key === 'atLeast' ? [...at, 'of'] : at;
-    const written = (key === 'atLeast' ? (setting as { of: unknown }).of : setting) as readonly Written[];
-    const of = written.flatMap((part, i) => this.#condition(part, [...inner, i], level) ?? []);
-    const count = key === 'all' ? of.length : key === 'any' ? 1 : (setting as { count: number }).count;
-    if (key === 'atLeast' && count > written.length)
-      this.#fault([...at, 'count'], `there are only ${written.length} conditions; write at most ${written.length}`);
-    return { count, of };
+    const parts: PartReader = {
+      condition: (written, place) => this.#condition(written as Written, place, level),
+      list: (written, place) =>
+        (written as readonly Written[]).flatMap((part, i) => this.#condition(part, [...place, i], level) ?? []),
+      fault: (place, message) => this.#fault(place, message),
+    };
+    return combination.tree(setting, at, parts);
   }
 
   #condition(written: Written, at: Path, level: number): Tree | undefined {
     const keys = Object.keys(written).filter(
-      (key) => written[key] !== undefined && (this.#kinds.has(key) || KEYS.some((k) => k === key)),
+      (key) => written[key] !== undefined && (this.#kinds.has(key) || this.#combinations.some((one) => one.key === key)),
     );
     const [key, second] = keys;
     if (key === undefined) {
@@ -134,7 +111,7 @@ class Resolver {
       );
       return undefined;
     }
-    const combination = KEYS.find((k) => k === key);
+    const combination = this.#combinations.find((one) => one.key === key);
     if (combination === undefined) return this.#leaf(written, key, at);
     for (const extra of ['point', 'deadband'])
       if (written[extra] !== undefined) this.#fault([...at, extra], `${key} has conditions of its own; remove this key`);

@@ -7,7 +7,7 @@ export const MOST_POINTS = 10_000;
 /** Those that add up over time, whose state is saved now and then. */
 export const MOST_REMEMBERING = 1000;
 /** Those that take milliseconds now and then: all of them may do so in the same moment, before an alarm. */
-export const MOST_HEAVY = 8;
+export const MOST_HEAVY = 4;
 /** The state of such points is saved at most this often, ms, with a commit that is made anyway. A power cut loses no more. */
 export const SAVE_EVERY = 900_000;
 /** Pairs of a strapping table. */

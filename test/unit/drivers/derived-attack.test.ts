@@ -137,7 +137,7 @@ test('derived: more than ten thousand points, and more than a thousand that add 
   assert.match(words(1200, { compute: 'energy', from: 's.p', unit: 'W.h' }), /1200 derived points add up over time/);
   assert.match(
     words(200, { compute: 'nowcast-ozone', from: 's.p' }),
-    /200 points of nowcast-ozone; a gateway computes at most 8/,
+    /200 points of nowcast-ozone; a gateway computes at most 4/,
   );
   const big = derivedText(
     { 'a.x': 'W' },

@@ -1,7 +1,7 @@
 /**
- * Regression by partial least squares with one dependent variable: the first of the "improved PLS algorithms" of Dayal and MacGregor
- * (Journal of Chemometrics 11, 1997). With all its components it is the least-squares line, and it also copes with columns that depend
- * on each other. It takes rows × columns × components multiplications, and as many numbers as rows × columns.
+ * Regression by partial least squares with one dependent variable. It is the first of the "improved PLS algorithms" of Dayal and
+ * MacGregor (Journal of Chemometrics 11, 1997). With all its components it is the least-squares line.
+ * Columns may depend on each other. It takes rows × columns × components multiplications, and as many numbers as rows × columns.
  */
 
 /** Where so small a share is left to explain, further components change nothing that counts, and cost as much as the first ones. */

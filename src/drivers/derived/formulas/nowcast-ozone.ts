@@ -1,16 +1,17 @@
 /**
- * NowCast of ozone, US EPA, 2019: the mean of the 8 hours around the newest whole hour, of which three are still to come. It is
- * predicted from the last 96 hours by a regression over two weeks of hours (partial least squares). Source: the white paper and the
- * decisions of github.com/USEPA/O3-Nowcast. Where both differ, the text says which one counts.
+ * NowCast of ozone, US EPA, 2019: the mean of the 8 hours around the newest whole hour, three of which are still to come. A regression
+ * over two weeks of hours (partial least squares) predicts it from the last 96. Source: the white paper and the decision tree of
+ * github.com/USEPA/O3-Nowcast.
  *
- * - Missing hours are filled with the mean of their neighbours, each hour of distance halving the weight.
- * - With fewer than 252 of 336 hours, with more than 7 missing in a row, or with too few means of 8 hours the EPA takes a line
- *   through the newest hour instead (the surrogate); the code takes nothing in the last case, and we follow the paper.
- * - Without the newest hour the NowCast of the hour before counts, and without that one the one before (the code; the paper asks the
- *   regression for all three hours).
- * - Ours: an hour counts when readings cover 75 % of it, means of hours are rounded to 0.01 ppb, the result is cut to 0.1 ppb, and all
- *   but the regression itself is uncertain. So is a prediction that needs three hours beyond all of the two weeks: 96 columns over 238
- *   rows can go far astray where the days change their pattern.
+ * - Missing hours are filled with the mean of their neighbours. Each hour of distance halves the weight.
+ * - The EPA takes a line through the newest hour (the surrogate) where two weeks have too few hours, or too many missing in a row.
+ *   It does so too where too few hours have a mean of 8 hours around them: there the paper counts, and its code gives nothing.
+ * - Without the newest hour the NowCast of the hour before counts, and without that one too that of two hours before. Here the code
+ *   counts: the paper asks the regression for all three hours.
+ * - Ours: an hour counts when readings cover 75 % of it. Means of hours are rounded to 0.01 ppb, and the result is cut to 0.1 ppb.
+ *   All but the regression itself is uncertain.
+ * - Ours too: a prediction is uncertain when the three hours to come would have to leave the range of the two weeks. The regression
+ *   has 96 columns and 238 rows, and can go far astray where the days change their pattern.
  */
 import { GOOD } from '../../../core/reasons.ts';
 import { Buckets } from '../buckets.ts';

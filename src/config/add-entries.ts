@@ -4,6 +4,9 @@
 import { isMap, isScalar, type Node, parseDocument, stringify } from 'yaml';
 import { SluiceError } from '../core/errors.ts';
 
+/** Letters of a line of comment that are looked at. */
+const LONGEST_COMMENT = 4096;
+
 /** Lines of YAML for the entries of a section, without its key. @param indent spaces in front of each line */
 export function entryLines(entries: Readonly<Record<string, unknown>>, indent: number): string {
   const lines = stringify(entries, { lineWidth: 120, defaultStringType: 'PLAIN', indent: 2 }).trimEnd().split('\n');
@@ -54,17 +57,29 @@ export function addEntries(
     const node = (last?.value ?? last?.key ?? section) as Node;
     const end = node.range?.[1] ?? text.length;
     pieces.push({
-      at: lineEnd(text, end),
+      at: behindComments(text, lineEnd(text, end), indent),
       text: `${' '.repeat(indent)}# ${comment}\n${entryLines(entries, indent)}\n`,
       fresh: false,
     });
   }
   let made = text;
-  for (const { at, text: added } of pieces.sort((a, b) => b.at - a.at || Number(b.fresh) - Number(a.fresh))) {
+  const ends = text.includes('\r\n') ? '\r\n' : '\n';
+  for (const { at, text: lines } of pieces.sort((a, b) => b.at - a.at || Number(b.fresh) - Number(a.fresh))) {
     const before = made.slice(0, at);
-    made = `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}${added}${made.slice(at)}`;
+    const added = `${before === '' || before.endsWith('\n') ? '' : '\n'}${lines}`.replaceAll('\n', ends);
+    made = `${before}${added}${made.slice(at)}`;
   }
   return made;
+}
+
+/** Behind the comments that stand deeper than the entries: they belong to the last one. */
+function behindComments(text: string, at: number, indent: number): number {
+  let end = at;
+  for (;;) {
+    const [line = ''] = /^[ \t]*#[^\n]*\n?/.exec(text.slice(end, end + LONGEST_COMMENT)) ?? [];
+    if (line.search(/\S/) <= indent) return end;
+    end += line.length;
+  }
 }
 
 /** Behind the line break of the line that `at` is in. */

@@ -5,6 +5,7 @@ import type { Kinds, KnownPoint, ResolvedDevice } from './kinds.ts';
 import { storageOfPoint } from './rules.ts';
 import { hint } from './suggest.ts';
 import type { YamlSource } from './yaml-source.ts';
+import { quote } from './zod-words.ts';
 
 interface AmongContext {
   readonly source: YamlSource;
@@ -28,10 +29,10 @@ export function checkAmong(devices: ReadonlyMap<string, LoadedDevice>, { source,
 
 function knownPoint(devices: ReadonlyMap<string, LoadedDevice>, device: string, point: string): KnownPoint {
   const loaded = devices.get(device);
-  if (loaded === undefined) return { missing: `there is no device "${device}"${hint(device, devices.keys())}` };
+  if (loaded === undefined) return { missing: `there is no device ${quote(device)}${hint(device, devices.keys())}` };
   if (loaded.points === undefined) return { hidden: true };
   if (!loaded.points.has(point))
-    return { missing: `the device ${device} has no point "${point}"${hint(point, loaded.points.keys(), 20)}` };
+    return { missing: `the device ${device} has no point ${quote(point)}${hint(point, loaded.points.keys(), 20)}` };
   const settings = loaded.points.get(point);
   if (settings === undefined) return { hidden: true };
   const { unit } = settings;

@@ -2,7 +2,7 @@ import type * as z from 'zod';
 import type { Fault, Path } from './fault.ts';
 import { pathText } from './fault.ts';
 import type { YamlSource } from './yaml-source.ts';
-import { explain, MISSING, UNION } from './zod-words.ts';
+import { explain, IN_QUOTES, MISSING, UNION } from './zod-words.ts';
 
 export type Section = Readonly<Record<string, unknown>>;
 export type Want = 'value' | 'key';
@@ -37,7 +37,12 @@ export function check<T extends z.ZodType>(
   if (result.success) return result.data;
   const found: { fault: Fault; key: string; missing: boolean }[] = [];
   const meant = new Set<string>();
+  const wrong = new Set<string>();
   for (const issue of result.error.issues) {
+    // A value of another kind is one mistake: nothing else is said of it.
+    const where = pathText(issue.path.map(String));
+    if (wrong.has(where)) continue;
+    if (issue.code === 'invalid_type') wrong.add(where);
     reportIssue(issue, [], place, (fault, path, missing = false) => {
       const word = / is not a key of this section; did you mean "([^"]+)"\?$/.exec(fault.message)?.[1];
       if (word !== undefined) meant.add(pathText([...path.slice(0, -1), word]));
@@ -75,8 +80,14 @@ function reportIssue(issue: z.core.$ZodIssue, base: Path, place: Place, report: 
   } else if (issue.code === 'invalid_element') {
     for (const inner of issue.issues) reportIssue(inner, path, place, report);
   } else {
-    report(place.fault(path, issue.message), path, issue.message.startsWith(MISSING));
+    report(place.fault(path, asWritten(issue.message, path, place)), path, issue.message.startsWith(MISSING));
   }
+}
+
+/** `007` is the number 7, and the author means the text "007". */
+function asWritten(message: string, path: Path, place: Place): string {
+  const written = message.startsWith(IN_QUOTES) ? place.written(path) : undefined;
+  return written === undefined ? message : `${IN_QUOTES}"${written}"`;
 }
 
 /** The branch that the author meant is the one whose basic type fits; where several or none do, all are offered. */

@@ -11,7 +11,7 @@ import { NAME, nameFault } from './schema-parts.ts';
 import { deviceKeys } from './sections.ts';
 import { hint, nearest } from './suggest.ts';
 import type { YamlSource } from './yaml-source.ts';
-import { found } from './zod-words.ts';
+import { found, IN_QUOTES, quote } from './zod-words.ts';
 
 export interface LoadedBus {
   /** Known as soon as the protocol is; the rest of the bus may still have faults. */
@@ -86,7 +86,8 @@ export class DeviceResolver {
     const own = ['bus', 'profile', 'points', 'privacy'];
     const found = { keys: new Set<string>(), names: new Set<string>() };
     for (const key of Object.keys(written)) {
-      const meant = own.includes(key) || kinds.drivers.some(({ device }) => key in device.shape) ? undefined : nearest(key, own);
+      const meant =
+        own.includes(key) || kinds.drivers.some(({ device }) => Object.hasOwn(device.shape, key)) ? undefined : nearest(key, own);
       if (meant === undefined || meant in written) continue;
       report(source.fault([...at, key], `"${key}" is not a key of this section; did you mean "${meant}"?`, 'key'));
       found.keys.add(meant);
@@ -100,10 +101,10 @@ export class DeviceResolver {
     const where = [...at, 'bus'];
     if (written === undefined)
       report(source.fault(where, 'this key is missing; write the name of the bus that the device is on'));
-    else if (typeof written !== 'string') report(source.fault(where, `write the name of a bus; this is ${found(written)}`));
+    else if (typeof written !== 'string') report(source.fault(where, nameWords('bus', written, source.written(where))));
     else if (buses !== undefined) {
       const bus = buses.get(written);
-      if (bus === undefined) report(source.fault(where, `there is no bus "${written}"${hint(written, buses.keys())}`));
+      if (bus === undefined) report(source.fault(where, `there is no bus ${quote(written)}${hint(written, buses.keys())}`));
       return bus;
     }
     return undefined;
@@ -113,7 +114,8 @@ export class DeviceResolver {
     const { source, report, library } = this.#in;
     if (written === undefined) return undefined;
     if (typeof written !== 'string') {
-      report(source.fault([...at, 'profile'], `write the name of a profile; this is ${found(written)}`));
+      const where = [...at, 'profile'];
+      report(source.fault(where, nameWords('profile', written, source.written(where))));
       return 'broken';
     }
     const result = library.get(written);
@@ -158,7 +160,8 @@ export class DeviceResolver {
       return;
     }
     const settings = check(kind.device, merged.value, merged.place, (fault) => report(misplaced(fault, written, kind)));
-    const layers = this.#points(changes, profile, [...at, 'points'], report);
+    const broken = new Set<string>();
+    const layers = this.#points(changes, profile, [...at, 'points'], { report, broken });
     if (layers.size === 0 && sound && (settings === undefined || kind.growing?.(settings) !== true)) {
       report(source.fault([...at, 'points'], 'the device has no points; write points: or name a profile:'));
     }
@@ -178,9 +181,12 @@ export class DeviceResolver {
       if (checked !== undefined) points.set(point, output);
       if (typeof output.unit === 'string') this.#warnOfUnit(point, output.unit, merge.place);
     }
+    for (const point of broken) known.set(point, undefined);
     for (const [point, derived] of kind.derivedPoints?.(points) ?? []) if (!known.has(point)) known.set(point, derived);
     if (profile !== undefined) this.#warnOfLine(profile, String(bus), written, at);
-    const loaded = { points: known, classes, privacy };
+    // Points that cannot be read at all: nobody knows which there are.
+    const hidden = changes !== undefined && !isSection(changes);
+    const loaded = { ...(hidden ? {} : { points: known }), classes, privacy };
     this.#devices.set(name, loaded);
     if (settings === undefined) return;
     const resolved: ResolvedDevice = {
@@ -217,7 +223,13 @@ export class DeviceResolver {
     if (sound) this.#devices.set(name, { ...loaded, resolved });
   }
 
-  #points(changes: unknown, profile: Profile | undefined, at: Path, report: (fault: Fault) => void): Map<string, Layer[]> {
+  /** @param broken gets the points that are no section, or have no name that a point may have */
+  #points(
+    changes: unknown,
+    profile: Profile | undefined,
+    at: Path,
+    { report, broken }: { readonly report: (fault: Fault) => void; readonly broken: Set<string> },
+  ): Map<string, Layer[]> {
     const { source } = this.#in;
     const defaults = profile?.defaults ?? [];
     const layers = new Map<string, Layer[]>([...(profile?.points ?? [])].map(([name, own]) => [name, [...defaults, ...own]]));
@@ -238,7 +250,7 @@ export class DeviceResolver {
             'key',
           ),
         );
-      } else if (wrongPoint(source, where, name, value, report)) continue;
+      } else if (wrongPoint(source, where, name, value, report)) broken.add(name);
       else layers.set(name, [...(inherited ?? defaults), { source, path: where, value: value as Section }]);
     }
     return layers;
@@ -269,9 +281,10 @@ export class DeviceResolver {
 
   /** Keys that no device of this family has, and every one of which a device of another family has. */
   #foreignKeys(own: Section, kind: DriverKind): { keys: string[]; protocol: string } | undefined {
-    const unknown = Object.keys(own).filter((key) => !(key in kind.device.shape));
+    const unknown = Object.keys(own).filter((key) => !Object.hasOwn(kind.device.shape, key));
     const other = this.#in.kinds.drivers.find(
-      ({ family, device }) => family !== kind.family && unknown.length > 1 && unknown.every((key) => key in device.shape),
+      ({ family, device }) =>
+        family !== kind.family && unknown.length > 1 && unknown.every((key) => Object.hasOwn(device.shape, key)),
     );
     return other && { keys: unknown, protocol: other.protocol };
   }
@@ -294,13 +307,21 @@ export class DeviceResolver {
   }
 }
 
+/** `bus: 01` may be the name, and YAML reads a number. */
+function nameWords(what: string, value: unknown, written: string | undefined): string {
+  return typeof value === 'object' || written === undefined
+    ? `write the name of a ${what}; this is ${found(value)}`
+    : `${IN_QUOTES}"${written}"`;
+}
+
 /** A key that stands a level too high or too low. */
 function misplaced(fault: Fault, written: Section, kind: DriverKind): Fault {
   const key = /^"([^"]*)" is not a key of this section/.exec(fault.message)?.[1];
   if (key === undefined || !(key in written)) return fault;
   const say = (message: string) => ({ ...fault, message });
-  if (key in kind.point.shape) return say(`"${key}" is a key of a point; write it under points and the name of the point`);
-  if (key in kind.bus.shape) return say(`"${key}" is a key of the bus; write it under buses`);
+  if (Object.hasOwn(kind.point.shape, key))
+    return say(`"${key}" is a key of a point; write it under points and the name of the point`);
+  if (Object.hasOwn(kind.bus.shape, key)) return say(`"${key}" is a key of the bus; write it under buses`);
   const isPoint = isSection(written[key]) && !/did you mean/.test(fault.message);
   return isPoint ? say(`"${key}" is not a key of a device; if it is a point, write it under points`) : fault;
 }

@@ -20,10 +20,23 @@ export function pathText(path: Path): string {
   );
 }
 
+/** Signs of a message, and of a path in a line. Names of a file may be as long as the file. */
+const LONGEST_MESSAGE = 2000;
+const LONGEST_PATH = 300;
+/** What a terminal obeys, and what looks like a blank or like nothing. The joiners of Bangla stay. */
+const UNSEEN =
+  /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u00a0\u00ad\u061c\u1680\u2000-\u200b\u200e\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+
+/** A text with words of the file in it, as people may see it: `none\u200b` and not `none`. */
+export function shownText(text: string, longest = LONGEST_MESSAGE): string {
+  const short = text.length > longest ? `${text.slice(0, longest - 1)}…` : text;
+  return short.replaceAll(UNSEEN, (sign) => `\\u${(sign.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`);
+}
+
 /** `file:line:column: path: what is wrong and what to write instead` */
 export function formatFault(fault: Fault): string {
   const place = `${fault.file}:${fault.line}:${fault.column}`;
-  return fault.path === '' ? `${place}: ${fault.message}` : `${place}: ${fault.path}: ${fault.message}`;
+  return fault.path === '' ? `${place}: ${fault.message}` : `${place}: ${shownText(fault.path, LONGEST_PATH)}: ${fault.message}`;
 }
 
 /** File order; the order of the files is that in which they were first met. The same words at the same place are given once. */

@@ -16,7 +16,8 @@ export interface Layer {
 
 /** At least one layer; missing keys are reported at the last one that is not of defaults. */
 export function mergeLayers(layers: readonly Layer[]): { value: Section; place: Place } {
-  const value: Record<string, unknown> = {};
+  // Without a prototype: `__proto__` as a key is nothing but a key, which nobody knows.
+  const value: Record<string, unknown> = Object.create(null);
   for (const [i, layer] of layers.entries()) {
     for (const [key, item] of Object.entries(layer.value)) {
       if (item === null && i > 0) delete value[key];

@@ -14,6 +14,7 @@ import { NAME, nameFault } from './schema-parts.ts';
 import { hint } from './suggest.ts';
 import type { YamlSource } from './yaml-source.ts';
 import { readYamlFile } from './yaml-source.ts';
+import { quote } from './zod-words.ts';
 
 const MAX_FOLDER_DEPTH = 6;
 const MAX_PROFILE_FILES = 20_000;
@@ -126,7 +127,7 @@ export class ProfileLibrary {
   #read(name: string, trail: readonly string[]): Found {
     const files = this.#walk().get(name) ?? [];
     const [file, other] = files;
-    if (file === undefined) return { missing: `there is no profile "${name}"${this.#hint(name)}` };
+    if (file === undefined) return { missing: `there is no profile ${quote(name)}${this.#hint(name)}` };
     if (other !== undefined)
       return { missing: `the profile "${name}" is defined twice, in ${file} and in ${other}; rename or remove one` };
     const source = readYamlFile(file);

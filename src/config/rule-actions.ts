@@ -9,6 +9,7 @@ import type { Around, ResolvedRule } from './kinds.ts';
 import { type MessageSite, publishFault } from './rule-messages.ts';
 import { hint } from './suggest.ts';
 import type { YamlSource } from './yaml-source.ts';
+import { quote } from './zod-words.ts';
 
 /** Places for texts of an alarm. */
 export const PLACES = ['message', 'rule', 'point', 'value', 'severity', 'state', 'time', 'occurrence', 'gateway'] as const;
@@ -204,9 +205,9 @@ function writeFault(
   if (devices === undefined) return undefined;
   const [name = '', point = ''] = target.split('.');
   const device = devices.get(name);
-  if (device === undefined) return `there is no device "${name}"${hint(name, devices.keys())}`;
+  if (device === undefined) return `there is no device ${quote(name)}${hint(name, devices.keys())}`;
   if (device.points === undefined) return undefined;
-  if (!device.points.has(point)) return `the device ${name} has no point "${point}"${hint(point, device.points.keys(), 20)}`;
+  if (!device.points.has(point)) return `the device ${name} has no point ${quote(point)}${hint(point, device.points.keys(), 20)}`;
   const settings = device.points.get(point);
   if (settings === undefined) return undefined;
   if (settings.write === undefined || settings.write === null)

@@ -5,6 +5,7 @@ import type { Section } from './checker.ts';
 import type { Kinds, ResolvedForwarder, ResolvedRule } from './kinds.ts';
 import { type ForwarderPrivacy, outwardOf, type ResolvedPrivacy } from './privacy.ts';
 import { hint } from './suggest.ts';
+import { quote } from './zod-words.ts';
 
 export interface MessageSite {
   readonly gateway: string;
@@ -43,7 +44,7 @@ export function publishFault(
 function forwarderFault(to: string, topic: string, { names, forwarders, kinds }: MessageSite): string | undefined {
   if (names === undefined) return undefined;
   if (!names.includes(to))
-    return `there is no forwarder "${to}"${hint(to, names)}; name one of the section forwarders, or remove this for the embedded broker`;
+    return `there is no forwarder ${quote(to)}${hint(to, names)}; name one of the section forwarders, or remove this for the embedded broker`;
   const forwarder = forwarders.get(to);
   if (forwarder === undefined) return undefined;
   const kind = kinds.forwarders.find(({ type }) => type === forwarder.type);

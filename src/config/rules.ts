@@ -14,7 +14,7 @@ import { POINT, POINT_WORDS, RULE_KEYS, ruleSchema } from './sections.ts';
 import { hint, meantWord } from './suggest.ts';
 import { checkSuppression } from './suppression.ts';
 import type { YamlSource } from './yaml-source.ts';
-import { found, MISSING } from './zod-words.ts';
+import { found, MISSING, quote } from './zod-words.ts';
 
 interface RuleContext extends Pick<ActionContext, 'buses' | 'hooks' | 'around' | 'messages'> {
   readonly source: YamlSource;
@@ -195,10 +195,10 @@ function findPoint(written: string, devices: RuleContext['devices']): { readonly
   const point = written.slice(dot + 1);
   if (devices === undefined) return { device, point };
   const loaded = devices.get(device);
-  if (loaded === undefined) return { fault: `there is no device "${device}"${hint(device, devices.keys())}` };
+  if (loaded === undefined) return { fault: `there is no device ${quote(device)}${hint(device, devices.keys())}` };
   if (loaded.points === undefined) return { device, point };
   if (!loaded.points.has(point))
-    return { fault: `the device ${device} has no point "${point}"${hint(point, loaded.points.keys(), 20)}` };
+    return { fault: `the device ${device} has no point ${quote(point)}${hint(point, loaded.points.keys(), 20)}` };
   const settings = loaded.points.get(point);
   return { device, point, storage: settings === undefined ? undefined : storageOfPoint(settings) };
 }

@@ -69,7 +69,7 @@ function bareDuration(number: number, max: number | undefined, words: string): s
   const inSeconds = max === undefined || number * 1000 <= max ? `${number}s` : undefined;
   const inMilliseconds = number >= 100 && Number.isInteger(number) ? `${number}ms` : undefined;
   const meant = [inMilliseconds, inSeconds].filter((text) => text !== undefined);
-  if (number < 0 || meant.length === 0) return `the unit is missing (${words})`;
+  if (number < 0 || !Number.isFinite(number) || meant.length === 0) return `the unit is missing (${words})`;
   return `the unit is missing; did you mean ${meant.join(' or ')}? (${words})`;
 }
 
@@ -79,7 +79,9 @@ export function size(options: { min?: number; max?: number } = {}) {
   return z
     .string({
       error: ({ input }) =>
-        typeof input === 'number' ? `the unit is missing; did you mean ${input}MB? (${words})` : wrongText(input, words),
+        typeof input === 'number' && input > 0 && Number.isFinite(input)
+          ? `the unit is missing; did you mean ${input}MB? (${words})`
+          : wrongText(input, words),
     })
     .regex(SIZE_PATTERN, { error: ({ input }) => meantSize(String(input), words) })
     .transform((text, ctx) => {
@@ -91,10 +93,6 @@ export function size(options: { min?: number; max?: number } = {}) {
       }
       if (options.max !== undefined && bytes > options.max) {
         ctx.addIssue({ code: 'custom', message: `too large: at most ${formatSize(options.max)}` });
-        return z.NEVER;
-      }
-      if (options.max !== undefined && bytes > options.max) {
-        ctx.addIssue({ code: 'custom', message: `too large: at most ${Math.floor(options.max / 1024 ** 3)}GB` });
         return z.NEVER;
       }
       return bytes;

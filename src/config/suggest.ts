@@ -49,7 +49,8 @@ export function meantWord(word: string, known: readonly string[]): string | unde
 
 /** `; did you mean "baudRate"?`, or the whole list where that is short, or nothing. */
 export function hint(word: string, known: Iterable<string>, listed = 12): string {
-  const all = [...known];
+  // Empty: a key of nothing, which has a fault of its own.
+  const all = [...known].filter((name) => name !== '');
   const best = meantWord(word, all);
   if (best !== undefined) return `; did you mean "${best}"?`;
   if (all.length === 0 || all.length > listed) return '';

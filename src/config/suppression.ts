@@ -3,6 +3,7 @@ import { isSection } from './checker.ts';
 import type { Fault } from './fault.ts';
 import { hint } from './suggest.ts';
 import type { YamlSource } from './yaml-source.ts';
+import { quote } from './zod-words.ts';
 
 interface Context {
   readonly source: YamlSource;
@@ -17,7 +18,7 @@ export function checkSuppression(written: readonly [string, unknown][], { source
     for (const [i, other] of by.entries()) {
       const at = ['rules', name, 'suppressedBy', i];
       if (other === name) report(source.fault(at, 'a rule cannot suppress itself; remove this name'));
-      else if (!known.has(other)) report(source.fault(at, `there is no rule "${other}"${hint(other, names)}`));
+      else if (!known.has(other)) report(source.fault(at, `there is no rule ${quote(other)}${hint(other, names)}`));
     }
   for (const name of ringsOf(edges))
     report(

@@ -18,6 +18,7 @@ const LOST: ReadonlySet<YAMLError['code']> = new Set<YAMLError['code']>([
   'KEY_OVER_1024_CHARS',
   'BAD_COLLECTION_TYPE',
   'BAD_PROP_ORDER',
+  'RESOURCE_EXHAUSTION',
 ]);
 
 /** Errors that follow from another one are left out. */

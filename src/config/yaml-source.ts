@@ -9,7 +9,7 @@ import { readFileSync, statSync } from 'node:fs';
 import type { Node, Pair, Range, YAMLMap } from 'yaml';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import type { Fault, Path } from './fault.ts';
-import { pathText } from './fault.ts';
+import { pathText, shownText } from './fault.ts';
 import { yamlFaults } from './yaml-faults.ts';
 import { offsetInside } from './yaml-text.ts';
 import { isSecret, NO_ANCHOR, shownValue } from './yaml-words.ts';
@@ -114,11 +114,11 @@ export class YamlSource {
   }
 
   faultInside(path: Path, message: string, offset: number): Fault {
-    return { file: this.file, ...this.positionInside(path, offset), path: pathText(path), message };
+    return { file: this.file, ...this.positionInside(path, offset), path: pathText(path), message: shownText(message) };
   }
 
   fault(path: Path, message: string, want: 'value' | 'key' = 'value'): Fault {
-    return { file: this.file, ...this.position(path, want), path: pathText(path), message };
+    return { file: this.file, ...this.position(path, want), path: pathText(path), message: shownText(message) };
   }
 }
 
@@ -163,7 +163,8 @@ export function parseYamlText(file: string, text: string): YamlSource {
   const lines = new LineCounter();
   const targets = new WeakMap<object, Node>();
   const faults: Fault[] = [];
-  const at = (offset: number, message: string) => faults.push({ file, ...toPosition(lines, offset), path: '', message });
+  const at = (offset: number, message: string) =>
+    faults.push({ file, ...toPosition(lines, offset), path: '', message: shownText(message) });
   const clean = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
   if (tooMany(clean))
     return refused(
@@ -176,6 +177,8 @@ export function parseYamlText(file: string, text: string): YamlSource {
       lineCounter: lines,
       uniqueKeys: false,
       merge: true,
+      // One meaning whatever the file says of itself: `%YAML 1.1` would make `no` false and 010 eight.
+      schema: 'core',
       prettyErrors: false,
       keepSourceTokens: false,
     });
@@ -183,6 +186,8 @@ export function parseYamlText(file: string, text: string): YamlSource {
     const root = doc.contents as Node | null;
     if (faults.length > 0) return new YamlSource(file, { value: undefined, faults, root, lines, targets });
     if (root === null || (isScalar(root) && root.value === null)) {
+      if (/\r(?!\n)/.test(clean))
+        return refused(file, 'each line ends with a CR alone, which begins no new line; save it with line ends LF');
       return refused(file, 'the file is empty; `sluice init` writes a starter configuration');
     }
     const anchors = new Map<string, Node>();
@@ -270,7 +275,8 @@ class Converter {
       if (key === '<<') {
         for (const item of Array.isArray(value) ? value : [value]) {
           if (typeof item === 'object' && item !== null && !Array.isArray(item)) merged.push(item as Record<string, unknown>);
-          else this.#at(offset, '`<<` takes the keys of other maps; write *name of an anchored map behind it');
+          else if (!isAlias(pair.value) || resolveAlias(pair.value, this.#targets) !== null)
+            this.#at(offset, '`<<` takes the keys of other maps; write *name of an anchored map behind it');
         }
         continue;
       }

@@ -5,6 +5,9 @@ import { hint } from './suggest.ts';
 /** What `explain` says of a union; the checker then looks into its branches. */
 export const UNION = '\0union';
 
+/** How the sentence about a number begins that has to be a text; the checker puts it as the file has it. */
+export const IN_QUOTES = 'write text here, in quotes: ';
+
 /** How every sentence about a missing key begins. */
 export const MISSING = 'this key is missing';
 
@@ -97,8 +100,7 @@ function invalidType(expected: string, input: unknown): string {
       if (Number.isFinite(part) && String(part).length <= 12) return `write the number itself: ${part}`;
     }
   }
-  if (expected === 'string' && (typeof input === 'number' || typeof input === 'boolean'))
-    return `write text here, in quotes: "${String(input)}"`;
+  if (expected === 'string' && (typeof input === 'number' || typeof input === 'boolean')) return `${IN_QUOTES}"${String(input)}"`;
   // `unit: [ppm]`: the brackets belong to the text.
   const [only] = expected === 'string' && Array.isArray(input) && input.length === 1 ? input : [];
   if (typeof only === 'string' && only.length <= 60) return `brackets make a list; write the text in quotes: '[${only}]'`;

@@ -89,3 +89,11 @@ test('each file keeps its data and gains exactly the entries', () => {
     }),
   );
 });
+
+test('line ends of Windows stay one kind, and a comment of the last entry stays with it', () => {
+  const text = 'rules:\r\n  warm:\r\n    point: a.b\r\n    # of warm\r\n  # of the section\r\nbroker: {}\r\n';
+  assert.equal(
+    addEntries(text, { rules: { cold: { point: 'a.b', below: 0 } } }, 'rule pack p'),
+    text.replace('of warm\r\n', 'of warm\r\n  # rule pack p\r\n  cold:\r\n    point: a.b\r\n    below: 0\r\n'),
+  );
+});

@@ -46,6 +46,18 @@ test('anchors, aliases and merge keys are followed, and their values keep their 
   assert.deepEqual(source.position(['two', 'y']), { line: 1, column: 20 });
 });
 
+test('a file that calls itself YAML 1.1 has the meaning of every other file', () => {
+  const text = '%YAML 1.1\n---\na: no\nb: 010\nc: 12:30:00\nd: 2026-11-27\n';
+  assert.deepEqual(plain(text), { a: 'no', b: 10, c: '12:30:00', d: '2026-11-27' });
+});
+
+test('one mistake is one fault: an unknown merge, brackets without an end, lines that end with CR', () => {
+  const words = (text: string) => parseYamlText('x.yaml', text).faults.map(({ message }) => message.split(/[;(]/)[0]?.trim());
+  assert.deepEqual(words('a: {<<: *gone}\n'), ['there is no anchor']);
+  assert.deepEqual(words('['.repeat(5000)), ['the brackets or indents are nested too deeply to be read']);
+  assert.deepEqual(words('# gateway\rgateway: {id: g}\r'), ['each line ends with a CR alone, which begins no new line']);
+});
+
 test('an anchor that is defined again holds from there on', () => {
   assert.deepEqual(plain('a: &x 1\nb: *x\nc: &x 2\nd: *x\n'), { a: 1, b: 1, c: 2, d: 2 });
 });

@@ -4,9 +4,10 @@ import path from 'node:path';
 import { stream } from '../admin/client.ts';
 import type { CaptureHead, WireFrame } from '../admin/wire-target.ts';
 import { PcapngWriter } from '../codecs/pcapng.ts';
-import { SluiceError, toError } from '../core/errors.ts';
+import { SluiceError } from '../core/errors.ts';
 import { formatSize, parseDuration } from '../core/units.ts';
 import { VERSION } from '../core/version.ts';
+import { fileWords } from './file-words.ts';
 import { localClock } from './local-time.ts';
 import { paint, type RunningOptions, socketOf } from './running.ts';
 import { clean } from './terminal/clean.ts';
@@ -158,7 +159,7 @@ function created(file: string): number {
     return fd;
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    const words = missing ? `the folder ${path.dirname(file)} does not exist` : toError(cause).message;
+    const words = missing ? `the folder ${path.dirname(file)} does not exist` : fileWords(cause);
     throw new SluiceError('usage', `${file} cannot be written: ${words}`, { cause });
   }
 }

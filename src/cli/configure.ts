@@ -5,9 +5,10 @@ import { CONFIG_FOLDER } from '../care/last-good.ts';
 import { PushStore } from '../configure/record.ts';
 import { ID, MOST_CONFIGURE } from '../control/remote/message.ts';
 import { configureSecret, makeConfigureSecret, signConfiguration } from '../core/configure-keys.ts';
-import { SluiceError, toError } from '../core/errors.ts';
+import { SluiceError } from '../core/errors.ts';
 import { parseDuration } from '../core/units.ts';
 import { readConfig, refusedWords } from './config-file.ts';
+import { fileWords } from './file-words.ts';
 import { stateDirOf } from './running.ts';
 
 export interface SignOptions {
@@ -98,11 +99,9 @@ function secretIn(file: string): NonNullable<ReturnType<typeof configureSecret>>
   try {
     pem = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new SluiceError(
-      'not-found',
-      `${file} cannot be read: ${toError(cause).message}; "sluice configure key FILE" makes a key`,
-      { cause },
-    );
+    throw new SluiceError('not-found', `${file} cannot be read: ${fileWords(cause)}; "sluice configure key FILE" makes a key`, {
+      cause,
+    });
   }
   const secret = configureSecret(pem);
   if (secret === undefined)

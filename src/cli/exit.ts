@@ -1,4 +1,5 @@
-import { SluiceError, toError } from '../core/errors.ts';
+import { SluiceError } from '../core/errors.ts';
+import { faultWords, fileWords } from './file-words.ts';
 
 /** Exit status: 1 failed, 2 usage, 78 configuration refused (EX_CONFIG of sysexits.h). */
 export function exitStatus(thrown: unknown): number {
@@ -9,14 +10,13 @@ export function exitStatus(thrown: unknown): number {
 
 /** Says it on stderr and sets the exit status. */
 export function failed(thrown: unknown): void {
-  process.stderr.write(`sluice: ${toError(thrown).message}\n`);
+  process.stderr.write(`sluice: ${faultWords(thrown)}\n`);
   process.exitCode = exitStatus(thrown);
 }
 
 /** Standard output cannot be written. A reader that went away (head) ends the command quietly; a full disk is reported. Ends the process. */
 export function onOutputFault(error: NodeJS.ErrnoException): void {
   if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
-  const words = error.code === 'ENOSPC' ? 'the disk is full' : error.message;
-  process.stderr.write(`sluice: the output cannot be written: ${words}; what was written is not complete\n`);
+  process.stderr.write(`sluice: the output cannot be written: ${fileWords(error)}; what was written is not complete\n`);
   process.exit(1);
 }

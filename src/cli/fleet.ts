@@ -1,7 +1,8 @@
 /** `sluice fleet`: from a table of sites to a file and a label for each card. */
 import path from 'node:path';
-import { SluiceError, toError } from '../core/errors.ts';
+import { SluiceError } from '../core/errors.ts';
 import { type Fleet, makeFleet } from '../provisioning/fleet/fleet.ts';
+import { fileWords } from './file-words.ts';
 import { checkMade } from './provision.ts';
 
 export interface FleetCommandOptions {
@@ -15,7 +16,7 @@ export async function fleet(table: string, { template, output, json }: FleetComm
   try {
     made = makeFleet({ table, template, out: path.resolve(output), check: checkMade });
   } catch (cause) {
-    throw new SluiceError('not-found', `${output} cannot be written: ${toError(cause).message}; name another folder`, { cause });
+    throw new SluiceError('not-found', `${output} cannot be written: ${fileWords(cause)}; name another folder`, { cause });
   }
   if (made.faults.length > 0) throw new SluiceError('config-invalid', `nothing was written:\n${made.faults.join('\n')}`);
   const words = `Wrote ${made.sites} folders with a sluice.yaml each, labels.html and claim-codes.csv into ${output}.\nThe labels have no fingerprints: each gateway makes its keys at its first start. "sudo sluice label" on the board prints them.\nThe files hold secrets. Delete them when the cards are written.\n`;

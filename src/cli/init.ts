@@ -1,8 +1,9 @@
 import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DEFAULT_STATE_DIR, starterConfig } from '../config/starter.ts';
-import { SluiceError, toError } from '../core/errors.ts';
+import { SluiceError } from '../core/errors.ts';
 import { makeFolder } from '../store/files/make-folder.ts';
+import { fileWords } from './file-words.ts';
 
 export async function init(dir: string): Promise<void> {
   const file = path.join(dir, 'gateway.yaml');
@@ -10,7 +11,7 @@ export async function init(dir: string): Promise<void> {
   try {
     makeFolder(dir);
   } catch (cause) {
-    throw new SluiceError('not-found', `${dir} cannot be made: ${toError(cause).message}; name another folder`, { cause });
+    throw new SluiceError('not-found', `${dir} cannot be made: ${fileWords(cause)}; name another folder`, { cause });
   }
   // The folder of a service is not for an ordinary user to write: the gateway writes beside its configuration then.
   const text = starterConfig({ ownState: !mayMake(DEFAULT_STATE_DIR) });

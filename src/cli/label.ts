@@ -34,7 +34,7 @@ export async function label(options: LabelOptions): Promise<void> {
   if (ending !== '.svg' && ending !== '.png')
     throw new SluiceError('usage', `name a file that ends in .svg or .png, not ${path.basename(options.output)}`);
   // A claim code is a secret until the claim: a picture that is there already could be open to others.
-  const file = new WholeFile(path.dirname(path.resolve(options.output)), facts.claimCode === undefined ? 0o644 : 0o600);
+  const file = WholeFile.for(options.output, facts.claimCode === undefined ? 0o644 : 0o600);
   try {
     file.write(ending === '.svg' ? Buffer.from(labelSvg(facts)) : labelPng(facts));
     file.finish(path.basename(options.output));

@@ -12,6 +12,7 @@ import { HISTORY_FILE } from '../store/files/history-layout.ts';
 import { LOG_FILE } from '../store/files/layout.ts';
 import { LogReader } from '../store/read/reading.ts';
 import { holderOf } from '../store/state-dir.ts';
+import { fileWords } from './file-words.ts';
 
 const FILES = [LOG_FILE, `${LOG_FILE}-wal`, HISTORY_FILE, `${HISTORY_FILE}-journal`];
 
@@ -41,7 +42,7 @@ export function openFiles(stateDir: string): OpenFiles {
     if (copy !== undefined) rmSync(copy, { recursive: true, force: true });
     throw new SluiceError(
       'log-read',
-      `${stateDir} is read-only, so its log must be copied first, and the copy cannot be made in ${tmpdir()}: ${toError(cause).message}. Set TMPDIR to a folder that has room for the log`,
+      `${stateDir} is read-only, so its log must be copied first, and the copy cannot be made in ${tmpdir()}: ${fileWords(cause)}. Set TMPDIR to a folder that has room for the log`,
       { cause },
     );
   }

@@ -7,6 +7,7 @@ import { systemClock } from '../core/clock.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import type { Value } from '../core/point.ts';
 import { validConfig } from './config-file.ts';
+import { fileWords } from './file-words.ts';
 import { FAULT_WORDS } from './simulate/faults.ts';
 import { parseRecording } from './simulate/recording.ts';
 import type { ServedBus } from './simulate/simulation.ts';
@@ -146,7 +147,7 @@ function textOf(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new SluiceError('usage', `${file} cannot be read: ${toError(cause).message}`, { cause });
+    throw new SluiceError('usage', `${file} cannot be read: ${fileWords(cause)}`, { cause });
   }
 }
 

@@ -19,8 +19,9 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import type { ByteSource } from '../../codecs/bundle/container.ts';
-import { SluiceError, toError } from '../../core/errors.ts';
+import { SluiceError } from '../../core/errors.ts';
 import { foreignText } from '../../core/foreign-text.ts';
+import { fileWords } from '../file-words.ts';
 
 const PART = /^\.sluice-(\d{1,10})-\d{1,6}\.part$/;
 let made = 0;
@@ -42,6 +43,16 @@ export class WholeFile {
     } catch (cause) {
       throw writeFault(folder, cause);
     }
+  }
+
+  /**
+   * The file that takes the place of `target`, which may be there.
+   * @throws SluiceError usage: what is there is a device, a pipe or a folder, and a file in its place would break the system
+   */
+  static for(target: string, mode = 0o644): WholeFile {
+    const file = path.resolve(target);
+    refuseOther(file);
+    return new WholeFile(path.dirname(file), mode);
   }
 
   get fd(): number {
@@ -84,6 +95,7 @@ export class WholeFile {
   /** On the disk before it has its name. @returns its path */
   finish(name: string): string {
     const file = path.join(this.#folder, name);
+    refuseOther(file);
     try {
       fsyncSync(this.fd);
       this.#close();
@@ -105,6 +117,12 @@ export class WholeFile {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
   }
+}
+
+/** The new file takes the name, so a link to a device would go as the device itself does. */
+function refuseOther(file: string): void {
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== false) return;
+  throw new SluiceError('usage', `${file} is no ordinary file, so it stays as it is; name a file`);
 }
 
 /** A power cut left them; their names tell the process. */
@@ -155,7 +173,7 @@ function writeFault(folder: string, cause: unknown): SluiceError {
             ? 'you may not write there'
             : code === 'ENOENT' || code === 'ENOTDIR'
               ? 'there is no such folder'
-              : toError(cause).message;
+              : fileWords(cause);
   return new SluiceError('usage', `the file was not written to ${folder}: ${words}`, { cause });
 }
 
@@ -196,7 +214,7 @@ export function openToRead(file: string): number {
     if (fstatSync(fd).isFile()) return fd;
     closeSync(fd);
   } catch (cause) {
-    throw new SluiceError('not-found', `${shown(file)} cannot be read: ${shown(toError(cause).message)}`, { cause });
+    throw new SluiceError('not-found', `${shown(file)} cannot be read: ${shown(fileWords(cause))}`, { cause });
   }
   throw new SluiceError('not-found', `${shown(file)} is not a file`);
 }

@@ -38,7 +38,7 @@ export async function backup(to: string | undefined, options: BackupOptions): Pr
   const name = `${id}-${new Date(made).toISOString().slice(0, 16).replaceAll(/[-:]/g, '').replace('T', '-')}.sluice-backup`;
   const target = to === undefined ? name : isFolder(to) ? path.join(to, name) : to;
   const passphrase = await passphraseOf(options, 'new');
-  const file = new WholeFile(path.dirname(path.resolve(target)), 0o600);
+  const file = WholeFile.for(target, 0o600);
   try {
     const report = await makeBackup({
       ...{ configFile: options.config, stateDir, gateway: id, program: VERSION, made, passphrase },

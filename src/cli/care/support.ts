@@ -57,7 +57,7 @@ export async function supportBundle(to: string | undefined, options: SupportComm
   });
   const name = `sluice-support-${gateway}-${new Date(made).toISOString().slice(0, 16).replaceAll(/[-:]/g, '').replace('T', '-')}.tar.gz`;
   const target = to === undefined ? name : isFolder(to) ? path.join(to, name) : to;
-  const file = new WholeFile(path.dirname(path.resolve(target)), 0o600);
+  const file = WholeFile.for(target, 0o600);
   try {
     file.write(bytes);
     const where = file.finish(path.basename(target));

@@ -5,9 +5,10 @@ import { addEntries, entryLines } from '../../config/add-entries.ts';
 import { formatFault } from '../../config/fault.ts';
 import { applyPack, loadPack, PACK_SECTIONS, type PackSections, type RulePack } from '../../config/rule-packs.ts';
 import { MAX_FILE_BYTES } from '../../config/yaml-source.ts';
-import { SluiceError, toError } from '../../core/errors.ts';
+import { SluiceError } from '../../core/errors.ts';
 import { WholeFile } from '../bundle/bundle-file.ts';
 import { PACKS, readConfig, readText } from '../config-file.ts';
+import { fileWords } from '../file-words.ts';
 import { count } from '../words.ts';
 
 export function packApply(name: string, options: { set?: ReadonlyMap<string, string>; write?: boolean; config: string }): void {
@@ -67,7 +68,7 @@ function read(written: string): { file: string; before: string; stat: Stats } {
     return { file, before: readFileSync(file, 'utf8'), stat };
   } catch (cause) {
     if (cause instanceof SluiceError) throw cause;
-    throw new SluiceError('not-found', `${written} cannot be read: ${toError(cause).message}; write one with: sluice init`, {
+    throw new SluiceError('not-found', `${written} cannot be read: ${fileWords(cause)}; write one with: sluice init`, {
       cause,
     });
   }

@@ -1,8 +1,9 @@
 /** The timeline that somebody expects, compared with the one that was played. */
 import { readFileSync, statSync } from 'node:fs';
 import { parseTimeline, type TimelineEntry } from '../../config/timeline.ts';
-import { SluiceError, toError } from '../../core/errors.ts';
+import { SluiceError } from '../../core/errors.ts';
 import { formatSize, parseDuration } from '../../core/units.ts';
+import { fileWords } from '../file-words.ts';
 import { clean } from '../terminal/clean.ts';
 import type { Entry } from './timeline.ts';
 
@@ -27,7 +28,7 @@ export function readExpected(file: string, from: number): Expected[] {
     if (statSync(file).size > LARGEST) throw new Error(`it is larger than ${formatSize(LARGEST)}`);
     return parseTimeline(readFileSync(file, 'utf8')).map((written, i) => ({ time: timeOf(written, from, i), written }));
   } catch (cause) {
-    throw new SluiceError('recording', `${file}: ${toError(cause).message}`, { cause });
+    throw new SluiceError('recording', `${file}: ${fileWords(cause)}`, { cause });
   }
 }
 

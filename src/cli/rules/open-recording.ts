@@ -1,6 +1,7 @@
 /** Opens what a play is fed with: a file, standard input, or the log of a gateway. */
 import { createReadStream, statSync } from 'node:fs';
-import { SluiceError, toError } from '../../core/errors.ts';
+import { SluiceError } from '../../core/errors.ts';
+import { fileWords } from '../file-words.ts';
 import { type LogSource, logSource, type SourceOptions } from '../log-source.ts';
 import { type CsvOptions, csvSamples } from './csv-recording.ts';
 import { jsonSamples } from './jsonl-recording.ts';
@@ -20,7 +21,7 @@ async function* pieces(file: string): AsyncGenerator<Uint8Array> {
     if (file !== '-' && statSync(file).isDirectory()) throw new Error('it is a folder');
     yield* file === '-' ? process.stdin : createReadStream(file, { highWaterMark: PIECE });
   } catch (cause) {
-    throw new SluiceError('not-found', `${file} cannot be read: ${toError(cause).message}`, { cause });
+    throw new SluiceError('not-found', `${file} cannot be read: ${fileWords(cause)}`, { cause });
   }
 }
 

@@ -1,8 +1,9 @@
 /** `sluice rules test`: plays a recording through the rules of a configuration and shows what they would have done. */
 import { writeFileSync } from 'node:fs';
 import type { GatewayConfig, ResolvedRule } from '../../config/kinds.ts';
-import { SluiceError, toError } from '../../core/errors.ts';
+import { SluiceError } from '../../core/errors.ts';
 import { validConfig } from '../config-file.ts';
+import { fileWords } from '../file-words.ts';
 import { differences, expectedText, readExpected } from './expect.ts';
 import { play, type RulesTestOptions } from './play.ts';
 import { reportJson, reportOf, reportText } from './report.ts';
@@ -57,6 +58,6 @@ function write(file: string, text: string): void {
   try {
     writeFileSync(file, text);
   } catch (cause) {
-    throw new SluiceError('not-found', `${file} cannot be written: ${toError(cause).message}`, { cause });
+    throw new SluiceError('not-found', `${file} cannot be written: ${fileWords(cause)}`, { cause });
   }
 }

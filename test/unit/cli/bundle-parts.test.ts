@@ -1,5 +1,6 @@
 /** Parts of bundles on the command line: sets of numbers, drives, tokens of sticks, tables that grow, files that are written whole. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   lstatSync,
@@ -209,6 +210,22 @@ test('a file has its name only when it is whole, and leftovers of ended programs
 function lastOf(dir: string): string {
   return readdirSync(dir).flatMap((name) => new RegExp(`^\\.sluice-${process.pid}-(\\d+)`).exec(name)?.[1] ?? [])[0] ?? '';
 }
+
+test('a device, a pipe or a folder is never replaced by a file', (t) => {
+  const dir = scratch(t, 'whole');
+  symlinkSync('/dev/null', path.join(dir, 'stdout'));
+  execFileSync('mkfifo', [path.join(dir, 'pipe')]);
+  mkdirSync(path.join(dir, 'folder'));
+  const before = readdirSync(dir).sort();
+  for (const name of before) {
+    assert.throws(() => WholeFile.for(path.join(dir, name)), /no ordinary file, so it stays/, name);
+    const file = new WholeFile(dir);
+    assert.throws(() => file.finish(name), /no ordinary file, so it stays/, name);
+    file.abandon();
+  }
+  assert.deepEqual(readdirSync(dir).sort(), before);
+  assert.ok(lstatSync(path.join(dir, 'stdout')).isSymbolicLink());
+});
 
 test('keys are for their owner alone; another key of a gateway is taken only on demand', (t) => {
   const dir = path.join(scratch(t, 'keys'), 'platform');

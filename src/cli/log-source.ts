@@ -5,6 +5,7 @@ import { request, text } from '../admin/client.ts';
 import type { GatewayStatus } from '../admin/target.ts';
 import { SluiceError } from '../core/errors.ts';
 import { HISTORY_FILE } from '../store/files/history-layout.ts';
+import { LOG_FILE } from '../store/files/layout.ts';
 import { Decoder } from '../store/read/decoder.ts';
 import { exportSlice } from '../store/read/export.ts';
 import { exportHeader, unknownWords } from '../store/read/export-lines.ts';
@@ -12,7 +13,7 @@ import type { LogReader } from '../store/read/reading.ts';
 import { timeByLog } from '../store/time/log-time.ts';
 import { machineBoot } from '../time/probes.ts';
 import { openFiles } from './open-files.ts';
-import { socketOf, stateDirOf } from './running.ts';
+import { SOCKET, socketOf, stateDirOf } from './running.ts';
 
 export interface LogQuery {
   /** UTC ms, inclusive. */
@@ -52,8 +53,8 @@ export interface SourceOptions {
 /** A running gateway answers with what is in its memory as well; without one its files are read. */
 export async function logSource(options: SourceOptions): Promise<LogSource> {
   if (options.socket !== undefined) return running(socketOf(options));
-  const stateDir = stateDirOf(options.config);
-  const socket = path.join(stateDir, 'sluice.sock');
+  const stateDir = stateDirOf(options.config, [SOCKET, LOG_FILE]);
+  const socket = path.join(stateDir, SOCKET);
   if (!existsSync(socket)) return files(stateDir);
   try {
     return await running(socket);

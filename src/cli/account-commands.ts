@@ -23,7 +23,7 @@ export function accountCommands(sluice: Command): void {
     .command('add')
     .argument('<name>', 'small letters, digits and _ . @ -')
     .description('adds a person, or with --device something that speaks MQTT')
-    .addOption(new Option('--role <role>', `of a person: ${ROLES} (default: viewer)`))
+    .addOption(new Option('--role <role>', 'of a person (default: viewer)').choices(PEOPLE_ROLES))
     .option('--device', 'an MQTT device: its password is made and shown once')
     .option('--publish <topic>', 'a topic filter that the device may publish to; repeat it for more', collect)
     .option('--subscribe <topic>', 'a topic filter that it may subscribe to; repeat it for more', collect)

@@ -66,6 +66,7 @@ export function simulateCommand(): Command {
     return new Map([...before, [word.slice(0, at), word.slice(at + 1)]]);
   };
   return new Command('sluice simulate')
+    .showHelpAfterError('(sluice simulate --help shows what there is)')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
     .description('serve the devices of a configuration as Modbus servers, serial talkers and MQTT devices')
     .argument('<file>', 'the configuration')

@@ -16,6 +16,7 @@ export function entryLines(entries: Readonly<Record<string, unknown>>, indent: n
 /**
  * @param sections entries by section; sections without an entry change nothing
  * @param comment a line above what is added
+ * @param rename how another name is chosen where there is such an entry already
  * @returns the new text
  * @throws SluiceError usage: an entry exists already, or a section is written in braces
  */
@@ -23,6 +24,7 @@ export function addEntries(
   text: string,
   sections: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
   comment: string,
+  rename = 'choose other names',
 ): string {
   const document = parseDocument(text, { uniqueKeys: true });
   const root = document.contents;
@@ -46,10 +48,7 @@ export function addEntries(
     const keys = section.items.map(({ key }) => (isScalar(key) ? String(key.value) : ''));
     const taken = Object.keys(entries).filter((key) => keys.includes(key));
     if (taken.length > 0)
-      throw new SluiceError(
-        'usage',
-        `${name} has ${taken.join(', ')} already; choose other names, or remove the old entries first`,
-      );
+      throw new SluiceError('usage', `${name} has ${taken.join(', ')} already; ${rename}, or remove the old entries first`);
     const first = section.items[0]?.key as Node;
     const start = first.range?.[0] ?? 0;
     const indent = start - (text.lastIndexOf('\n', start - 1) + 1);

@@ -11,6 +11,7 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import * as z from 'zod';
 import { SluiceError } from '../core/errors.ts';
+import { unitWords } from '../core/unit-words.ts';
 import { check, isSection, placeOf } from './checker.ts';
 import { type Fault, formatFault } from './fault.ts';
 import { NAME } from './schema-parts.ts';
@@ -152,7 +153,9 @@ function read(name: string, { kind, unit }: PackParameter, written: string): str
   switch (kind) {
     case 'number': {
       const number = Number(written);
-      if (written.trim() === '' || !Number.isFinite(number)) throw wrong(`a number${unit === undefined ? '' : ` in ${unit}`}`);
+      if (/^[+-]?\d+,\d+$/.test(written.trim())) throw wrong(`written with a point: ${written.trim().replace(',', '.')}`);
+      if (written.trim() === '' || !Number.isFinite(number))
+        throw wrong(`a number${unit === undefined ? '' : ` in ${unitWords(unit)}`}`);
       return number;
     }
     case 'point':

@@ -16,7 +16,27 @@ export function isAgo(text: string): boolean {
 export function parseTime(text: string, now: number): number | undefined {
   const ago = parseDuration(text);
   if (ago !== undefined) return now - ago;
-  const time = /^\d+$/.test(text) ? Number(text) : Date.parse(text);
+  if (!/^\d+$/.test(text)) return isoTime(text);
+  // `2026` and `20261125` are dates of a person, and no milliseconds.
+  return YEAR_OR_DATE.test(text) || !Number.isFinite(Number(text)) ? undefined : Number(text);
+}
+
+const YEAR_OR_DATE = /^(?:19|20)\d{2}(?:\d{4})?$/;
+const ISO = /^(\d{4}-\d{2})-(\d{2})(?:[t ](\d{1,2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?) ?(z|[+-]\d{2}:?\d{2})?)?$/i;
+
+/**
+ * ISO 8601, also with a blank in place of the T and an hour of one digit, as spreadsheets write it. A date alone is its midnight in UTC.
+ * Everything else that `Date.parse` takes is a guess: 11/12/2026 is the 12th of November to it, and the 30th of February in March.
+ * @returns UTC milliseconds; undefined when it is no time, or a day that does not exist
+ */
+export function isoTime(text: string): number | undefined {
+  const [, month, day, clock, zone = ''] = ISO.exec(text) ?? [];
+  if (month === undefined || day === undefined) return undefined;
+  const midnight = Date.parse(`${month}-${day}T00:00Z`);
+  if (!Number.isFinite(midnight) || new Date(midnight).getUTCDate() !== Number(day)) return undefined;
+  if (clock === undefined) return midnight;
+  const hours = clock.indexOf(':') === 1 ? `0${clock}` : clock;
+  const time = Date.parse(`${month}-${day}T${hours}${zone.replace(/^([+-]\d{2})(\d{2})$/, '$1:$2').toUpperCase()}`);
   return Number.isFinite(time) ? time : undefined;
 }
 

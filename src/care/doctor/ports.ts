@@ -21,7 +21,7 @@ export async function checkPorts({ config, roots, pid, holders = portHolders }: 
       findings.push(
         fault(
           ...(['ports', 'port-missing', `Bus ${name}: there is no port ${port}.`] as const),
-          `Plug the adapter in. "sluice scan" lists ports, and ls -l /dev/serial/by-id shows names that stay.`,
+          'Plug the adapter in. ls -l /dev/serial/by-id shows the ports that are there, by names that stay.',
         ),
       );
       continue;

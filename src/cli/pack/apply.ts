@@ -37,7 +37,9 @@ function addTo(written: string, pack: RulePack, sections: PackSections): void {
   // A bus without a wire serves all packs.
   const buses = readConfig(file, { readSecrets: false }).config?.buses;
   parts.set('buses', Object.fromEntries(Object.entries(sections.buses).filter(([bus]) => buses?.has(bus) !== true)));
-  const text = addEntries(before, Object.fromEntries(parts), `rule pack ${pack.name}`);
+  const [prefix] = Object.entries(pack.parameters).find(([, { kind }]) => kind === 'name') ?? [];
+  const rename = prefix === undefined ? undefined : `choose another name with --set ${prefix}=…`;
+  const text = addEntries(before, Object.fromEntries(parts), `rule pack ${pack.name}`, rename);
   const { config, faults } = readText(text, file);
   if (config === undefined)
     throw new SluiceError(

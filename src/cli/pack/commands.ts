@@ -52,6 +52,7 @@ export function packCommands(sluice: Command): void {
 function pairs(word: string, before: ReadonlyMap<string, string> = new Map()): ReadonlyMap<string, string> {
   const at = word.indexOf('=');
   if (at < 1 || at === word.length - 1) throw new InvalidArgumentError('Write PARAMETER=VALUE.');
+  if (before.has(word.slice(0, at))) throw new InvalidArgumentError(`${word.slice(0, at)} was given already.`);
   if (before.size >= MOST_GIVEN) throw new InvalidArgumentError(`At most ${MOST_GIVEN} parameters are taken.`);
   return new Map([...before, [word.slice(0, at), word.slice(at + 1)]]);
 }

@@ -1,6 +1,7 @@
 /** `sluice pack show NAME`. */
 import { loadPack, PACK_SECTIONS, type PackParameter } from '../../config/rule-packs.ts';
 import { SluiceError } from '../../core/errors.ts';
+import { withUnit } from '../../core/unit-words.ts';
 import { PACKS } from '../config-file.ts';
 import { count } from '../words.ts';
 
@@ -34,7 +35,7 @@ export function packShow(name: string, options: { language: string; json?: boole
 }
 
 function rest({ default: value, unit, optional, source, confirmed }: PackParameter): string {
-  const number = value === undefined ? undefined : `${value}${unit === undefined ? '' : ` ${unit}`}`;
+  const number = value === undefined ? undefined : withUnit(String(value), unit);
   if (number === undefined) return optional === true ? ' (may be left out)' : ' (needed)';
   return ` (${number}${confirmed === true && source !== undefined ? `, from ${source}` : ', our choice: confirm it'})`;
 }

@@ -1,6 +1,7 @@
 /** What stands in a cell of a table, or at a key of a JSON line: a time, a value, a quality. */
 import type { Value } from '../../core/point.ts';
 import { GOOD, REASONS, type ReasonName, reasonCode } from '../../core/reasons.ts';
+import { isoTime } from '../../core/times.ts';
 import { atLine } from './lines.ts';
 import type { WantedPoint } from './recording.ts';
 
@@ -45,8 +46,8 @@ export function timeCell(cell: string, line: number, offset: string | undefined)
       line,
       `the time ${shown(text)} does not say its zone: write it with an offset (${shown(text)}+06:00), or give --offset +06:00 for all`,
     );
-  const time = Date.parse(date ? `${whole}T00:00${offset ?? 'Z'}` : OFFSET.test(whole) ? whole : `${whole}${offset}`);
-  if (!Number.isFinite(time)) throw atLine(line, `"${shown(cell)}" is not a time that exists`);
+  const time = isoTime(date ? `${whole}T00:00${offset ?? 'Z'}` : OFFSET.test(whole) ? whole : `${whole}${offset}`);
+  if (time === undefined) throw atLine(line, `"${shown(cell)}" is not a time that exists`);
   return { time, estimated };
 }
 

@@ -112,6 +112,7 @@ test('an administrator is made, adds people, devices and tokens, and removes the
     [2, /add --device/, ['user', 'add', 'x', '--publish', 'a/#']],
     [2, /leave --role out/, ['user', 'add', 'x', '--device', '--role', 'viewer']],
     [2, /no terminal.*--password-stdin/, ['user', 'add', 'ben']],
+    [2, /choices are viewer, flow-editor, operator, administrator/, ['user', 'add', 'ben', '--role', 'king']],
     [2, /add --yes/, ['claim', '--again']],
   ];
   for (const [code, words, args] of wrong) {

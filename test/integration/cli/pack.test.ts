@@ -47,8 +47,8 @@ test('pack list and show: every pack, in English and Bangla, with the source of 
   assert.equal(english.code, 0, english.stderr);
   assert.match(english.stdout, /^vaccine-fridge: Vaccine fridge\n/);
   assert.match(english.stdout, /^ {2}temperature +the temperature inside the fridge \(needed\)$/m);
-  assert.match(english.stdout, /^ {2}high +the highest temperature \(8 Cel, from who-e006-ds01\)$/m);
-  assert.match(english.stdout, /^ {2}low +the lowest temperature \(-0\.5 Cel, our choice: confirm it\)$/m);
+  assert.match(english.stdout, /^ {2}high +the highest temperature \(8 °C, from who-e006-ds01\)$/m);
+  assert.match(english.stdout, /^ {2}low +the lowest temperature \(-0\.5 °C, our choice: confirm it\)$/m);
   assert.match(english.stdout, /^ {2}who-e006-ds01: WHO PQS/m);
   const bangla = await sluice(t, 'pack', 'show', 'vaccine-fridge', '--language', 'bn');
   assert.match(bangla.stdout, /^vaccine-fridge: টিকার ফ্রিজ\n/);
@@ -87,6 +87,7 @@ test('pack apply: printed, added to the file, refused for the same names, and va
   const before = text();
   const again = await apply('--write');
   assert.notEqual(again.code, 0, 'the names are taken');
+  assert.match(again.stderr, /rules has fridge-warm, .* already; choose another name with --set name=…, or remove/);
   assert.equal(text(), before);
   const second = await apply('--set', 'name=fridge-b', '--write');
   assert.equal(second.code, 0, second.stderr);
@@ -101,6 +102,7 @@ test('pack apply: what does not fit is said in words, and the file stays', async
     [['--set', 'temperature=fridge.temperature', '--set', 'hihg=7'], /hihg/],
     [['--set', 'temperature=fridge.temperature', '--set', 'high=warm'], /high/],
     [['--set', 'temperature'], /PARAMETER=VALUE/],
+    [['--set', 'temperature=fridge.temperature', '--set', 'temperature=fridge.x'], /temperature was given already/],
   ];
   for (const [args, words] of cases) {
     const { code, stdout, stderr } = await sluice(t, 'pack', 'apply', 'vaccine-fridge', ...args, '--write', '-c', config);

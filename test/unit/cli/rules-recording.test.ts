@@ -48,6 +48,14 @@ test('a table of a spreadsheet is read, with a mark, decimal commas and line end
   ]);
 });
 
+test('an hour of one digit is read as a spreadsheet writes it, and a day that does not exist is refused', async () => {
+  const table = (time: string) => csv(`time;fridge.temperature\n${time};4,5\n`, { offset: '+06:00' });
+  for (const time of ['2026-11-25 8:05', '2026-11-25T08:05:00.000', '2026-11-25 8:05:00+0600', '2026-11-25 02:05Z'])
+    assert.deepEqual(values(await table(time)), [[-475 * 60_000, 'temperature=4.5']], time);
+  for (const time of ['2026-02-30 08:05', '2026-13-01 08:05', '2026-11-25 25:05', '2026-02-29'])
+    await assert.rejects(table(time), fault(/is not a time that exists/), time);
+});
+
 test('a table is the same in pieces of any size', async () => {
   const text =
     'time,fridge.temperature,printer.status\n2026-11-25T10:00:00Z,4.5,"a ""b"", ü\nline"\n2026-11-25T10:00:01Z,5,"-x"\n';

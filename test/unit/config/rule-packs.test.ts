@@ -104,7 +104,8 @@ test('what is wrong with the parameters is said in words', () => {
   assert.match(fault() ?? '', /also needs:\n {2}--set temperature=… {2}the temperature inside the fridge/);
   assert.match(fault(['temprature', 'a.b']) ?? '', /no parameter "temprature".*temperature/);
   assert.match(fault(['temperature', 'fridge']) ?? '', /temperature is a point, written device.point; this is "fridge"/);
-  assert.match(fault(['temperature', 'a.b'], ['high', 'warm']) ?? '', /high is a number in Cel; this is "warm"/);
+  assert.match(fault(['temperature', 'a.b'], ['high', 'warm']) ?? '', /high is a number in °C; this is "warm"/);
+  assert.match(fault(['temperature', 'a.b'], ['high', '7,5']) ?? '', /high is written with a point: 7\.5; this is "7,5"/);
   assert.match(fault(['temperature', 'a.b'], ['high-for', '10']) ?? '', /a duration such as/);
   assert.match(fault(['temperature', 'a.b'], ['name', 'A B']) ?? '', /a name of small letters/);
   assert.equal(fault(['temperature', 'a.b'], ['high', '7.5']), undefined);

@@ -1,4 +1,5 @@
 /** `sluice privacy`: the inventory of sensing, from the configuration in force alone. */
+import { unitWords } from '../core/unit-words.ts';
 import { formatDuration } from '../core/units.ts';
 import { configInForce } from './in-force.ts';
 import { type SensedClass, type Sensing, sensingOf } from './privacy/inventory.ts';
@@ -24,13 +25,17 @@ export function sensingText({ gateway, maxAge, classes, local }: Sensing): strin
   return `${lines.join('\n')}\n`;
 }
 
+function inBrackets(unit: string | undefined): string {
+  const words = unit === undefined ? '' : unitWords(unit);
+  return words === '' ? '' : ` (${clean(words)})`;
+}
+
 function classLines({ class: word, points, keep, upstream, destinations }: SensedClass, maxAge: number): string[] {
   const leaves = upstream === 'never' ? 'leaves never' : `leaves ${upstream}`;
   return [
     `${word}: kept ${formatDuration(keep ?? maxAge)}; ${leaves}`,
     ...points.map(
-      ({ point, unit, rules }) =>
-        `  ${point}${unit === undefined ? '' : ` (${clean(unit)})`}${rules.length === 0 ? '' : `, watched by ${rules.join(', ')}`}`,
+      ({ point, unit, rules }) => `  ${point}${inBrackets(unit)}${rules.length === 0 ? '' : `, watched by ${rules.join(', ')}`}`,
     ),
     ...(destinations.length === 0 ? ['  goes nowhere'] : []),
     ...destinations.map((to) => {

@@ -1,11 +1,12 @@
 /** `sluice simulate FILE`: serves the devices of a configuration, so that a gateway, a platform or a flow can be tried without them. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { systemClock } from '../core/clock.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import type { Value } from '../core/point.ts';
+import { formatSize } from '../core/units.ts';
 import { validConfig } from './config-file.ts';
 import { fileWords } from './file-words.ts';
 import { FAULT_WORDS } from './simulate/faults.ts';
@@ -13,6 +14,8 @@ import { parseRecording } from './simulate/recording.ts';
 import type { ServedBus } from './simulate/simulation.ts';
 import { Simulation } from './simulate/simulation.ts';
 
+/** A recording is held in memory, several times its size. */
+const LARGEST_RECORDING = 64 * 1024 ** 2;
 /** Points in a message, at most. */
 const SHOWN = 40;
 
@@ -108,7 +111,7 @@ async function serve(file: string, options: Options): Promise<void> {
     clock: systemClock,
     seed: options.seed,
     host: options.listen,
-    tcpPorts: new Map(Array.from(tcpPort, ([bus, port]) => [bus, Number(port)])),
+    tcpPorts: new Map(Array.from(tcpPort, ([bus, port]) => [bus, portOf(bus, port)])),
     ptys,
     ports,
     brokers,
@@ -144,8 +147,21 @@ async function serve(file: string, options: Options): Promise<void> {
   await simulation.stop();
 }
 
+/** @throws SluiceError usage */
+function portOf(bus: string, written: string): number {
+  if (!/^\d{1,5}$/.test(written) || Number(written) > 65_535)
+    throw new SluiceError('usage', `--tcp-port ${bus}=${written}: write a port from 1 to 65535, or 0 for any`);
+  return Number(written);
+}
+
+/** @throws SluiceError usage */
 function textOf(file: string): string {
   try {
+    const { size } = statSync(file);
+    if (size > LARGEST_RECORDING)
+      throw new Error(
+        `it has ${formatSize(size)}, and at most ${formatSize(LARGEST_RECORDING)} are played; record a shorter time`,
+      );
     return readFileSync(file, 'utf8');
   } catch (cause) {
     throw new SluiceError('usage', `${file} cannot be read: ${fileWords(cause)}`, { cause });

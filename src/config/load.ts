@@ -37,7 +37,7 @@ import { brokerSection, bufferSection, dashboardSection, gatewaySection, TOP_LEV
 import { hint, meantWord } from './suggest.ts';
 import { topSection } from './top-section.ts';
 import type { YamlSource } from './yaml-source.ts';
-import { parseYamlText, readYamlFile } from './yaml-source.ts';
+import { NO_CONFIG, parseYamlText, readYamlFile } from './yaml-source.ts';
 import { found, isAccounts, quote, unknownKey } from './zod-words.ts';
 
 const MAX_FAULTS = 200;
@@ -83,12 +83,12 @@ export interface LoadResult {
 
 /** Reads and checks a configuration file. Never throws. */
 export function loadConfig(file: string, kinds: Kinds, options: LoadOptions): LoadResult {
-  return new Loader(options.source ?? readYamlFile(file), kinds, options).load();
+  return new Loader(options.source ?? readYamlFile(file, NO_CONFIG), kinds, options).load();
 }
 
 /** The same for a text; `file` is the name that faults show, and its folder is where relative names start. */
 export function loadConfigText(text: string, file: string, kinds: Kinds, options: LoadOptions): LoadResult {
-  return new Loader(parseYamlText(file, text), kinds, options).load();
+  return new Loader(parseYamlText(file, text, NO_CONFIG), kinds, options).load();
 }
 
 class Loader {

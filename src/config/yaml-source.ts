@@ -122,8 +122,14 @@ export class YamlSource {
   }
 }
 
-/** Reads a file; never throws. Size is checked before a byte is read. */
-export function readYamlFile(file: string): YamlSource {
+/** What a person does who has no configuration yet. */
+export const NO_CONFIG = '; `sluice init` writes a starter configuration';
+
+/**
+ * Reads a file; never throws. Size is checked before a byte is read.
+ * @param advice where the file is not there, or has nothing in it
+ */
+export function readYamlFile(file: string, advice = ''): YamlSource {
   let bytes: Buffer;
   try {
     const stat = statSync(file);
@@ -135,12 +141,12 @@ export function readYamlFile(file: string): YamlSource {
     }
     bytes = readFileSync(file);
   } catch (error) {
-    return refused(file, readWords(error));
+    return refused(file, readWords(error, advice));
   }
-  return parseYamlBytes(file, bytes);
+  return parseYamlBytes(file, bytes, advice);
 }
 
-export function parseYamlBytes(file: string, bytes: Uint8Array): YamlSource {
+export function parseYamlBytes(file: string, bytes: Uint8Array, advice = ''): YamlSource {
   if (bytes.length > MAX_FILE_BYTES) return refused(file, 'the text is longer than 1 MB, which is the most that is allowed');
   const [a, b] = bytes;
   if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff))
@@ -156,10 +162,10 @@ export function parseYamlBytes(file: string, bytes: Uint8Array): YamlSource {
   } catch {
     return refused(file, 'the file is not UTF-8 text; save it as UTF-8', firstBadLine(bytes));
   }
-  return parseYamlText(file, text);
+  return parseYamlText(file, text, advice);
 }
 
-export function parseYamlText(file: string, text: string): YamlSource {
+export function parseYamlText(file: string, text: string, advice = ''): YamlSource {
   const lines = new LineCounter();
   const targets = new WeakMap<object, Node>();
   const faults: Fault[] = [];
@@ -188,7 +194,7 @@ export function parseYamlText(file: string, text: string): YamlSource {
     if (root === null || (isScalar(root) && root.value === null)) {
       if (/\r(?!\n)/.test(clean))
         return refused(file, 'each line ends with a CR alone, which begins no new line; save it with line ends LF');
-      return refused(file, 'the file is empty; `sluice init` writes a starter configuration');
+      return refused(file, `the file is empty${advice}`);
     }
     const anchors = new Map<string, Node>();
     visit(doc, {
@@ -351,9 +357,9 @@ function refused(file: string, message: string, line = 1): YamlSource {
   return new YamlSource(file, { value: undefined, faults, root: null, lines: new LineCounter(), targets: new WeakMap() });
 }
 
-function readWords(error: unknown): string {
+function readWords(error: unknown, advice: string): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (code === 'ENOENT') return 'there is no such file; `sluice init` writes a starter configuration';
+  if (code === 'ENOENT') return `there is no such file${advice}`;
   if (code === 'EACCES') return 'this user may not read the file; check its owner and mode (ls -l)';
   return `the file cannot be read: ${error instanceof Error ? error.message : String(error)}`;
 }

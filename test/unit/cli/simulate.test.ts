@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import test from 'node:test';
 import fc from 'fast-check';
 import { nodeRefusal } from '../../../src/cli/require-node.ts';
@@ -6,6 +8,7 @@ import { FaultBoard } from '../../../src/cli/simulate/faults.ts';
 import { ModbusDevice } from '../../../src/cli/simulate/modbus-device.ts';
 import { plausibleValue } from '../../../src/cli/simulate/plausible.ts';
 import { Simulation } from '../../../src/cli/simulate/simulation.ts';
+import { simulate } from '../../../src/cli/simulate.ts';
 import { encodePoint } from '../../../src/codecs/modbus-encode.ts';
 import type { ModbusPoint } from '../../../src/codecs/modbus-point.ts';
 import { pointInfo } from '../../../src/codecs/modbus-point.ts';
@@ -13,6 +16,7 @@ import { compileRequest } from '../../../src/codecs/modbus-registers.ts';
 import type { GatewayConfig, ResolvedDevice } from '../../../src/config/kinds.ts';
 import { POINT_TYPES } from '../../../src/core/point.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
+import { scratch } from '../../harness/scratch.ts';
 
 const board = () =>
   new FaultBoard({
@@ -238,4 +242,16 @@ test('an older Node is refused in words', () => {
   assert.match(nodeRefusal('v20.20.2') ?? '', /needs Node 24 or newer, and this is v20\.20\.2/);
   assert.equal(nodeRefusal('v24.0.0'), undefined);
   assert.equal(nodeRefusal('v26.1.0'), undefined);
+});
+
+test('a port that is none and a recording without a bound are refused in words', async (t) => {
+  const dir = scratch(t, 'simulate');
+  const [config, recording] = [path.join(dir, 'gateway.yaml'), path.join(dir, 'long.jsonl')];
+  writeFileSync(config, 'gateway: {id: g}\nbuses: {plant: {protocol: modbus-tcp, host: 127.0.0.1}}\n');
+  for (const port of ['abc', '99999', '-1', '1.5'])
+    await assert.rejects(simulate([config, '--tcp-port', `plant=${port}`]), /write a port from 1 to 65535/, port);
+  writeFileSync(recording, '');
+  truncateSync(recording, 65 * 1024 ** 2);
+  await assert.rejects(simulate([config, '--replay', `plant=${recording}`]), /at most 64MB are played; record a shorter time/);
+  await assert.rejects(simulate([config, '--replay', `plant=${dir}/none`]), /cannot be read: there is no such file or folder$/);
 });

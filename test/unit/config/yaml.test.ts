@@ -117,6 +117,7 @@ test('what is no file is refused in words, without waiting for it', () => {
   const fifo = path.join(dir, 'fifo');
   execFileSync('mkfifo', [fifo]);
   assert.match(readYamlFile(fifo).faults[0]?.message ?? '', /not an ordinary file/);
+  assert.equal(readYamlFile(path.join(dir, 'none.yaml')).faults[0]?.message, 'there is no such file', 'a profile or a case');
 });
 
 test('no bytes and no text throw', () => {

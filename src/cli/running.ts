@@ -65,5 +65,5 @@ export function nobodyRuns(thrown: unknown): boolean {
 }
 
 /** Colours only where a person looks. */
-const colours = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
+const colours = process.stdout.isTTY === true && (process.env.NO_COLOR ?? '') === '' && process.env.TERM !== 'dumb';
 export const paint = (code: 31 | 32 | 33 | 2 | 1, text: string): string => (colours ? `\u001b[${code}m${text}\u001b[0m` : text);

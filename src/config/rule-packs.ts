@@ -25,7 +25,11 @@ const WHOLE = /^\{\{\s*([a-z0-9][a-z0-9_-]*)\s*\}\}$/;
 const POINT = /^[a-z0-9][a-z0-9_-]*\.[a-z0-9][a-z0-9_-]*$/;
 
 const text = () => z.strictObject({ en: z.string().min(1).max(1000), bn: z.string().min(1).max(1000) });
-const entries = () => z.record(z.string(), z.unknown()).optional();
+const entries = () =>
+  z
+    .record(z.string(), z.unknown())
+    .refine((all) => Object.keys(all).length <= MOST_ENTRIES, `there are at most ${MOST_ENTRIES} entries; make two packs`)
+    .optional();
 
 const parameterSchema = z.strictObject({
   kind: z.enum(['point', 'number', 'duration', 'name', 'text']).describe('The kind of the value.'),
@@ -124,7 +128,6 @@ export function applyPack(pack: RulePack, given: ReadonlyMap<string, string>): P
     Object.fromEntries(
       Object.entries(of)
         .filter(isWhole)
-        .slice(0, MOST_ENTRIES)
         .map(([key, value]) => [String(filled(key, values)), filled(value, values)]),
     );
   const devices = section(pack.devices);

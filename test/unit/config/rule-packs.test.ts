@@ -1,5 +1,6 @@
 /** The shipped rule packs: each fits a site, says where its thresholds are from, and speaks both languages. */
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { stringify } from 'yaml';
@@ -7,6 +8,7 @@ import { formatFault } from '../../../src/config/fault.ts';
 import { loadConfigText } from '../../../src/config/load.ts';
 import { applyPack, loadPack, packNames, type RulePack } from '../../../src/config/rule-packs.ts';
 import { kinds } from '../../../src/gateway/registry.ts';
+import { scratch } from '../../harness/scratch.ts';
 
 const PACKS = path.join(import.meta.dirname, '..', '..', '..', 'rule-packs');
 const names = packNames(PACKS);
@@ -111,4 +113,22 @@ test('what is wrong with the parameters is said in words', () => {
   assert.equal(fault(['temperature', 'a.b'], ['high', '7.5']), undefined);
   assert.throws(() => loadPack(PACKS, 'vacine-fridge'), /did you mean vaccine-fridge|vaccine-fridge/);
   assert.throws(() => loadPack(PACKS, '../src'), /there is no rule pack/);
+});
+
+test('a pack with more entries than a site takes is refused, and none of them is dropped', (t) => {
+  const dir = scratch(t, 'packs');
+  mkdirSync(path.join(dir, 'own'));
+  const words = { en: 'words', bn: 'কথা' };
+  const write = (count: number) =>
+    writeFileSync(
+      path.join(dir, 'own', 'pack.yaml'),
+      stringify({
+        ...{ title: words, about: words, sources: [], parameters: { p: { kind: 'point', about: words } } },
+        rules: Object.fromEntries(Array.from({ length: count }, (_, i) => [`r${i}`, { point: '{{p}}', above: i }])),
+      }),
+    );
+  write(200);
+  assert.equal(Object.keys(applyPack(loadPack(dir, 'own'), new Map([['p', 'a.b']])).rules).length, 200);
+  write(201);
+  assert.throws(() => loadPack(dir, 'own'), /rules: there are at most 200 entries; make two packs/);
 });

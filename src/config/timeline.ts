@@ -1,7 +1,8 @@
 /** The timeline that a site expects of its rules, as `sluice rules test --expect` reads it: a list, or what `--json` prints. */
-import { parse } from 'yaml';
+import { parse, YAMLParseError } from 'yaml';
 import * as z from 'zod';
 import { ALARM_CAUSES, ALARM_STATES, SEVERITIES } from '../core/alarm.ts';
+import { explain, UNION } from './zod-words.ts';
 
 const value = z.union([z.number(), z.boolean(), z.string()]);
 const entry = z
@@ -28,12 +29,25 @@ const schema = z.array(entry).max(10_000);
 
 /** @throws Error: in words */
 export function parseTimeline(text: string): TimelineEntry[] {
-  const found: unknown = parse(text, { maxAliasCount: 100 });
+  const found = read(text);
   const list = typeof found === 'object' && found !== null && 'transitions' in found ? found.transitions : (found ?? []);
-  const checked = schema.safeParse(list);
+  const checked = schema.safeParse(list, { error: explain });
   if (checked.success) return checked.data;
   const [issue] = checked.error.issues;
   const [index, ...rest] = issue?.path ?? [];
   const where = index === undefined ? '' : `entry ${Number(index) + 1}${rest.length === 0 ? '' : ` (${rest.join('.')})`}: `;
-  throw new Error(`${where}${issue?.message ?? 'it is no timeline'}`);
+  const words = issue?.message === UNION ? 'this is not written as it should be' : issue?.message;
+  throw new Error(`${where}${words ?? 'it is no timeline'}`);
+}
+
+/** @throws Error: in words */
+function read(text: string): unknown {
+  try {
+    return parse(text, { maxAliasCount: 100, prettyErrors: true });
+  } catch (cause) {
+    const line = cause instanceof YAMLParseError ? cause.linePos?.[0].line : undefined;
+    throw new Error(`${line === undefined ? 'it' : `line ${line}`} cannot be read as YAML; write a list, one entry on a line`, {
+      cause,
+    });
+  }
 }

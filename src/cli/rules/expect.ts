@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { parseTimeline, type TimelineEntry } from '../../config/timeline.ts';
 import { SluiceError } from '../../core/errors.ts';
+import { isoTime } from '../../core/times.ts';
 import { formatSize, parseDuration } from '../../core/units.ts';
 import { fileWords } from '../file-words.ts';
 import { clean } from '../terminal/clean.ts';
@@ -37,9 +38,9 @@ function timeOf({ time, at }: TimelineEntry, from: number, index: number): numbe
     at === undefined
       ? typeof time === 'number'
         ? time
-        : Date.parse(time ?? '')
+        : isoTime(time ?? '')
       : from + at.split(' ').reduce((sum, part) => sum + (parseDuration(part) ?? Number.NaN), 0);
-  if (!Number.isFinite(found)) throw new Error(`entry ${index + 1}: "${at ?? time}" is not a time`);
+  if (found === undefined || !Number.isFinite(found)) throw new Error(`entry ${index + 1}: "${at ?? time}" is not a time`);
   return found;
 }
 

@@ -225,7 +225,11 @@ for (const [text, words] of [
   ['- {rule: warm, state: normal}', /either time: or at:/],
   ['- {at: soon, rule: warm, state: normal}', /"soon" is not a time/],
   ['- {at: 1m, rule: warm, state: normal, valu: 3}', /entry 1.*valu/],
-  ['{', /expected.yaml: /],
+  ['- {time: 20.11.2026, rule: warm, state: normal}', /"20.11.2026" is not a time/],
+  ['- {time: [1], rule: warm, state: normal}', /entry 1 \(time\): this is not written as it should be$/],
+  ['gateway: {id: g}', /expected.yaml: write a list: \[a, b, c\]; this is a section$/],
+  ['a: b: c', /expected.yaml: line 1 cannot be read as YAML; write a list, one entry on a line$/],
+  ['{', /expected.yaml: line 1 cannot be read as YAML/],
 ] as const)
   test(`an expectation with a fault is refused: ${text}`, () => {
     const file = path.join(folder, 'expected.yaml');

@@ -1,8 +1,9 @@
-import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DEFAULT_STATE_DIR, starterConfig } from '../config/starter.ts';
 import { SluiceError } from '../core/errors.ts';
 import { makeFolder } from '../store/files/make-folder.ts';
+import { codeOf } from './bundle/bundle-file.ts';
 import { fileWords } from './file-words.ts';
 
 export async function init(dir: string): Promise<void> {
@@ -15,8 +16,14 @@ export async function init(dir: string): Promise<void> {
   }
   // The folder of a service is not for an ordinary user to write: the gateway writes beside its configuration then.
   const text = starterConfig({ ownState: !mayMake(DEFAULT_STATE_DIR) });
-  // A password may come to stand in it.
-  writeFileSync(file, text, { mode: 0o640, flag: 'wx' });
+  try {
+    // A password may come to stand in it.
+    writeFileSync(file, text, { mode: 0o640, flag: 'wx' });
+  } catch (cause) {
+    // Half a file would keep the next try from writing the whole one.
+    if (codeOf(cause) !== 'EEXIST') rmSync(file, { force: true });
+    throw new SluiceError('not-found', `${file} cannot be written: ${fileWords(cause)}`, { cause });
+  }
   process.stdout.write(`Wrote ${file}. Next:\n  sluice check ${file}\n  sluice run -c ${file}\n`);
 }
 

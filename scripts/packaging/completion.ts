@@ -2,6 +2,9 @@
 import type { Command } from 'commander';
 import { type TableCommand, type TableOption, tableOf } from './commands.ts';
 
+/** Names with blanks stay whole: one line is one name. */
+const FILES = `mapfile -t -O \${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$word")`;
+
 const HEAD = '# Made from the command table of sluice. Changes here are lost.';
 
 export function completions(sluice: Command): { bash: string; zsh: string; fish: string } {
@@ -25,12 +28,13 @@ function bash(all: readonly TableCommand[]): string {
     for (const option of options.filter(({ takesValue }) => takesValue))
       for (const flag of flagsOf([option]))
         if (option.choices.length > 0) values.set(flag, `COMPREPLY=($(compgen -W '${option.choices.join(' ')}' -- "$word"))`);
-        else if (option.path) values.set(flag, 'COMPREPLY=($(compgen -f -- "$word"))');
+        else if (option.path) values.set(flag, FILES);
         else if (!values.has(flag)) values.set(flag, 'COMPREPLY=()');
   const arms = [...values].map(([flag, body]) => `    ${flag}) ${body}; return ;;`);
   return `# bash completion for sluice
 ${HEAD}
 _sluice() {
+  COMPREPLY=()
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD - 1]} path= i
   compopt -o filenames 2>/dev/null
   case $before in
@@ -54,7 +58,7 @@ ${all
   COMPREPLY=($(compgen -W "$words" -- "$word"))
   case $path in
 ${wrap(path.map((one) => `'${keyOf(one)}'`))} ;;
-    *) [[ $word == -* ]] || COMPREPLY+=($(compgen -f -- "$word")) ;;
+    *) [[ $word == -* ]] || ${FILES} ;;
   esac
 }
 complete -F _sluice sluice

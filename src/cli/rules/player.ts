@@ -5,18 +5,23 @@
  * - A gap of the recording is time in which no reading came, as it would be for the gateway.
  * - Another start of the gateway in the recording is a restart: states go through the form in which the log keeps them.
  * - A reading that is older than the newest one of its point says nothing, and neither does one that comes far too late.
- * - Bounded: what the engine keeps, a state for each point, and counters.
+ * - Bounded: what the engine keeps, a state for each point, and counters. So is a gap, since a rule may have to be asked every hour of it.
  */
 import type { AlarmTransition } from '../../core/alarm.ts';
+import { SluiceError } from '../../core/errors.ts';
 import type { PointInfo, Sample, Shape, Value } from '../../core/point.ts';
 import { ABSENT, qualityOf } from '../../core/reasons.ts';
 import type { RuleEngine } from '../../rules/engine.ts';
 import { type Moment, parseRuleState, type RuleState } from '../../rules/rule-state.ts';
+import { localDate } from '../local-time.ts';
 import { Gaps } from './gaps.ts';
+import { atLine } from './lines.ts';
 import type { Recorded, RecordedSample, Wanted } from './recording.ts';
 
 /** So late (ms) a record may come behind one of another device, as a slow bus brings it; the gateway takes it too. */
 const LATE = 60_000;
+/** A longer gap (ms) is a wrong time: 100 years. */
+const LONGEST_GAP = 100 * 365.25 * 86_400_000;
 /** Places of left out readings that are kept. */
 const PLACES = 5;
 
@@ -75,7 +80,7 @@ export class Player {
     else if (boot !== undefined && this.#boot !== undefined && boot !== this.#boot) this.#restart(Math.max(time, this.#now));
     if (boot !== undefined) this.#boot = boot;
     if (this.#counts.samples === 0) this.#collect(this.#engine?.tick(this.#now) ?? []);
-    this.#advance(time);
+    this.#advance(time, sample.line);
     this.#counts.samples++;
     if (sample.estimated) this.#counts.estimated++;
     const { readings } = sample;
@@ -116,10 +121,14 @@ export class Player {
     this.#collect(this.#engine.tick(at));
   }
 
-  /** Does what comes due up to and including `time`, each thing at its own time. */
-  #advance(time: number): void {
+  /** Does what comes due up to and including `time`, each thing at its own time. @throws SluiceError recording */
+  #advance(time: number, line?: number): void {
     const engine = this.#engine;
     if (engine === undefined || time <= this.#now) return;
+    if (time - this.#now > LONGEST_GAP) {
+      const words = `${localDate(this.#now)} and ${localDate(time)} are more than 100 years apart; correct the time, or leave it out with --from and --to`;
+      throw line === undefined ? new SluiceError('recording', words) : atLine(line, words);
+    }
     for (let due = engine.nextDue(); due !== undefined && due <= time; due = engine.nextDue()) {
       this.#now = Math.max(this.#now, due);
       this.#collect(engine.tick(due));

@@ -236,3 +236,18 @@ for (const [text, words] of [
     writeFileSync(file, text);
     assert.throws(() => readExpected(file, BEGIN), words);
   });
+
+test('a time a thousand years away ends the play in words: a rule would be asked for every hour of it', async () => {
+  const config = configOf(
+    { 'meter.count': { type: 'uint32' } },
+    { day: { point: 'meter.count', total: { above: 5, per: 'hour' } } },
+  );
+  const rows = `time,meter.count\n${new Date(BEGIN).toISOString()},1\n`;
+  await assert.rejects(
+    played(config, `${rows}4999-11-25T00:00:00Z,2\n`),
+    /^SluiceError: line 3: .* more than 100 years apart; correct/,
+  );
+  await assert.rejects(played(config, rows, { to: '4999-11-25' }), /more than 100 years apart/);
+  await assert.rejects(played(config, rows, { from: '0001-01-01' }), /line 2: .* leave it out with --from and --to$/);
+  assert.equal((await played(config, `${rows}2027-02-25T00:00:00Z,2\n`)).readings, 2, 'a gap of three months is a gap');
+});

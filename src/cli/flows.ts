@@ -1,8 +1,9 @@
 /** `sluice flows`: the flows of Node-RED beside a running gateway, their revisions, and flows that come with the gateway. */
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { request } from '../admin/client.ts';
-import { SluiceError, toError } from '../core/errors.ts';
+import { SluiceError } from '../core/errors.ts';
 import { type FlowExample, type FlowsList, type FlowsResult, MOST_FLOWS, type Revision } from '../core/flow-revisions.ts';
+import { fileWords } from './file-words.ts';
 import { localDate } from './local-time.ts';
 import { paint, type RunningOptions, socketOf } from './running.ts';
 import { table } from './table.ts';
@@ -58,7 +59,7 @@ export async function flowsExport(number: number | undefined, options: RunningOp
     writeFileSync(options.output, text, { flag: 'wx' });
   } catch (thrown) {
     const there = (thrown as { code?: unknown }).code === 'EEXIST';
-    const why = there ? 'there is such a file already; name another one' : toError(thrown).message;
+    const why = there ? 'there is such a file already; name another one' : fileWords(thrown);
     throw new SluiceError('usage', `${options.output} cannot be written: ${why}`, { cause: thrown });
   }
   print(`The flows were written to ${options.output}. Passwords of nodes are not in it.\n`);
@@ -112,10 +113,11 @@ function flowsOf(file: string): unknown {
     text = readFileSync(file, 'utf8');
   } catch (thrown) {
     if (thrown instanceof SluiceError) throw thrown;
-    throw wrong(toError(thrown).message, thrown);
+    throw wrong(fileWords(thrown), thrown);
   }
   try {
-    return JSON.parse(text);
+    // Editors of Windows put a mark in front of a text.
+    return JSON.parse(text.replace(/^\ufeff/, ''));
   } catch (cause) {
     throw wrong('it is not JSON; in the editor choose Export, "all flows" and Download', cause);
   }

@@ -23,7 +23,11 @@ async function stdinLine(): Promise<string> {
     if (size > MOST) throw new SluiceError('request-invalid', `standard input has more than ${MOST} bytes, which is no password`);
     chunks.push(chunk);
   }
-  const [line = ''] = Buffer.concat(chunks).toString('utf8').split(/\r?\n/);
+  // Editors of Windows put a mark in front of a text.
+  const [line = ''] = Buffer.concat(chunks)
+    .toString('utf8')
+    .replace(/^\ufeff/, '')
+    .split(/\r?\n/);
   return line;
 }
 

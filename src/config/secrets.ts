@@ -117,13 +117,15 @@ function readSecret(source: SecretSource, options: SecretOptions): { text: strin
     const stat = statSync(file);
     if (!stat.isFile()) return { wrong: `${file} is not a file; name the file that holds the secret` };
     if (stat.size > MAX_SECRET_BYTES) return { wrong: `${file} is larger than 64 kB; is this the right file?` };
-    const text = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+    // The decoder takes off the mark that editors of Windows put in front: it is no letter of a password.
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file)).replace(/\r?\n$/, '');
     if (text === '') return { wrong: `${file} is empty; write the secret into it` };
     return { text, open: (stat.mode & 0o007) !== 0 };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     if (code === 'ENOENT') return { wrong: `there is no file ${file}; write the secret into it (chmod 600)` };
     if (code === 'EACCES') return { wrong: `this user may not read ${file}; check its owner and mode (ls -l)` };
+    if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return { wrong: `${file} is not UTF-8 text; save it as UTF-8` };
     return { wrong: `${file} cannot be read (${code})` };
   }
 }

@@ -17,7 +17,7 @@ import { type LogRecord, readingCount } from '../../core/point.ts';
 import { brokerAddress, hostAndPort, parseBrokerUrl } from '../../forwarders/mqtt/address.ts';
 import { Connection } from '../../forwarders/mqtt/connection.ts';
 import { readTls } from '../../forwarders/mqtt/wire/tls-material.ts';
-import { readSmall } from './bundle-file.ts';
+import { firstLine } from './bundle-file.ts';
 import { Played } from './played.ts';
 import type { Added, Notice, Play, Target } from './target.ts';
 
@@ -42,7 +42,7 @@ export async function brokerTarget(options: BrokerOptions): Promise<Target> {
   const parsed = parseBrokerUrl(options.url);
   if ('wrong' in parsed) throw new SluiceError('usage', `--to ${options.url}: ${parsed.wrong}`);
   const address = brokerAddress(options.url);
-  const password = options.passwordFile === undefined ? undefined : readSmall(options.passwordFile, 4096).split('\n')[0];
+  const password = options.passwordFile === undefined ? undefined : firstLine(options.passwordFile, 4096);
   const connection = await Connection.open({
     ...address,
     ...{ tls: await readTls(options.ca === undefined ? undefined : { ca: options.ca }), username: options.username, password },

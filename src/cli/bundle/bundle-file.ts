@@ -225,10 +225,16 @@ export function readSmall(file: string, most: number): string {
   try {
     if (fstatSync(fd).size > most)
       throw new SluiceError('usage', `${shown(file)} is larger than ${most} bytes: it is another file`);
-    return readFileSync(fd, 'utf8');
+    // Editors of Windows put a mark in front.
+    return readFileSync(fd, 'utf8').replace(/^\ufeff/, '');
   } finally {
     closeSync(fd);
   }
+}
+
+/** The password in a file: its first line, without a line end of any kind. @throws SluiceError not-found, usage */
+export function firstLine(file: string, most: number): string {
+  return readSmall(file, most).split(/\r?\n/)[0] ?? '';
 }
 
 export function isFolder(file: string): boolean {

@@ -9,7 +9,7 @@ import { inspect, restore } from '../../care/restore.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { formatSize } from '../../core/units.ts';
 import { VERSION } from '../../core/version.ts';
-import { FileSource, isFolder, openToRead, readSmall, WholeFile } from '../bundle/bundle-file.ts';
+import { FileSource, firstLine, isFolder, openToRead, WholeFile } from '../bundle/bundle-file.ts';
 import { readConfig, readText, refusedWords } from '../config-file.ts';
 import { isConfirmed, newPassword } from '../password-prompt.ts';
 import { baseOf, pushedProfiles, ranOf } from '../pushed-config.ts';
@@ -155,9 +155,7 @@ async function passphraseOf(
 ): Promise<string | undefined> {
   if (passphraseFile === undefined && encrypt !== true) return undefined;
   const text =
-    passphraseFile === undefined
-      ? await newPassword(false, 'this backup')
-      : (readSmall(passphraseFile, MOST_PASSPHRASE).split(/\r?\n/)[0] ?? '');
+    passphraseFile === undefined ? await newPassword(false, 'this backup') : firstLine(passphraseFile, MOST_PASSPHRASE);
   if (which === 'new' && text.length < LEAST_PASSPHRASE)
     throw new SluiceError('usage', `the passphrase has fewer than ${LEAST_PASSPHRASE} signs: take a longer one`);
   return text;

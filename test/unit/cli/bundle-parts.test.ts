@@ -16,7 +16,7 @@ import { createServer } from 'node:http';
 import path from 'node:path';
 import test from 'node:test';
 import fc from 'fast-check';
-import { WholeFile } from '../../../src/cli/bundle/bundle-file.ts';
+import { firstLine, WholeFile } from '../../../src/cli/bundle/bundle-file.ts';
 import { csvTarget } from '../../../src/cli/bundle/csv-target.ts';
 import { driveOf } from '../../../src/cli/bundle/drive.ts';
 import { exportBundle } from '../../../src/cli/bundle/export-bundle.ts';
@@ -225,6 +225,14 @@ test('a device, a pipe or a folder is never replaced by a file', (t) => {
   }
   assert.deepEqual(readdirSync(dir).sort(), before);
   assert.ok(lstatSync(path.join(dir, 'stdout')).isSymbolicLink());
+});
+
+test('the password in a file has neither the mark of an editor nor a line end', (t) => {
+  const file = path.join(scratch(t, 'line'), 'password.txt');
+  for (const text of ['good word', 'good word\n', '\ufeffgood word\r\n', 'good word\r\nsecond\n']) {
+    writeFileSync(file, text);
+    assert.equal(firstLine(file, 100), 'good word', JSON.stringify(text));
+  }
 });
 
 test('keys are for their owner alone; another key of a gateway is taken only on demand', (t) => {

@@ -226,6 +226,10 @@ test('secrets are read from files, the environment and the text, and are never s
   assert.equal(reveal('hunter2'), 'hunter2');
 
   writeFileSync(path.join(dir, 'open'), 'x', { mode: 0o644 });
+  writeFileSync(path.join(dir, 'marked'), '\ufefffrom Windows\r\n', { mode: 0o600 });
+  assert.equal(reveal('{file: marked}'), 'from Windows');
+  writeFileSync(path.join(dir, 'latin'), Buffer.from('caf\u00e9', 'latin1'), { mode: 0o600 });
+  assert.match(faultsOf(text('{file: latin}'))[0] ?? '', /latin is not UTF-8 text; save it as UTF-8/);
   assert.match(good(text('{file: open}')).warnings[0] ?? '', /every user of this machine can read open/);
   writeFileSync(path.join(dir, 'huge'), 'x'.repeat(70_000));
   assert.match(faultsOf(text('{file: huge}'))[0] ?? '', /larger than 64 kB/);

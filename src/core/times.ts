@@ -22,7 +22,7 @@ export function parseTime(text: string, now: number): number | undefined {
 }
 
 const YEAR_OR_DATE = /^(?:19|20)\d{2}(?:\d{4})?$/;
-const ISO = /^(\d{4}-\d{2})-(\d{2})(?:[t ](\d{1,2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?) ?(z|[+-]\d{2}:?\d{2})?)?$/i;
+const ISO = /^((?:\d{4}|[+-]\d{6})-\d{2})-(\d{2})(?:[t ](\d{1,2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?) ?(z|[+-]\d{2}:?\d{2})?)?$/i;
 
 /**
  * ISO 8601, also with a blank in place of the T and an hour of one digit, as spreadsheets write it. A date alone is its midnight in UTC.

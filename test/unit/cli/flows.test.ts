@@ -6,7 +6,7 @@ import test from 'node:test';
 import { flowsImport } from '../../../src/cli/flows.ts';
 import { scratch } from '../../harness/scratch.ts';
 
-test('a file of flows is read with the mark of an editor; another one is refused before the gateway is asked', async (t) => {
+test('a file of flows may begin with the mark of an editor; another file is refused', async (t) => {
   const dir = scratch(t, 'flows');
   const file = path.join(dir, 'flows.json');
   const options = { config: '', socket: path.join(dir, 'none.sock') };

@@ -51,7 +51,7 @@ test('a file that calls itself YAML 1.1 has the meaning of every other file', ()
   assert.deepEqual(plain(text), { a: 'no', b: 10, c: '12:30:00', d: '2026-11-27' });
 });
 
-test('one mistake is one fault: an unknown merge, brackets without an end, lines that end with CR', () => {
+test('one mistake is one fault: an unknown merge, brackets without an end, line ends of CR', () => {
   const words = (text: string) => parseYamlText('x.yaml', text).faults.map(({ message }) => message.split(/[;(]/)[0]?.trim());
   assert.deepEqual(words('a: {<<: *gone}\n'), ['there is no anchor']);
   assert.deepEqual(words('['.repeat(5000)), ['the brackets or indents are nested too deeply to be read']);

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { GoodWatch } from '../care/good-watch.ts';
 import { continueRestore } from '../care/settle.ts';
 import { formatFault } from '../config/fault.ts';
-import { readYamlFile } from '../config/yaml-source.ts';
+import { NO_CONFIG, readYamlFile } from '../config/yaml-source.ts';
 import { Configure } from '../configure/configure.ts';
 import { brokenWords } from '../core/broken-config.ts';
 import { systemClock } from '../core/clock.ts';
@@ -50,7 +50,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
     hangup?.();
   });
   // Read once for all three: a large site has a megabyte of it.
-  const read = readYamlFile(options.config);
+  const read = readYamlFile(options.config, NO_CONFIG);
   const reset = continueReset(options.config, [], false, read);
   const restored = continueRestore(path.resolve(options.config));
   const { config, warnings, ran, broken, pushed } = startConfig(options.config, reset || restored ? undefined : read);

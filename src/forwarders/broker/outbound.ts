@@ -65,6 +65,8 @@ export class Outbound {
   readonly #drainTimeout: number;
   readonly #side: OutboundSide;
   #stalledSince: number | undefined;
+  /** Since when looks find much that waits, and no progress. */
+  #muchSince: number | undefined;
   /** What the last look saw of bytes given to the kernel, and how many of them the peer had at most. */
   #seen: Seen | undefined;
   #given = 0;
@@ -153,6 +155,7 @@ export class Outbound {
     this.#cancelLook?.();
     this.#cancelLook = undefined;
     this.#stalledSince = undefined;
+    this.#muchSince = undefined;
     this.#seen = undefined;
     this.#seenStuck = false;
     this.#planned = false;
@@ -183,12 +186,16 @@ export class Outbound {
     if (moved) this.#stalledSince = now;
     this.#stalledSince ??= now;
     if (this.#seenStuck || (standing?.waiting ?? 0) >= MUCH) {
+      if (moved) this.#muchSince = now;
+      this.#muchSince ??= now;
       // The last look is at the deadline, however late the others were. Timers may run a fraction of a millisecond early.
-      const left = this.#stalledSince + this.#drainTimeout * (1 - UNSEEN) - now;
+      // What has just left may be on its way: the window of a peer far away says for a moment that it reads nothing.
+      const left = Math.max(this.#stalledSince + this.#drainTimeout * (1 - UNSEEN), this.#muchSince + this.#period) - now;
       if (left < 1) this.#side.stalled();
       else this.#goOn(left);
       return;
     }
+    this.#muchSince = undefined;
     // Little waits here. A peer that has not read all has the rest in its own kernel: its time goes on.
     if (lags || (flows && (!moved || before === undefined))) this.#goOn(this.#period);
     else if (!flows) this.#forget();

@@ -250,7 +250,7 @@ test('a peer whose own kernel has room for all is not reported, and is once it h
   await roomy.reads(5_000, 1_000_000);
   await roomy.streams(10_000, 1_000_000);
   assert.equal(roomy.stalled, undefined);
-  await roomy.streams(700, 1_000_000);
+  await roomy.streams(1_000, 1_000_000);
   assert.notEqual(roomy.stalled, undefined);
 });
 
@@ -275,6 +275,20 @@ test('a peer that had nothing to read for long has its time from the first byte 
   assert.equal(roomy.stalled, undefined);
   await roomy.streams(1_000, 0);
   assert.notEqual(roomy.stalled, undefined);
+});
+
+test('a burst to a peer far away is no stall, though its window was old', async () => {
+  const roomy = new Roomy(150_000);
+  await roomy.reads(3_000, 100_000);
+  // A kernel tells of a window that grew by little with its next acknowledgement only.
+  roomy.read -= 10_000;
+  await roomy.streams(60_000, 0);
+  for (let i = 0; i < 20; i++) {
+    await roomy.streams(250, 3_200_000);
+    roomy.read = roomy.given - 10_000;
+    await roomy.streams(10_000, 0);
+  }
+  assert.equal(roomy.stalled, undefined);
 });
 
 test('a peer whose window is not known has its time from the first look on', async () => {

@@ -223,6 +223,8 @@ export class Outbound {
     const last = advanced ? edge : seen.edge;
     this.#seen = { waiting, ...(last === undefined ? {} : { edge: last }), given: this.#given, acknowledged: most };
     if (seen === undefined) return true;
+    // The kernel is asked in another way since: there is nothing to compare yet, and the two ways differ by some bytes.
+    if (edge !== undefined && seen.edge === undefined) return false;
     if (edge !== undefined && seen.edge !== undefined) return advanced;
     return acknowledged > seen.acknowledged || (seen.given === this.#given && waiting < seen.waiting);
   }

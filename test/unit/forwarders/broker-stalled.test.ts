@@ -21,6 +21,8 @@ class Stuck {
   /** Bytes that the kernel has and the peer has not. */
   waiting: number | undefined = 4_000_000;
   looks = 0;
+  /** From the second look on the window is known. */
+  learns = false;
   /** When the peer was reported, ms. */
   stalled: number | undefined;
   readonly #taken: (() => void)[] = [];
@@ -42,7 +44,8 @@ class Stuck {
     };
     const outbound = new Outbound(socket as unknown as Socket, clock, DRAIN_TIMEOUT, side, () => {
       this.looks++;
-      return this.waiting === undefined ? undefined : { waiting: this.waiting };
+      if (this.waiting === undefined) return undefined;
+      return this.learns && this.looks > 1 ? { waiting: this.waiting - 1, edge: 60_000, window: 0 } : { waiting: this.waiting };
     });
     outbound.send([Buffer.alloc(1_000_000)], () => {});
   }
@@ -80,6 +83,13 @@ test('a system that does not say what its kernel has reports the peer in the sam
   stuck.waiting = undefined;
   const after = await stuck.untilStalled();
   assert.ok(after <= 3_000 && after >= 2_500, `${after} ms`);
+});
+
+test('the window of a peer that becomes known is no progress of it', async () => {
+  const stuck = new Stuck();
+  stuck.learns = true;
+  const after = await stuck.untilStalled();
+  assert.ok(after <= 2_700, `${after} ms`);
 });
 
 test('a peer that acknowledges every 2.4 s stays, and is reported within 3 s of its last byte', async () => {

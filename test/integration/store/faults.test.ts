@@ -389,8 +389,8 @@ test('a runtime directory that fails in use: data waits until the gap is committ
   rmSync(where.run);
   // The next segment can be written; what the one before lacks is in nobody's hands but the commit's.
   log.commitSoon();
-  // It begins when the turn is over.
-  await new Promise(setImmediate);
+  // It begins when the next turn is over.
+  for (let turn = 0; turn < 2; turn++) await new Promise(setImmediate);
   assert.equal(log.status().mirrorFault, undefined);
   assert.equal(log.sendable, log.committed);
   await log.flush();

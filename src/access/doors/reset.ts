@@ -1,6 +1,6 @@
 /**
- * The end of a connection whose peer does not read. Its kernel is told at once, and ours forgets what waits for it. An ordinary end
- * would come behind these bytes: the peer never sees it, and megabytes lie in the kernel for minutes.
+ * Ends a connection whose peer does not read. A reset reaches the kernel of the peer at once, and our kernel drops the bytes that wait.
+ * An ordinary end waits behind these bytes: the peer never sees it, and our kernel keeps megabytes for minutes.
  */
 import type { Socket } from 'node:net';
 

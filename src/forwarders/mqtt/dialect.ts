@@ -41,7 +41,7 @@ export interface DialectMemory {
   save(state: unknown): void;
 }
 
-/** Whoever changes it has answers that are not those of the contract. */
+/** A dialect that changes it gives answers that differ from the contract. */
 export const PROBE = '{}';
 
 export interface DialectContext {

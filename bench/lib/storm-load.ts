@@ -383,7 +383,6 @@ await storms[kind]();
 process.on('message', () => {
   // What has not come by now is as late as this.
   if (gap.since > 0) arrived();
-  process.send?.({ done, aways });
-  process.exit(0);
+  process.send?.({ done, aways }, undefined, undefined, () => process.exit(0));
 });
 process.on('disconnect', () => process.exit(0));

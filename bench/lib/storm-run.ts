@@ -27,7 +27,10 @@ export class Storm {
   said(): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#child.once('message', resolve);
-      this.#child.once('exit', (code) => reject(new Error(`the storm ended with ${code}`)));
+      // Its last message may still be on the way when it exits; the channel closes behind that message.
+      this.#child.once('disconnect', () =>
+        reject(new Error(`the storm ended with ${this.#child.exitCode ?? this.#child.signalCode}`)),
+      );
     });
   }
 

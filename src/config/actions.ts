@@ -166,7 +166,7 @@ export const ruleActionKeys = {
     .max(32)
     .optional()
     .describe(
-      'Points that nobody may write while the condition of the rule holds. Only the actions of this rule and safe values may.',
+      'Points that nobody may write while the condition of the rule holds, or its alarm is latched. Only the actions of this rule and safe values may.',
     ),
 };
 

@@ -27,24 +27,29 @@ export function limitFault({ above, below }: Limits, deadband: number): string |
   return `with a deadband of ${deadband} no value between ${below} and ${above} would end the alarm; write at most ${(above - below) / 2}`;
 }
 
-/** In alarm beyond a limit; back once all limits are at least the deadband away. */
-export function judgeOf({ above, below }: Limits, deadband: number): (value: number) => Verdict {
+/** In alarm beyond a limit; back once all limits are at least the deadband away. @param equal a limit itself is beyond it */
+export function judgeOf({ above, below }: Limits, deadband: number, equal = false): (value: number) => Verdict {
   const high = above ?? Number.POSITIVE_INFINITY;
   const low = below ?? Number.NEGATIVE_INFINITY;
   const highBack = above === undefined ? high : decimalSum(above, -deadband);
   const lowBack = below === undefined ? low : decimalSum(below, deadband);
-  return (value) => (value > high || value < low ? 'alarm' : value <= highBack && value >= lowBack ? 'normal' : 'between');
+  return (value) => {
+    if (value > high || value < low || (equal && (value === high || value === low))) return 'alarm';
+    return value <= highBack && value >= lowBack ? 'normal' : 'between';
+  };
 }
 
-export function limitWords({ above, below }: Limits): Sentence {
-  if (above !== undefined && below !== undefined) return phrase('outside', { min: below, max: above });
-  return above === undefined ? phrase('below', { limit: below ?? '' }) : phrase('above', { limit: above });
+export function limitWords({ above, below }: Limits, equal = false): Sentence {
+  if (above !== undefined && below !== undefined)
+    return phrase(equal ? 'outside-or-equal' : 'outside', { min: below, max: above });
+  if (above === undefined) return phrase(equal ? 'below-or-equal' : 'below', { limit: below ?? '' });
+  return phrase(equal ? 'above-or-equal' : 'above', { limit: above });
 }
 
-export function limitLines(limits: Limits): readonly Limit[] {
-  const { above, below } = limits;
+/** @param equal a limit itself is beyond it */
+export function limitLines({ above, below }: Limits, equal = false): readonly Limit[] {
   return [
-    ...(below === undefined ? [] : [{ value: below, words: `below ${below}` }]),
-    ...(above === undefined ? [] : [{ value: above, words: `above ${above}` }]),
+    ...(below === undefined ? [] : [{ value: below, words: equal ? `${below} or less` : `below ${below}` }]),
+    ...(above === undefined ? [] : [{ value: above, words: equal ? `${above} or more` : `above ${above}` }]),
   ];
 }

@@ -10,6 +10,8 @@ import { Slots } from '../slots.ts';
 const DAY = 86_400_000;
 
 interface Setting extends Limits {
+  /** The limit itself counts, as standards write it: "30 °C or more". */
+  readonly equal?: boolean | undefined;
   readonly for: number;
   readonly within?: number | undefined;
   readonly gap: number;
@@ -29,6 +31,10 @@ export const beyond = ruleKind({
   schema: z
     .strictObject({
       ...limitKeys('the value'),
+      equal: z
+        .boolean()
+        .optional()
+        .describe('`true`: a value that is equal to the limit counts as well, for standards that say "30 °C or more".'),
       for: duration({ min: 1000, max: 365 * DAY }).describe(
         'In alarm once the value was beyond the limit for this time in all (equal is enough).',
       ),
@@ -45,7 +51,7 @@ export const beyond = ruleKind({
     }),
   doc: 'In alarm once the value was `above` or `below` a number for a time in all. Short excursions add up.',
   needs: 'number',
-  limits: limitLines,
+  limits: (setting) => limitLines(setting, setting.equal),
   check: limitFault,
   create: (setting, deadband) => ({ type: 'memory', start: (from) => new BeyondMemory(setting, deadband, from) }),
 });
@@ -82,10 +88,10 @@ class BeyondMemory implements ConditionMemory {
 
   constructor(setting: Setting, deadband: number, { at, saved, off }: MemoryStart) {
     this.#setting = setting;
-    this.#judge = judgeOf(setting, deadband);
+    this.#judge = judgeOf(setting, deadband, setting.equal);
     this.#start = at;
     this.#counted = at;
-    const all = { limit: limitWords(setting), time: lasting(setting.for) };
+    const all = { limit: limitWords(setting, setting.equal), time: lasting(setting.for) };
     this.words =
       setting.within === undefined
         ? phrase('time-beyond', all)

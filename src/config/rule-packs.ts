@@ -4,7 +4,7 @@
  *
  * - A text that is one `{{name}}` alone becomes the value with its type. Inside a longer text it becomes a part of the text.
  * - An entry that needs a parameter which was not given, and has no default, is left out, and so is one that needs a device which the
- *   pack left out.
+ *   pack left out. What a rule does (`do`, `escalate`, `interlock`) is left out alone: the rule then only reports.
  * - Everything that a pack becomes goes through `sluice check` like words of a person.
  */
 import { readdirSync } from 'node:fs';
@@ -58,6 +58,8 @@ export type PackParameter = z.output<typeof parameterSchema>;
 
 /** Sections that a pack adds to, in the order in which they are written. */
 export const PACK_SECTIONS = ['buses', 'devices', 'rules'] as const;
+/** Keys of a rule that act. A site asks for them with the parameter that they need. */
+const ACTS = ['do', 'escalate', 'interlock'];
 export type PackSections = Readonly<Record<(typeof PACK_SECTIONS)[number], Readonly<Record<string, unknown>>>>;
 
 /** @returns names, sorted */
@@ -124,6 +126,8 @@ export function applyPack(pack: RulePack, given: ReadonlyMap<string, string>): P
   }
   if (missing.length > 0) throw new SluiceError('usage', `the pack ${pack.name} also needs:\n${missing.join('\n')}`);
   const isWhole = (entry: [string, unknown]) => marksOf({ [entry[0]]: entry[1] }).every((name) => values.has(name));
+  const asked = (rule: unknown) =>
+    isSection(rule) ? Object.fromEntries(Object.entries(rule).filter((part) => !ACTS.includes(part[0]) || isWhole(part))) : rule;
   const section = (of: Readonly<Record<string, unknown>> = {}) =>
     Object.fromEntries(
       Object.entries(of)
@@ -136,7 +140,8 @@ export function applyPack(pack: RulePack, given: ReadonlyMap<string, string>): P
   const absent = Object.keys(pack.devices ?? {})
     .map((device) => String(filled(device, values)))
     .filter((device) => !Object.hasOwn(devices, device));
-  const rules = Object.fromEntries(Object.entries(section(pack.rules)).filter(([, rule]) => !pointsAt(rule, absent)));
+  const wanted = Object.fromEntries(Object.entries(pack.rules ?? {}).map(([rule, written]) => [rule, asked(written)]));
+  const rules = Object.fromEntries(Object.entries(section(wanted)).filter(([, rule]) => !pointsAt(rule, absent)));
   if (Object.keys(rules).length === 0) {
     const points = Object.entries(pack.parameters).filter(([, { kind }]) => kind === 'point');
     const lines = points.map(([name, { about }]) => `  --set ${name}=…  ${about.en}`);

@@ -3,6 +3,7 @@ import { readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
 import path from 'node:path';
 import { addEntries, entryLines } from '../../config/add-entries.ts';
 import { formatFault } from '../../config/fault.ts';
+import { packChoices } from '../../config/pack-choices.ts';
 import { applyPack, loadPack, PACK_SECTIONS, type PackSections, type RulePack } from '../../config/rule-packs.ts';
 import { MAX_FILE_BYTES } from '../../config/yaml-source.ts';
 import { SluiceError } from '../../core/errors.ts';
@@ -25,6 +26,9 @@ function asYaml(pack: RulePack, sections: PackSections): string {
     `# Rule pack ${pack.name}: ${pack.title.en}`,
     ...pack.sources.map(({ id, title }) => `# Source ${id}: ${title}`),
     ...(ours.length === 0 ? [] : [`# Confirm these values, they are our choice: ${ours.map(([key]) => key).join(', ')}`]),
+    ...(packChoices(pack).size === 0
+      ? []
+      : ['# Confirm the delays, deadbands and windows in the rules too, they are our choice.']),
     ...parts.map((section) => `${section}:\n${entryLines(sections[section], 2)}`),
     '',
   ].join('\n');

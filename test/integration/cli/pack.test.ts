@@ -47,7 +47,15 @@ test('pack list and show: every pack, in English and Bangla, with the source of 
   assert.equal(english.code, 0, english.stderr);
   assert.match(english.stdout, /^vaccine-fridge: Vaccine fridge\n/);
   assert.match(english.stdout, /^ {2}temperature +the temperature inside the fridge \(needed\)$/m);
-  assert.match(english.stdout, /^ {2}high +the highest temperature \(8 °C, from who-e006-ds01\)$/m);
+  assert.match(english.stdout, /^ {2}heat +at this and above every hour counts \(30 °C, from who-e006-tr07\)$/m);
+  assert.match(
+    english.stdout,
+    /^ {2}high +the highest temperature \(8 °C, said to be of who-e006-ds01, and not read there: confirm it\)$/m,
+  );
+  assert.match(
+    english.stdout,
+    /^times and deadbands inside the rules \(our choice: confirm them\)\n {2}\{\{name\}\}-warm: deadband 0\.5$/m,
+  );
   assert.match(english.stdout, /^ {2}low +the lowest temperature \(-0\.5 °C, our choice: confirm it\)$/m);
   assert.match(english.stdout, /^ {2}who-e006-ds01: WHO PQS/m);
   const bangla = await sluice(t, 'pack', 'show', 'vaccine-fridge', '--language', 'bn');
@@ -66,6 +74,7 @@ test('pack apply: printed, added to the file, refused for the same names, and va
   const printed = await apply('--set', 'high=7.5');
   assert.equal(printed.code, 0, printed.stderr);
   assert.match(printed.stdout, /^# Rule pack vaccine-fridge: /);
+  assert.match(printed.stdout, /^# Confirm the delays, deadbands and windows in the rules too, they are our choice\.$/m);
   assert.match(printed.stdout, /^ {2}fridge-warm:\n(?: {4}.*\n)* {4}above: 7\.5\n/m);
   assert.equal(text(), YAML, 'the file is as it was');
 

@@ -6,12 +6,28 @@ import test from 'node:test';
 import { stringify } from 'yaml';
 import { formatFault } from '../../../src/config/fault.ts';
 import { loadConfigText } from '../../../src/config/load.ts';
+import { packChoices } from '../../../src/config/pack-choices.ts';
 import { applyPack, loadPack, packNames, type RulePack } from '../../../src/config/rule-packs.ts';
 import { kinds } from '../../../src/gateway/registry.ts';
 import { scratch } from '../../harness/scratch.ts';
 
 const PACKS = path.join(import.meta.dirname, '..', '..', '..', 'rule-packs');
 const names = packNames(PACKS);
+
+/** Parameters for points that a rule writes. */
+const SWITCHES = ['stop'];
+/** Keys that may hold a number or a time of ours inside a rule. Every other one is a limit, and so a parameter. */
+const OURS = ['deadband', 'onDelay', 'offDelay', 'hold', 'over', 'per', 'p'];
+/** What was read in a published document. A value that is not here is ours, or said to be of a document that nobody has read yet. */
+const CONFIRMED: Readonly<Record<string, Readonly<Record<string, string | number>>>> = {
+  'air-quality': { sensitive: 100, unhealthy: 150, 'pm25-day': 15, day: '24h', 'pm10-day': 45 },
+  'drinking-water': {
+    ...{ 'chlorine-low': 0.2, 'chlorine-treated-low': 0.5, 'chlorine-high': 5 },
+    ...{ 'turbidity-disinfect': 1, 'turbidity-high': 5, 'ph-high': 8 },
+  },
+  'river-gauge': { 'rain-day': 50, 'rain-day-over': '24h', 'rain-long': 300, 'rain-long-over': '10d' },
+  'vaccine-fridge': { heat: 30, 'heat-for': '10h' },
+};
 
 /** A site that has every point of the pack, in the unit that it wants; its numbers without a default. */
 function siteOf(pack: RulePack, wanted: (name: string) => boolean = () => true) {
@@ -20,7 +36,9 @@ function siteOf(pack: RulePack, wanted: (name: string) => boolean = () => true) 
   Object.entries(pack.parameters).forEach(([name, { kind, unit, default: value, optional }], i) => {
     if (optional === true && !wanted(name)) return;
     if (kind === 'point') {
-      points[name] = { table: 'holding', address: 2 * i, type: 'uint32', order: 'ABCD', ...(unit === undefined ? {} : { unit }) };
+      const register = { table: 'holding', address: 2 * i, type: 'uint32', order: 'ABCD' };
+      const wire = SWITCHES.includes(name) ? { table: 'coil', address: i, type: 'bool', write: {} } : register;
+      points[name] = { ...wire, ...(unit === undefined ? {} : { unit }) };
       given.set(name, `meter.${name}`);
     } else if (value === undefined) given.set(name, '4');
   });
@@ -78,6 +96,16 @@ for (const name of names) {
       if (confirmed === true || source !== undefined) assert.ok(sources.includes(source ?? ''), parameter);
       assert.match(about.bn, /[ঀ-৿]|^PM|^pH$/, parameter);
     }
+    const confirmed = Object.entries(pack.parameters).filter(([, parameter]) => parameter.confirmed === true);
+    assert.deepEqual(Object.fromEntries(confirmed.map(([key, { default: value }]) => [key, value])), CONFIRMED[name] ?? {});
+  });
+
+  test(`${name}: a limit in a rule is a parameter, and says where it is from`, () => {
+    for (const [rule, choices] of packChoices(pack))
+      for (const { key, value } of choices) {
+        const last = key.split('.').at(-1) ?? '';
+        assert.ok(OURS.includes(last), `${rule}: ${key} ${value} stands in the rule; make it a parameter with a source`);
+      }
   });
 }
 
@@ -91,6 +119,56 @@ test('air-quality: each measured pollutant brings its own index and rules, and n
       [[`air-${gas}-index`], [`air-${gas}-sensitive`, `air-${gas}-unhealthy`]],
     );
   }
+});
+
+test('pump-and-tank: a dry pump runs, and is stopped only where the site names its switch', () => {
+  const pack = loadPack(PACKS, 'pump-and-tank');
+  const dry = (wanted?: (name: string) => boolean) =>
+    load(pack, wanted).made.rules['tank-pump-dry'] as Readonly<Record<string, unknown>>;
+  assert.deepEqual(dry().all, [
+    { point: 'meter.pressure', below: 0.5, deadband: 0.2 },
+    { point: 'meter.pump', equals: 1 },
+  ]);
+  assert.deepEqual([dry().do, dry().interlock], [[{ write: 'meter.stop', value: false }], ['meter.stop']]);
+  const alone = dry((name) => name !== 'stop');
+  assert.deepEqual([alone.do, alone.interlock, alone.latch], [undefined, undefined, true]);
+  assert.equal(load(pack, (name) => name !== 'pump').made.rules['tank-pump-dry'], undefined);
+});
+
+test('vaccine-fridge: single events and sums of short ones, and 30 °C itself counts', () => {
+  const { rules } = load(loadPack(PACKS, 'vaccine-fridge')).made as { rules: Record<string, Record<string, unknown>> };
+  assert.deepEqual([rules['fridge-warm']?.above, rules['fridge-warm']?.onDelay], [8, '10h']);
+  assert.deepEqual(rules['fridge-warm-in-all']?.beyond, { above: 8, for: '10h', within: '24h' });
+  assert.deepEqual([rules['fridge-freezing']?.below, rules['fridge-freezing']?.onDelay], [-0.5, '60m']);
+  assert.deepEqual(rules['fridge-freezing-in-all']?.beyond, { below: -0.5, for: '60m', within: '24h' });
+  assert.deepEqual(rules['fridge-heat-in-all']?.beyond, { above: 30, equal: true, for: '10h' });
+});
+
+test('choices of a pack: numbers and times in its rules, without words, states and actions', () => {
+  const rules = {
+    one: { point: '{{p}}', stale: '5m', message: { en: '10m', bn: '10m' }, do: [{ write: 'a.b', value: 1 }] },
+    two: {
+      all: [
+        { point: '{{p}}', equals: 1 },
+        { point: '{{p}}', average: { above: 3, over: '{{d}}' } },
+      ],
+      onDelay: '10s',
+    },
+    three: { point: '{{p}}', above: '{{limit}}' },
+  };
+  assert.deepEqual(
+    [...packChoices({ rules })],
+    [
+      ['one', [{ key: 'stale', value: '5m' }]],
+      [
+        'two',
+        [
+          { key: 'all.2.average.above', value: 3 },
+          { key: 'onDelay', value: '10s' },
+        ],
+      ],
+    ],
+  );
 });
 
 test('what is wrong with the parameters is said in words', () => {

@@ -188,7 +188,7 @@ const rows = await Workspace.use(async (space) => {
   const { password } = await add({ name: 'flood', device: true, publish: ['flood/#'], subscribe: [] });
   const all: [string, string | undefined][] = [
     ['none', undefined],
-    ['loops for ever', LOOP],
+    ['loops without end', LOOP],
     ['allocates objects', ALLOCATE],
     ['allocates buffers', BUFFERS],
     ['writes lines', LINES],

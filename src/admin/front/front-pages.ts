@@ -140,9 +140,16 @@ export class FrontPages {
 
 /** 303: the browser asks for it with GET, from this origin. */
 function leadTo(res: ServerResponse, where: string): void {
-  res.writeHead(303, { Location: where, 'Cache-Control': 'no-store', 'Content-Length': '0', 'Referrer-Policy': 'same-origin' });
+  res.writeHead(303, { ...LEADING, Location: where });
   res.end();
 }
+
+const LEADING: Readonly<Record<string, string>> = {
+  ...{ 'Cache-Control': 'no-store', 'Content-Length': '0', 'Referrer-Policy': 'same-origin' },
+  // As every other answer of a door: no page of anybody may frame or sniff it.
+  ...{ 'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'", 'X-Frame-Options': 'DENY' },
+  ...{ 'Cross-Origin-Resource-Policy': 'same-origin', 'X-Content-Type-Options': 'nosniff' },
+};
 
 function asksForPage(headers: IncomingMessage['headers']): boolean {
   const mode = headers['sec-fetch-mode'];

@@ -3,7 +3,7 @@ import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { request } from '../../../src/admin/client.ts';
-import { frontSite, PASSWORD } from '../../harness/front-site.ts';
+import { type Answer, frontSite, PASSWORD } from '../../harness/front-site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { nodeRedPeer } from '../../peers/peers.ts';
 
@@ -142,3 +142,63 @@ test('a change of password, role or account ends editor sessions and their WebSo
   await site.gateway.waitForLog(/A log-in of vera over HTTPS from 127\.0\.0\.1 was refused: the editor of flows needs the role/);
   assert.equal(await site.gateway.stop(), 0);
 });
+
+test('a page of another origin logs nobody in and nobody out, at either door', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const site = await frontSite(t);
+  const logIns = async () => (await site.gateway.status()).access.logIns;
+  for (const door of ['editor', 'http-in'] as const) {
+    const other = site.origin(door === 'editor' ? 'http-in' : 'editor');
+    const [own, port] = [site.origin(door), site.ports[door]];
+    const cookie = await site.logIn(door, 'finn');
+    const before = await logIns();
+    const attacks: readonly (readonly [number, Readonly<Record<string, string | undefined>>])[] = [
+      [403, { origin: 'https://evil.example' }],
+      [403, { origin: 'null' }],
+      [403, { origin: other }],
+      [403, { origin: site.origin('dashboard') }],
+      [403, { origin: own.replace('https', 'http') }],
+      [403, {}],
+      [403, { 'sec-fetch-site': 'none' }],
+      [403, { 'sec-fetch-site': 'same-origin' }],
+      [403, { 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }],
+      [403, { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' }],
+      [421, { host: `evil.example:${port}`, origin: `https://evil.example:${port}` }],
+    ];
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    const body = new URLSearchParams({ name: 'anna', password: PASSWORD }).toString();
+    for (const [status, headers] of attacks)
+      for (const at of ['/-/log-in', '/-/log-out']) {
+        const answer = await site.ask1(door, 'POST', at, { cookie, body, headers: { ...form, ...headers } });
+        const what = `${door} ${at} ${JSON.stringify(headers)}`;
+        assert.equal(answer.status, status, what);
+        assert.equal(answer.headers['set-cookie'], undefined, what);
+        assertNoFrame(answer, what);
+      }
+    // A form that a script writes as text, or as JSON, is none.
+    for (const type of ['text/plain', 'application/json'])
+      assert.equal(
+        (await site.ask1(door, 'POST', '/-/log-in', { body, own: true, headers: { 'content-type': type } })).status,
+        415,
+        type,
+      );
+    assert.deepEqual(await logIns(), before, 'no password was even looked at');
+    const shown = await site.ask1(door, 'GET', '/-/session', { cookie });
+    assert.equal(shown.status, 200, 'nobody was logged out');
+    assertNoFrame(shown, 'the session');
+    const out = await site.ask1(door, 'POST', '/-/log-out', { cookie, own: true });
+    assert.deepEqual([out.status, out.headers.location], [303, '/-/log-in']);
+    assertNoFrame(out, 'the log-out');
+    const after = await site.ask1(door, 'GET', '/-/session', { cookie });
+    assert.equal(after.status, 303);
+    assertNoFrame(after, 'the way to the log-in');
+  }
+  assert.equal(await site.gateway.stop(), 0);
+});
+
+/** No page of anybody may frame or sniff it. */
+function assertNoFrame({ headers, status }: Answer, what: string): void {
+  assert.equal(headers['x-frame-options'], 'DENY', `${what}: ${status}`);
+  assert.match(String(headers['content-security-policy']), /frame-ancestors 'none'/, what);
+  assert.equal(headers['x-content-type-options'], 'nosniff', what);
+}

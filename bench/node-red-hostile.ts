@@ -8,7 +8,8 @@
  * SIGCONT each 20 ms, as cpu.max of a control group would). The columns "waits" and "system" say why polls are late: time that the
  * main thread of the gateway was ready and had no core, and its time in the kernel, both in ms for each second. "Gap" is the longest
  * time in which a device got no poll beside the flow, and the two columns behind it are what the main thread did meanwhile: a poll that
- * is more than an interval late is left out, whether the thread was busy or waited for a core.
+ * is more than an interval late is left out, whether the thread was busy or waited for a core. "Offered /s" is what a flood counted by
+ * its own clock: the messages a second that the kernel took for its connection, and in brackets those of its best second.
  *
  * The devices note when a poll arrives. Each device is polled at its interval for ever, so a poll is as late as it is behind the
  * earliest place in the interval of its row.
@@ -21,7 +22,7 @@ import { request } from '../src/admin/client.ts';
 import type { GatewayStatus } from '../src/admin/target.ts';
 import { installFault } from '../src/node-red/place.ts';
 import { freePort } from '../test/harness/free-port.ts';
-import { ALLOCATE, BUFFERS, LINES, LOOP, publish, sockets } from '../test/harness/hostile-flows.ts';
+import { ALLOCATE, BUFFERS, LINES, LOOP, offeredIn, publish, sockets } from '../test/harness/hostile-flows.ts';
 import { askEditor, startsWith } from '../test/harness/node-red-site.ts';
 import { waitFor } from '../test/harness/wait-for.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
@@ -136,6 +137,20 @@ function missedOf({ buses }: GatewayStatus): number {
   return buses.flatMap((bus) => bus.devices).reduce((sum, device) => sum + (device.counters?.missedPolls ?? 0), 0);
 }
 
+/** What the newest line of a flood says of itself: messages a second, and those of its best second. */
+function floodOf(lines: readonly string[]): string {
+  const said = lines.flatMap((line) => offeredIn(messageOf(line)) ?? []).at(-1);
+  return said === undefined ? '' : `${(said.messages / said.seconds).toFixed(0)} (${said.most})`;
+}
+
+function messageOf(line: string): string {
+  try {
+    return String((JSON.parse(line) as { msg?: unknown }).msg);
+  } catch {
+    return '';
+  }
+}
+
 const fault = installFault();
 if (process.getuid?.() !== 0) throw new Error('this measurement runs Node-RED under another user and needs root');
 if (fault !== undefined) throw new Error(fault);
@@ -212,6 +227,7 @@ const rows = await Workspace.use(async (space) => {
     const { restarts: before = 0, pid: child } = earlier.flows ?? {};
     const looks = watchThread(pid);
     const open = child === undefined ? undefined : fence(child);
+    const said = gateway.stdout.length;
     if (code !== undefined) await deploy(startsWith(code));
     await sleep(HOSTILE);
     const to = now();
@@ -238,6 +254,7 @@ const rows = await Workspace.use(async (space) => {
       ...[Math.max(...hostile).toFixed(1), more.toFixed(1), more <= AIM ? 'kept' : 'MISSED', `${hostile.length} of ${due}`],
       ...[missed, ((gap.to - gap.from) / 1000).toFixed(0), waited.toFixed(0), ran.toFixed(0)],
       ...[(flows?.restarts ?? 0) - before, ((cpu / ((to - middle) / 1e6)) * 100).toFixed(0), memory(pid).pss.toFixed(0)],
+      ...[floodOf(gateway.stdout.slice(said))],
       ...(['waits', 'system'] as const).map((what) => ((then[what] - thread[what]) / ((to - middle) / 1e6)).toFixed(0)),
     ]);
     // Another process: what a function opened past its nodes ends with it.
@@ -270,7 +287,19 @@ printConditions(
 printTable([
   [
     ...['flow', 'quiet p99', 'most', 'hostile p99', 'most', 'p99 more', `at most ${AIM}`],
-    ...['polls of due', 'left out', 'gap', 'waited in it', 'ran in it', 'restarts', 'CPU %', 'PSS MB', 'waits', 'system'],
+    ...[
+      'polls of due',
+      'left out',
+      'gap',
+      'waited in it',
+      'ran in it',
+      'restarts',
+      'CPU %',
+      'PSS MB',
+      'offered /s',
+      'waits',
+      'system',
+    ],
   ],
   ...rows,
 ]);

@@ -20,25 +20,58 @@ export const LINES =
 export const once = (func: string): string =>
   `if (context.get('once', 'file')) return null; context.set('once', 1, 'file'); ${func}`;
 
-/** 100,000 MQTT messages a second over one connection with a log-in, as far as the broker takes them; it comes back when it is thrown out. */
+/** A second of the flow's own clock in which it offers fewer messages is no flood. */
+export const FLOOD = 100_000;
+/** What a line of `publish` says. Only messages that the kernel took for the connection are counted. */
+export interface Offered {
+  readonly messages: number;
+  /** Since its first log-in, by its own clock. */
+  readonly seconds: number;
+  /** In the second with the most of them. */
+  readonly most: number;
+}
+export const offeredIn = (line: string): Offered | undefined => {
+  const [, said] = /^offered (\{.*\})$/.exec(line) ?? [];
+  return said === undefined ? undefined : (JSON.parse(said) as Offered);
+};
+
+/**
+ * FLOOD MQTT messages a second over one connection with a log-in; it comes back when it is thrown out. It counts what it offered, and
+ * says so each second: `offeredIn`.
+ */
 export function publish(port: number, user: string, password: string): string {
   return `${ESCAPE}
 const text = (s) => Buffer.concat([Buffer.from([s.length >> 8, s.length & 255]), Buffer.from(s)]);
 const packet = (type, body) => Buffer.concat([Buffer.from([type, ...(body.length < 128 ? [body.length] : [128 | (body.length & 127), body.length >> 7])]), body]);
 const hello = packet(0x10, Buffer.concat([text('MQTT'), Buffer.from([4, 0xc2, 0, 60]), text('flood'), text('${user}'), text('${password}')]));
 const thousand = Buffer.concat(Array.from({ length: 1000 }, (_, i) => packet(0x30, Buffer.concat([text('flood/one'), Buffer.from('{"value":' + i + '}')]))));
-let socket;
+let socket, begun;
+let [handed, messages, second, inSecond, most] = [0, 0, 0, 0, 0];
+const took = (error) => {
+  if (error) { handed -= 1000; return; }
+  const now = Math.floor((Date.now() - begun) / 1000);
+  if (now !== second) [second, inSecond] = [now, 0];
+  messages += 1000;
+  inSecond += 1000;
+  most = Math.max(most, inSecond);
+};
 const dial = () => {
   socket = load('net').connect(${port}, '127.0.0.1');
   socket.on('error', () => {});
-  socket.once('data', () => node.warn('logged in'));
+  socket.once('data', () => { begun ??= Date.now(); node.warn('logged in'); });
   socket.on('data', () => {});
   socket.on('close', () => setTimeout(dial, 100));
   socket.write(hello);
 };
 dial();
-setInterval(() => { if (socket.writableLength < 1e6) socket.write(thousand); }, 10);
-setInterval(() => { for (let i = 0; i < 9 && socket.writableLength < 1e6; i++) socket.write(thousand); }, 100);
+// What its clock asks for, also for the time in which it was thrown out.
+setInterval(() => {
+  const due = begun === undefined ? 0 : ((Date.now() - begun) / 1000) * ${FLOOD};
+  while (handed < due && socket.writableLength < 4e6) { handed += 1000; socket.write(thousand, took); }
+}, 10);
+setInterval(() => {
+  if (begun !== undefined) node.warn('offered ' + JSON.stringify({ messages, seconds: (Date.now() - begun) / 1000, most }));
+}, 1000);
 return null;`;
 }
 

@@ -9,7 +9,7 @@ import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { request } from '../../../src/admin/client.ts';
-import { ESCAPE, once, publish, STUBBORN, sockets } from '../../harness/hostile-flows.ts';
+import { ESCAPE, FLOOD, offeredIn, once, publish, STUBBORN, sockets } from '../../harness/hostile-flows.ts';
 import { hostileSite } from '../../harness/hostile-site.ts';
 import { startsWith } from '../../harness/node-red-site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -32,6 +32,12 @@ test('a flow that offers the broker 100,000 messages a second delays no poll', L
   await site.until('running');
   assert.equal(await site.deploy(startsWith(publish(port, 'flood', password))), 204);
   await gateway.waitForLog(/^logged in$/);
+  // By its own count, not by what the gateway says.
+  const offered = () => gateway.logs().flatMap(({ msg }) => offeredIn(msg) ?? []);
+  await waitFor(
+    () => `a second with ${FLOOD} messages, and ten times as many altogether: ${JSON.stringify(offered().at(-1))}`,
+    () => offered().some(({ messages, most }) => most >= FLOOD && messages >= 10 * FLOOD),
+  );
   const counters = async () =>
     (await gateway.status()).buses.flatMap((bus) => bus.devices).find(({ name }) => name === 'mad')?.counters;
   await waitFor('messages left out', async () => ((await counters())?.leftOut ?? 0) > 5000);

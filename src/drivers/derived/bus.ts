@@ -202,8 +202,8 @@ function culprit({ inputs, own }: Node): string {
   const bad = all.find(({ reason }) => reason === own.reason) ?? (reasonName(own.reason) === 'timeout' ? undefined : all[0]);
   if (bad !== undefined) return `${bad.key} is bad, ${reasonName(bad.reason)}`;
   if (reasonName(own.reason) !== 'timeout') return reasonName(own.reason);
-  const oldest = inputs.reduce((a, b) => ((a.at ?? 0) <= (b.at ?? 0) ? a : b));
-  return `no new reading of ${oldest.key}`;
+  const oldest = inputs.find(({ at }) => at === undefined) ?? inputs.reduce((a, b) => ((a.at ?? 0) <= (b.at ?? 0) ? a : b));
+  return oldest.at === undefined ? `no reading of ${oldest.key} yet` : `no new reading of ${oldest.key}`;
 }
 
 function waits(nodes: readonly Node[]): string {

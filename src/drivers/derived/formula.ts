@@ -25,7 +25,7 @@ export interface Calculation {
   /** All inputs have values, and one of them is new. @param inputs in the order of the formula's roles */
   step(inputs: readonly Input[], now: Instant): Result;
   /**
-   * Some inputs are bad or too old. Absent, or without a result: the point is then bad for the reason of the first of them.
+   * Some inputs are bad or too old, or never had a reading. Absent, or without a result: the point is then bad for the reason of the first of them.
    * @param inputs in the order of the formula's roles; undefined: that one is bad
    */
   without?(inputs: readonly (Input | undefined)[]): Result | undefined;

@@ -8,7 +8,8 @@
  *   waited for `every` has the time at which it was due.
  * - A point has no reading before each of its inputs had one. A bad input makes it bad for the same reason, an uncertain one
  *   uncertain; an input older than `staleAfter` makes it bad, `timeout`, at the time at which it became too old. A formula may have a
- *   result `without` such an input.
+ *   result `without` such an input. An input without any reading counts as too old for it `staleAfter` after the first reading of
+ *   another one: an instrument that is broken since it was mounted holds up no point for ever.
  * - A reading that is older than the newest one of its point changes nothing.
  * - Bounded: one slot a source, one node a point; what a point remembers has the bounds of its formula.
  */
@@ -52,6 +53,8 @@ export interface Node {
   readonly recorder: Recorder;
   readonly index: number;
   bad: boolean;
+  /** The first reading of an input while another one had none, where the formula has a result without that one. */
+  since: number | undefined;
 }
 
 interface Bound {
@@ -171,6 +174,12 @@ export class Graph {
     this.#nodesWake = Number.NEGATIVE_INFINITY;
   }
 
+  /** The same of a point that waited for an input already. */
+  waited(node: Node, since: number): void {
+    node.since = since;
+    this.#nodesWake = Number.NEGATIVE_INFINITY;
+  }
+
   /** Reports what waits for `every`. */
   rest(at: number): void {
     for (const recorder of this.recorders) {
@@ -183,7 +192,7 @@ export class Graph {
     const { formula, unit, own, settings, staleAfter } = point;
     const inputs = point.inputs.map((input) => this.#slot(input.point));
     const node: Node = {
-      ...{ point, order, recorder, index, inputs, bad: true },
+      ...{ point, order, recorder, index, inputs, bad: true, since: undefined },
       own: this.#slot(`${point.device}.${point.name}`),
       conversions: inputs.map(() => undefined),
       units: inputs.map(() => undefined),
@@ -234,12 +243,14 @@ export class Graph {
     for (let order = this.#due.pop(); order !== undefined; order = this.#due.pop()) {
       this.#dirty[order] = 0;
       const node = this.nodes[order];
-      const result = node && this.#compute(node, now);
-      if (node === undefined || result === undefined) continue;
-      node.bad = qualityOf(result.reason) === 'bad';
-      node.recorder.put(node.index, result);
-      touched.add(node.recorder);
-      this.#set(node.own, now.at, result.value, result.reason);
+      if (node === undefined) continue;
+      const result = this.#compute(node, now);
+      if (result !== undefined) {
+        node.bad = qualityOf(result.reason) === 'bad';
+        node.recorder.put(node.index, result);
+        touched.add(node.recorder);
+        this.#set(node.own, now.at, result.value, result.reason);
+      }
       const due = dueOf(node);
       if (due < this.#nodesWake) this.#nodesWake = due;
     }
@@ -250,7 +261,7 @@ export class Graph {
     }
   }
 
-  /** @returns undefined while an input never had a reading */
+  /** @returns undefined while it waits for the first reading of an input */
   #compute(node: Node, now: Instant): Result | undefined {
     const { inputs, calculation, point, back } = node;
     // Without a bad input each has its value.
@@ -258,9 +269,11 @@ export class Graph {
     let doubt = GOOD;
     let bad = GOOD;
     for (const [i, slot] of inputs.entries()) {
-      const { at, reason } = slot;
-      if (at === undefined) return undefined;
-      const isOld = now.at - at > point.staleAfter;
+      const { reason } = slot;
+      if (slot.at === undefined && calculation.without === undefined) return undefined;
+      if (slot.at === undefined) node.since ??= now.at;
+      const isOld = now.at - (slot.at ?? node.since ?? now.at) > point.staleAfter;
+      if (slot.at === undefined && !isOld) return undefined;
       if (isOld && calculation.without === undefined) return { value: 0, reason: TIMEOUT };
       const isThere = !isOld && hasValue(reason);
       const input = isThere ? this.#input(node, i, slot) : undefined;
@@ -302,12 +315,13 @@ export class Graph {
   }
 }
 
-/** When the next of its inputs is too old. A point that is bad already has nothing to say then. */
-function dueOf({ bad, inputs, own, point }: Node): number {
-  if (bad) return Number.POSITIVE_INFINITY;
+/** When the next of its inputs is too old. A point that is bad already has nothing to say then, unless one of them never had a reading. */
+function dueOf({ bad, inputs, own, point, since }: Node): number {
   let due = Number.POSITIVE_INFINITY;
+  if (bad && since === undefined) return due;
   for (const { at } of inputs) {
-    const old = at === undefined ? Number.POSITIVE_INFINITY : at + point.staleAfter + 1;
+    if (bad && at !== undefined) continue;
+    const old = (at ?? since ?? Number.POSITIVE_INFINITY) + point.staleAfter + 1;
     // The point was computed without an input that was too old by then.
     if (own.at === undefined || old > own.at) due = Math.min(due, old);
   }

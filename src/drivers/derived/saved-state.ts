@@ -21,7 +21,9 @@ export function stateOf(nodes: readonly Node[], now: Instant): object {
       if (at !== undefined && typeof raw !== 'string')
         slots[key] = [now.at - at, typeof raw === 'bigint' ? `${raw}n` : raw, reason, unit ?? null];
     const state = node.calculation.save?.(now.at);
-    if (state !== undefined) points[node.point.name] = { is: fingerprint(node), state };
+    // A point that has all its inputs waits for none.
+    const waited = node.since === undefined || node.inputs.every(({ at }) => at !== undefined) ? undefined : now.at - node.since;
+    if (state !== undefined || waited !== undefined) points[node.point.name] = { is: fingerprint(node), state, waited };
   }
   return { derived: 1, wall: now.known ? now.at + now.offset : null, slots, points };
 }
@@ -45,9 +47,12 @@ export function restoreState(
   const [slots, points] = [fieldOf(state, 'slots'), fieldOf(state, 'points')];
   for (const node of nodes) {
     const kept = fieldOf(points, node.point.name);
-    if (fieldOf(kept, 'is') === fingerprint(node)) node.calculation.restore?.(fieldOf(kept, 'state'), now, savedAt);
+    const isSame = fieldOf(kept, 'is') === fingerprint(node);
+    if (isSame) node.calculation.restore?.(fieldOf(kept, 'state'), now, savedAt);
     // Readings of an unknown time may be of last year.
     if (savedAt === undefined) continue;
+    const waited = fieldOf(kept, 'waited');
+    if (isSame && node.calculation.without !== undefined && isNumber(waited, 0)) graph.waited(node, savedAt - waited);
     for (const slot of [...node.inputs, node.own]) {
       const [ago, raw, reason, unit] = tuple(fieldOf(slots, slot.key));
       const value = rawOf(raw);

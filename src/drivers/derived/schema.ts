@@ -87,7 +87,7 @@ export const derivedPoint = z.strictObject({
     .enum(MISSING)
     .optional()
     .describe(
-      'For `average`, `minimum` and `maximum`. `skip`: a bad input is left out, and the result is uncertain, reason `partial`; without any good input the point is bad. `bad`, the default: one bad input makes the point bad.',
+      'For `average`, `minimum` and `maximum`. `skip`: a bad input is left out, and the result is uncertain, reason `partial`; without any good input the point is bad. An input that never had a reading is left out `staleAfter` after the first reading of another one. `bad`, the default: one bad input makes the point bad.',
     ),
   decimals: z.int().min(0).max(9).optional().describe('Digits behind the point that results are rounded to.'),
   range: z

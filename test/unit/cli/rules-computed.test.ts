@@ -60,6 +60,35 @@ test('rules test takes computed points from the recording where it has them', as
   assert.deepEqual(await transitions(`${rows.join('\n')}\n`), ['10:01 wet active-unacknowledged']);
 });
 
+test('rules test leaves out an input that a recording never has, as the gateway does', async () => {
+  const { config, faults } = loadConfigText(
+    `${derivedText(
+      { 'dust.aqi': '1', 'ozone.aqi': '1' },
+      `
+  place:
+    bus: sums
+    staleAfter: 5m
+    points:
+      aqi: {compute: maximum, from: [dust.aqi, ozone.aqi], unit: '1', missing: skip}`,
+    )}rules:
+  bad-air: {point: place.aqi, above: 100}
+`,
+    path.join(folder, 'gateway.yaml'),
+    kinds,
+    { profileDirs: [] },
+  );
+  assert.deepEqual(faults, []);
+  assert.ok(config);
+  const file = path.join(folder, 'never.csv');
+  const rows = [0, 4, 8].map((minute) => `2026-11-25T10:0${minute}:00Z,${minute < 8 ? 120 : 90}`);
+  writeFileSync(file, `time,dust.aqi\n${rows.join('\n')}\n`);
+  const report = reportOf(await play(config, file, { config: 'gateway.yaml' }));
+  assert.deepEqual(
+    report.transitions.map(({ state, time }) => `${new Date(time).toISOString().slice(11, 23)} ${state}`),
+    ['10:05:00.001 active-unacknowledged', '10:08:00.000 normal'],
+  );
+});
+
 test('a computed value that came due before a restart belongs to the start before it', async () => {
   const config = loadConfigText(
     `${derivedText(

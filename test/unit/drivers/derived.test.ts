@@ -73,6 +73,65 @@ test('derived: an input that is too old makes its points bad when it becomes too
   assert.deepEqual(told(), ['air.dew=9.26 air.mean=15 air.above=12.13']);
 });
 
+const PLACE = { 'dust.aqi': '1', 'ozone.aqi': '1', 'gas.so2': '[ppb]', 'gas.day': '[ppb]' };
+const BROKEN = `
+  place:
+    bus: sums
+    staleAfter: 1m
+    points:
+      aqi: {compute: maximum, from: [dust.aqi, ozone.aqi], unit: '1', missing: skip}
+      strict: {compute: maximum, from: [dust.aqi, ozone.aqi], unit: '1'}
+      so2: {compute: aqi-so2, from: {so2: gas.so2, day: gas.day}}`;
+
+test('derived: an input that never had a reading is left out once it had its time, and no sooner', async () => {
+  const { give, told, clock, samples, device } = derivedBench(PLACE, BROKEN);
+  await clock.advance(3_600_000);
+  give('dust', { aqi: 70 });
+  await clock.advance(50_000);
+  give('dust', { aqi: 71 });
+  await clock.advance(10_000);
+  assert.deepEqual(told(), [], 'the wait begins with the first reading of another input');
+  await clock.advance(1);
+  assert.deepEqual(told(), ['place.aqi=71?partial']);
+  assert.equal(samples.at(-1)?.at, 3_660_001);
+  give('dust', { aqi: 72 });
+  assert.deepEqual(told(), ['place.aqi=72?partial']);
+  // The others are bad or too old as ever, and for their own reason.
+  give('dust', { aqi: { reason: 'crc' } });
+  assert.deepEqual(told(), ['place.aqi!crc']);
+  assert.match(device('place').fault ?? '', /aqi: dust\.aqi is bad, crc/);
+  give('dust', { aqi: 73 });
+  await clock.advance(3_600_000);
+  assert.deepEqual(told(), ['place.aqi=73?partial', 'place.aqi!timeout']);
+  give('ozone', { aqi: 40 });
+  give('dust', { aqi: 74 });
+  assert.deepEqual(told(), ['place.aqi=40?partial place.strict!timeout', 'place.aqi=74 place.strict=74']);
+});
+
+test('derived: the index of a gas with two means does not wait for ever for one that never comes', async () => {
+  const { give, told, clock } = derivedBench(PLACE, BROKEN);
+  give('gas', { so2: 50 });
+  await clock.advance(60_000);
+  give('gas', { so2: 50 });
+  assert.deepEqual(told(), []);
+  await clock.advance(1);
+  assert.deepEqual(told(), ['place.so2=69?partial']);
+  give('gas', { day: 10, so2: 50 });
+  assert.deepEqual(told(), ['place.so2=69']);
+});
+
+test('derived: a point whose inputs are all bad names one that never came', async () => {
+  const { give, told, clock, device } = derivedBench(PLACE, BROKEN);
+  give('ozone', { aqi: { reason: 'timeout' } });
+  await clock.advance(3_600_000);
+  assert.deepEqual(told(), ['place.aqi!timeout']);
+  assert.match(device('place').fault ?? '', /aqi: ozone\.aqi is bad, timeout/);
+  give('ozone', { aqi: 40 });
+  await clock.advance(60_001);
+  assert.deepEqual(told(), ['place.aqi=40?partial', 'place.aqi!timeout']);
+  assert.match(device('place').fault ?? '', /aqi: no reading of dust\.aqi yet/);
+});
+
 test('derived: a reading older than the newest of its point changes nothing', () => {
   const { give, told } = derivedBench(ROOM, DEW);
   give('hall', { temperature: 20, humidity: 50 }, 5000);

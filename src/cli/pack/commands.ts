@@ -17,7 +17,10 @@ export function packCommands(sluice: Command): void {
     .command('list')
     .description('lists the rule packs')
     .addOption(json())
-    .addHelpText('after', '\nExamples:\n  $ sluice pack list\n  $ sluice pack list --json')
+    .addHelpText(
+      'after',
+      '\nA pack that cannot be used is named with its faults.\nExit status: 0 all can be used, 1 some cannot.\nExamples:\n  $ sluice pack list\n  $ sluice pack list --json',
+    )
     .action(action(async (options: { json?: boolean }) => (await import('./list.ts')).packList(options)));
   pack
     .command('show')

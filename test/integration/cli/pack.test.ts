@@ -1,12 +1,17 @@
 /** `sluice pack` as a person runs it: the list, each pack in both languages, and rules that are added to a file, or are not. */
 import assert from 'node:assert/strict';
-import { chmodSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { loadPack } from '../../../src/config/rule-packs.ts';
+import { startChild } from '../../harness/child.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { sluice } from '../../harness/start-gateway.ts';
 
-const NAMES = readdirSync(path.join(import.meta.dirname, '..', '..', '..', 'rule-packs')).sort();
+const ROOT = path.join(import.meta.dirname, '..', '..', '..');
+const SHIPPED = path.join(ROOT, 'rule-packs');
+const LIST = path.join(ROOT, 'src', 'cli', 'pack', 'list.ts');
+const NAMES = readdirSync(SHIPPED).sort();
 const YAML = `# the fridge of the clinic
 gateway: {id: g1}
 buses:
@@ -65,6 +70,52 @@ test('pack list and show: every pack, in English and Bangla, with the source of 
   assert.notEqual(unknown.code, 0);
   assert.match(unknown.stderr, /vaccine-fridge/);
   assert.equal(unknown.stdout, '');
+});
+
+test('pack list: one pack with faults hides no other, and is named with its faults', async (t) => {
+  const packs = scratch(t, 'packs');
+  cpSync(path.join(SHIPPED, 'forest'), path.join(packs, 'forest'), { recursive: true });
+  cpSync(path.join(SHIPPED, 'traffic-counter'), path.join(packs, 'traffic'), { recursive: true });
+  for (const [name, text] of [
+    ['broken', 'title: {en: Mine}\n'],
+    ['torn', 'title: {en: [\n'],
+  ] as const) {
+    mkdirSync(path.join(packs, name));
+    writeFileSync(path.join(packs, name, 'pack.yaml'), text);
+  }
+  mkdirSync(path.join(packs, 'empty'));
+  const list = async (options: string) => {
+    const code = `import { packList } from ${JSON.stringify(LIST)}; packList(${options}, ${JSON.stringify(packs)});`;
+    const child = startChild(t, process.execPath, ['--input-type=module', '-e', code]);
+    return { code: await child.ended, stdout: child.stdout, stderr: child.stderr.join('\n') };
+  };
+  const { code, stdout, stderr } = await list('{}');
+  assert.equal(code, 1);
+  assert.deepEqual(stdout, [
+    'broken   cannot be used; its faults: sluice pack show broken',
+    'empty    cannot be used; its faults: sluice pack show empty',
+    `forest   ${loadPack(packs, 'forest').title.en}`,
+    'torn     cannot be used; its faults: sluice pack show torn',
+    `traffic  ${loadPack(packs, 'traffic').title.en}`,
+  ]);
+  for (const name of ['broken', 'empty', 'torn']) {
+    assert.match(stderr, new RegExp(`^sluice: ${name}: the rule pack cannot be used:\\n.*/${name}/pack\\.yaml:\\d+:\\d+: `, 'm'));
+    assert.ok(stderr.includes(`Correct that file, or remove the folder ${path.join(packs, name)}.`));
+  }
+  assert.match(stderr, /broken\/pack\.yaml:1:\d+: title\.bn: /);
+  const json = await list('{ json: true }');
+  assert.equal(json.code, 1);
+  const entries = JSON.parse(json.stdout.join('')) as { name: string; title?: object; broken?: string }[];
+  assert.deepEqual(
+    entries.map(({ name, title, broken }) => [name, title !== undefined, broken !== undefined]),
+    [
+      ['broken', false, true],
+      ['empty', false, true],
+      ['forest', true, false],
+      ['torn', false, true],
+      ['traffic', true, false],
+    ],
+  );
 });
 
 test('pack apply: printed, added to the file, refused for the same names, and valid', async (t) => {

@@ -44,7 +44,8 @@ export async function alarmAcknowledge(rule: string, options: RunningOptions & {
 
 export async function alarmShelve(rule: string, options: RunningOptions & { for: string; reason?: string }): Promise<void> {
   const length = lengthOf(options.for);
-  const body = options.reason === undefined ? { rule, for: length } : { rule, for: length, reason: options.reason };
+  const reason = reasonOf(options.reason, 'door open for defrosting', '; or leave out --reason');
+  const body = reason === undefined ? { rule, for: length } : { rule, for: length, reason };
   show((await request(socketOf(options), 'POST', '/api/v1/shelve', body)) as AlarmReply, options);
 }
 
@@ -59,7 +60,8 @@ export async function alarmReset(rule: string, options: RunningOptions & { occur
 }
 
 export async function alarmOutOfService(rule: string, options: RunningOptions & { reason: string; for?: string }): Promise<void> {
-  const body = { rule, reason: options.reason, ...(options.for !== undefined && { for: lengthOf(options.for) }) };
+  const reason = reasonOf(options.reason, 'new sensor', '');
+  const body = { rule, reason, ...(options.for !== undefined && { for: lengthOf(options.for) }) };
   show((await request(socketOf(options), 'POST', '/api/v1/out-of-service', body)) as AlarmReply, options);
 }
 
@@ -72,6 +74,13 @@ function lengthOf(written: string): number {
   const length = parseDuration(written);
   if (length === undefined) throw new SluiceError('usage', `${written} is not a duration; write for example 30m or 8h`);
   return length;
+}
+
+/** @throws SluiceError usage: it has no words, as where a variable of a script is empty */
+function reasonOf(written: string | undefined, example: string, otherwise: string): string | undefined {
+  if (written?.trim() === '')
+    throw new SluiceError('usage', `--reason is empty: write why, for example --reason "${example}"${otherwise}`);
+  return written;
 }
 
 function show(reply: AlarmReply, { json }: RunningOptions): void {

@@ -7,6 +7,7 @@ import { jsonRoute, type Route, writingRoute } from './route.ts';
 
 const ID_WORDS = '1 to 64 of these: A-Z a-z 0-9 _ . -';
 const TIME_WORDS = 'a time in UTC milliseconds';
+const WHY_WORDS = 'a text of 1 to 200 letters: why, for example "door open for defrosting"';
 const VALUE_WORDS = 'a number, true, false or a text';
 const FOR_WORDS = 'milliseconds, or null to end the shelving';
 const OUT_FOR_WORDS = 'milliseconds, up to 90 days; without it until somebody puts it in service';
@@ -88,7 +89,7 @@ export const COMMANDS: readonly Route[] = [
     body: keys({
       rule: text('the name of a rule'),
       for: z.number({ error: FOR_WORDS }).nullable().describe(FOR_WORDS),
-      reason: text('a text: why').optional(),
+      reason: text(WHY_WORDS).optional(),
       ...asking,
     }),
     run: ({ rule, for: length, reason, ...asking }, { target, by }) => target.shelve(rule, length, reason, by, asking),
@@ -110,7 +111,7 @@ export const COMMANDS: readonly Route[] = [
     example: { rule: 'fridge-warm', reason: 'the sensor is being replaced', for: 28_800_000 },
     body: keys({
       rule: text('the name of a rule'),
-      reason: text('a text: why'),
+      reason: text(WHY_WORDS),
       for: z.number({ error: OUT_FOR_WORDS }).describe(OUT_FOR_WORDS).optional(),
       ...asking,
     }),

@@ -8,6 +8,10 @@ export const config = () => new Option('-c, --config <file>', 'the configuration
 export const socket = () => new Option('--socket <path>', "the running gateway's socket (default: from the configuration)");
 export const json = () => new Option('--json', 'print JSON for programs');
 
+/** For the help of commands with `--from` and `--to`. */
+export const LOCAL_TIMES =
+  'A date (its midnight) and a time without an offset are local times of the\ngateway: gateway.timezone, else the zone of the system.';
+
 /** Runs a command; what it throws becomes words on stderr and an exit status. A reader that has seen enough (head) ends it. */
 export function action<A extends unknown[]>(run: (...args: A) => Promise<void>): (...args: A) => Promise<void> {
   return daemon(async (...args) => {

@@ -1,3 +1,4 @@
+import { CommanderError } from 'commander';
 import { SluiceError } from '../core/errors.ts';
 import { faultWords, fileWords } from './file-words.ts';
 
@@ -10,6 +11,11 @@ export function exitStatus(thrown: unknown): number {
 
 /** Says it on stderr and sets the exit status. */
 export function failed(thrown: unknown): void {
+  // Its words are written already: help, the version, or what was not understood. The process ends when they have left.
+  if (thrown instanceof CommanderError) {
+    process.exitCode = thrown.exitCode === 0 ? 0 : 2;
+    return;
+  }
   process.stderr.write(`sluice: ${faultWords(thrown)}\n`);
   process.exitCode = exitStatus(thrown);
 }
@@ -19,4 +25,11 @@ export function onOutputFault(error: NodeJS.ErrnoException): void {
   if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
   process.stderr.write(`sluice: the output cannot be written: ${fileWords(error)}; what was written is not complete\n`);
   process.exit(1);
+}
+
+/** Help and the version, which are no action. */
+export function printHelp(text: string): void {
+  const { stdout } = process;
+  if (!stdout.listeners('error').includes(onOutputFault)) stdout.on('error', onOutputFault);
+  stdout.write(text);
 }

@@ -3,5 +3,9 @@ import { checkNode } from './require-node.ts';
 
 checkNode();
 
-const { program } = await import('./program.ts');
-await program().parseAsync();
+const [{ program }, { failed }] = await Promise.all([import('./program.ts'), import('./exit.ts')]);
+try {
+  await program().parseAsync();
+} catch (thrown) {
+  failed(thrown);
+}

@@ -7,8 +7,9 @@ import { boardCommands } from './board/commands.ts';
 import { bundleCommands } from './bundle-commands.ts';
 import type { CaptureOptions } from './capture.ts';
 import { careCommands } from './care-commands.ts';
-import { action, CONFIG, config, daemon, json, socket, wholeNumber } from './command-parts.ts';
+import { action, CONFIG, config, daemon, json, LOCAL_TIMES, socket, wholeNumber } from './command-parts.ts';
 import { configureCommands } from './configure-commands.ts';
+import { printHelp } from './exit.ts';
 import type { ExportOptions } from './export.ts';
 import { flowCommands } from './flow-commands.ts';
 import { packCommands } from './pack/commands.ts';
@@ -31,7 +32,8 @@ export function program(): Command {
     .description('Edge gateway: reads Modbus and serial sensors, keeps every reading, runs rules on site, forwards over MQTT.')
     .version(VERSION)
     .showHelpAfterError('(sluice --help shows what there is)')
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+    .exitOverride()
+    .configureOutput({ writeOut: printHelp })
     .addHelpText('after', '\nExamples:\n  $ sluice init site && cd site\n  $ sluice check\n  $ sluice run\n  $ sluice status');
 
   sluice
@@ -240,8 +242,8 @@ export function program(): Command {
     .description('readings of a time range, as CSV, JSON lines or a chart, to standard output')
     .addOption(config())
     .addOption(socket())
-    .option('--from <time>', 'ISO 8601, or a duration before now (24h)')
-    .option('--to <time>', 'ISO 8601, or a duration before now')
+    .option('--from <time>', 'a date, a time (ISO 8601), or a duration before now (24h)')
+    .option('--to <time>', 'the same, for the end')
     .addOption(
       new Option('--format <format>', 'one line a value, one record a line as JSON, or a chart as a picture')
         .choices(['csv', 'jsonl', 'svg'])
@@ -260,7 +262,8 @@ export function program(): Command {
     .option('--stick', 'with --bundle: the folder is on a stick, which has to belong to the platform')
     .addHelpText(
       'after',
-      '\nIt reads the log of a running or a stopped gateway. A chart (svg) has a\npanel for each point, up to 12, with the limits and alarms of its rules. A\nbrowser opens it. A bundle (--bundle) is a file that only the platform can\nopen; with --from or --to it has the records of that time.\nExamples:\n  $ sluice export --from 24h --format csv > day.csv\n  $ sluice export --from 30d --every 15m --points fridge.temperature > month.csv\n  $ sluice export --from 24h --format svg --points fridge.temperature > day.svg\n  $ sluice export --bundle /media/stick',
+      '\nIt reads the log of a running or a stopped gateway. A chart (svg) has a\npanel for each point, up to 12, with the limits and alarms of its rules. A\nbrowser opens it. A bundle (--bundle) is a file that only the platform can\nopen; with --from or --to it has the records of that time.\n' +
+        `${LOCAL_TIMES}\nExamples:\n  $ sluice export --from 24h --format csv > day.csv\n  $ sluice export --from 30d --every 15m --points fridge.temperature > month.csv\n  $ sluice export --from 24h --format svg --points fridge.temperature > day.svg\n  $ sluice export --bundle /media/stick`,
     )
     .action(action(async (options: ExportOptions) => (await import('./export.ts')).exportLog(options)));
   accountCommands(sluice);

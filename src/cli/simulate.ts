@@ -70,7 +70,7 @@ export function simulateCommand(): Command {
   };
   return new Command('sluice simulate')
     .showHelpAfterError('(sluice simulate --help shows what there is)')
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+    .exitOverride()
     .description('serve the devices of a configuration as Modbus servers, serial talkers and MQTT devices')
     .argument('<file>', 'the configuration')
     .option('--pty <bus=link>', 'make a pseudo-terminal for a serial bus (needs socat) and link to it', pairs)

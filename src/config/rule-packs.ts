@@ -4,7 +4,9 @@
  *
  * - A text that is one `{{name}}` alone becomes the value with its type. Inside a longer text it becomes a part of the text.
  * - An entry that needs a parameter which was not given, and has no default, is left out, and so is one that needs a device which the
- *   pack left out. What a rule does (`do`, `escalate`, `interlock`) is left out alone: the rule then only reports.
+ *   pack left out. A list of points in a device loses those of devices that were left out, and a device that loses all of a list is
+ *   left out itself: the index of a place is that of what the place measures. What a rule does (`do`, `escalate`, `interlock`) is left
+ *   out alone: the rule then only reports.
  * - Everything that a pack becomes goes through `sluice check` like words of a person.
  */
 import { readdirSync } from 'node:fs';
@@ -134,12 +136,10 @@ export function applyPack(pack: RulePack, given: ReadonlyMap<string, string>): P
         .filter(isWhole)
         .map(([key, value]) => [String(filled(key, values)), filled(value, values)]),
     );
-  const devices = section(pack.devices);
+  const called = Object.keys(pack.devices ?? {}).map((device) => String(filled(device, values)));
+  const { devices, absent } = withoutAbsent(section(pack.devices), called);
   const used = Object.values(devices).map((device) => (isSection(device) ? device.bus : undefined));
   const buses = Object.entries(section(pack.buses)).filter(([bus]) => used.includes(bus));
-  const absent = Object.keys(pack.devices ?? {})
-    .map((device) => String(filled(device, values)))
-    .filter((device) => !Object.hasOwn(devices, device));
   const wanted = Object.fromEntries(Object.entries(pack.rules ?? {}).map(([rule, written]) => [rule, asked(written)]));
   const rules = Object.fromEntries(Object.entries(section(wanted)).filter(([, rule]) => !pointsAt(rule, absent)));
   if (Object.keys(rules).length === 0) {
@@ -150,9 +150,40 @@ export function applyPack(pack: RulePack, given: ReadonlyMap<string, string>): P
   return { buses: Object.fromEntries(buses), devices, rules };
 }
 
+/** @param called all devices of the pack @returns those that are left, and the names of the others */
+function withoutAbsent(
+  devices: Readonly<Record<string, unknown>>,
+  called: readonly string[],
+): { devices: Readonly<Record<string, unknown>>; absent: readonly string[] } {
+  const absent = called.filter((device) => !Object.hasOwn(devices, device));
+  const left = Object.entries(devices).flatMap(([name, device]) => {
+    const listed = withLists(device, absent);
+    return listed === undefined ? [] : [[name, listed] as const];
+  });
+  // One that is left out now may stand in the list of another.
+  return left.length === Object.keys(devices).length
+    ? { devices: Object.fromEntries(left), absent }
+    : withoutAbsent(Object.fromEntries(left), called);
+}
+
+/** @returns the value with shorter lists; undefined: nothing is left of one */
+function withLists(value: unknown, absent: readonly string[]): unknown {
+  if (Array.isArray(value)) {
+    const left = value.filter((part) => !isPointOf(part, absent));
+    return left.length === 0 && value.length > 0 ? undefined : left;
+  }
+  if (typeof value !== 'object' || value === null) return value;
+  const parts = Object.entries(value).map(([key, part]) => [key, withLists(part, absent)] as const);
+  return parts.some(([, part]) => part === undefined) ? undefined : Object.fromEntries(parts);
+}
+
+function isPointOf(value: unknown, devices: readonly string[]): boolean {
+  return typeof value === 'string' && POINT.test(value) && devices.includes(value.slice(0, value.indexOf('.')));
+}
+
 /** @returns whether a text in the value is a point of one of the devices */
 function pointsAt(value: unknown, devices: readonly string[]): boolean {
-  if (typeof value === 'string') return POINT.test(value) && devices.includes(value.slice(0, value.indexOf('.')));
+  if (isPointOf(value, devices)) return true;
   return typeof value === 'object' && value !== null && Object.values(value).some((part) => pointsAt(part, devices));
 }
 

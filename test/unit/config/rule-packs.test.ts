@@ -116,7 +116,10 @@ test('air-quality: each measured pollutant brings its own index and rules, and n
     assert.deepEqual(faults.map(formatFault), []);
     assert.deepEqual(
       [made.devices, made.rules].map((section) => Object.keys(section)),
-      [[`air-${gas}-index`], [`air-${gas}-sensitive`, `air-${gas}-unhealthy`]],
+      [
+        [`air-${gas}-index`, 'air-place'],
+        [`air-${gas}-sensitive`, `air-${gas}-unhealthy`, 'air-hazardous'],
+      ],
     );
   }
 });
@@ -169,6 +172,21 @@ test('choices of a pack: numbers and times in its rules, without words, states a
       ],
     ],
   );
+});
+
+test('air-quality: the index of the place is that of the pollutants that are measured', () => {
+  const pack = loadPack(PACKS, 'air-quality');
+  const placeOf = (...measured: string[]) => {
+    const { made, config, faults } = load(pack, (name) => measured.includes(name));
+    assert.deepEqual(faults.map(formatFault), []);
+    assert.equal(config?.rules.get('air-hazardous')?.device, 'air-place');
+    return (made.devices['air-place'] as { points: { aqi: { from: string[] } } }).points.aqi.from;
+  };
+  assert.deepEqual(placeOf('pm25'), ['air-index.aqi']);
+  assert.deepEqual(placeOf('no2', 'pm25', 'pm10'), ['air-index.aqi', 'air-pm10-index.aqi', 'air-no2-index.aqi']);
+  assert.equal(placeOf('pm25', 'pm10', 'ozone', 'co', 'so2', 'no2').length, 6);
+  const { made } = load(pack, (name) => name === 'humidity');
+  assert.deepEqual([Object.keys(made.devices), Object.keys(made.rules)], [[], ['air-indicative']]);
 });
 
 test('what is wrong with the parameters is said in words', () => {

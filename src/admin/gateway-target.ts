@@ -149,6 +149,7 @@ export class Target implements AdminTarget {
         boot: g.boot,
         uptime: (now - g.startedAt) / 1000,
         time: this.now(),
+        timezone: config.gateway.timezone,
         monotonic: now,
       },
       ...(g.broken === undefined ? {} : { configuration: shortened(g.broken) }),
@@ -195,6 +196,10 @@ export class Target implements AdminTarget {
       alarmFigures: g.rules.alarmFigures(g.ingest.moment()),
       ...actionStatus(g.actions.status(), (at) => Math.round(at) + watch.offset),
     };
+  }
+
+  get timezone(): string | undefined {
+    return this.#gateway.config.gateway.timezone;
   }
 
   now(): number {

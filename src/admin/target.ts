@@ -46,6 +46,8 @@ export interface AdminTarget {
   flowsReport(): FlowsReport | undefined;
   /** UTC milliseconds as the gateway knows it: the system clock may be years behind. */
   now(): number;
+  /** The time zone of the gateway; undefined: that of the system. */
+  readonly timezone?: string | undefined;
   /** Whether buses are polled and the store is writable; the reasons say what is not, in words. */
   ready(): ReadyReport;
   /**
@@ -123,6 +125,8 @@ export interface GatewayStatus {
     /** Seconds since the daemon started. */
     readonly uptime: number;
     readonly time: number;
+    /** IANA name, where the configuration names one; else that of the system counts. */
+    readonly timezone?: string | undefined;
     /** Monotonic milliseconds now: what `lastReply` of devices is measured in. */
     readonly monotonic: number;
   };

@@ -1,10 +1,10 @@
 /** `sluice export`: readings and buckets as lines, or charts, to standard output. */
 import { SluiceError } from '../core/errors.ts';
-import { isAgo, parseStep, parseTime, STEP_WORDS, TIME_WORDS } from '../core/times.ts';
+import { isAgo, isLocal, parseStep, parseTime, STEP_WORDS, TIME_WORDS } from '../core/times.ts';
 import { onOutputFault } from './exit.ts';
 import { ExportProgress } from './export-progress.ts';
 import { localDate } from './local-time.ts';
-import { type LogQuery, type LogSource, logSource, type Range, type SourceOptions } from './log-source.ts';
+import { type LogQuery, type LogSource, logSource, type Range, type SourceOptions, timezoneOf } from './log-source.ts';
 
 export interface ExportOptions extends SourceOptions {
   readonly bundle?: string;
@@ -23,7 +23,9 @@ const APART = 60_000;
 
 export async function exportLog(options: ExportOptions): Promise<void> {
   // Before anything is opened: what was written is understood, whatever the time is.
-  const written = rangeOf(options, Date.now());
+  const isOfZone = [options.from, options.to].some((text) => text !== undefined && isLocal(text));
+  const zone = isOfZone ? await timezoneOf(options) : undefined;
+  const written = rangeOf(options, Date.now(), zone);
   if (options.bundle !== undefined) {
     const { from, to } = written;
     const range = { ...(options.from !== undefined && { from }), ...(options.to !== undefined && { to }) };
@@ -34,7 +36,7 @@ export async function exportLog(options: ExportOptions): Promise<void> {
     if (options[name] !== undefined) throw new SluiceError('usage', `--${name} belongs to --bundle`);
   const source = await logSource(options);
   try {
-    const range = rangeAt(options, source.now);
+    const range = rangeAt(options, source.now, zone);
     const { format } = options;
     if (format === 'svg') await write(await (await import('./chart/export-chart.ts')).chartOf(source, range, options));
     else await lines(source, { ...range, format }, range.now, options);
@@ -59,13 +61,13 @@ async function lines(source: LogSource, query: LogQuery, now: number, { quiet }:
   }
 }
 
-/** @param now what `24h` counts back from, UTC ms */
-function rangeOf(options: ExportOptions, now: number): Range {
+/** @param now what `24h` counts back from, UTC ms @param zone of times without an offset */
+function rangeOf(options: ExportOptions, now: number, zone: string | undefined): Range {
   const range: Range = {
     now,
     bounded: options.from !== undefined,
-    from: timeOf(options.from, now, 0),
-    to: timeOf(options.to, now, Number.MAX_SAFE_INTEGER),
+    from: timeOf(options.from, now, zone) ?? 0,
+    to: timeOf(options.to, now, zone) ?? Number.MAX_SAFE_INTEGER,
     every: everyOf(options.every),
     points: options.points?.split(',').filter((p) => p !== ''),
   };
@@ -74,19 +76,19 @@ function rangeOf(options: ExportOptions, now: number): Range {
 }
 
 /** Counts back from the gateway's time, which the system clock may not have, and says so where it does not. */
-function rangeAt(options: ExportOptions, now: number | undefined): Range {
+function rangeAt(options: ExportOptions, now: number | undefined, zone: string | undefined): Range {
   const system = Date.now();
   const counts = [options.from, options.to].some((text) => text !== undefined && isAgo(text));
   if (now !== undefined && counts && Math.abs(now - system) > APART)
     process.stderr.write(
       `sluice: it is ${localDate(now)} for the gateway, and ${localDate(system)} for the system clock; times are counted back from the time of the gateway\n`,
     );
-  return rangeOf(options, now ?? system);
+  return rangeOf(options, now ?? system, zone);
 }
 
-function timeOf(text: string | undefined, now: number, otherwise: number): number {
-  if (text === undefined) return otherwise;
-  const time = parseTime(text, now);
+function timeOf(text: string | undefined, now: number, zone: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const time = parseTime(text, now, zone);
   if (time === undefined) throw new SluiceError('usage', `"${text}" is not a time: ${TIME_WORDS}`);
   return time;
 }

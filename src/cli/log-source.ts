@@ -12,8 +12,10 @@ import { exportHeader, unknownWords } from '../store/read/export-lines.ts';
 import type { LogReader } from '../store/read/reading.ts';
 import { timeByLog } from '../store/time/log-time.ts';
 import { machineBoot } from '../time/probes.ts';
+import { readConfig } from './config-file.ts';
 import { openFiles } from './open-files.ts';
 import { SOCKET, socketOf, stateDirOf } from './running.ts';
+import { lastGoodConfig } from './start-config.ts';
 
 export interface LogQuery {
   /** UTC ms, inclusive. */
@@ -48,6 +50,13 @@ export interface SourceOptions {
   readonly config: string;
   /** Only the running gateway is asked. */
   readonly socket?: string;
+}
+
+/** The time zone of the gateway, as its configuration has it; undefined: that of the system. Where neither answers, nothing is exported either. */
+export async function timezoneOf({ config, socket }: SourceOptions): Promise<string | undefined> {
+  if (socket === undefined)
+    return (readConfig(config, { readSecrets: false }).config ?? lastGoodConfig(config, false).config)?.gateway.timezone;
+  return ((await request(socket, 'GET', '/api/v1/status')) as GatewayStatus).gateway.timezone;
 }
 
 /** A running gateway answers with what is in its memory as well; without one its files are read. */

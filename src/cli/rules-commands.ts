@@ -1,6 +1,6 @@
 /** `sluice rules`: its options and its help. */
 import { type Command, Option } from 'commander';
-import { action, config, json, socket } from './command-parts.ts';
+import { action, config, json, LOCAL_TIMES, socket } from './command-parts.ts';
 import type { RulesTestOptions } from './rules/play.ts';
 import type { RunningOptions } from './running.ts';
 
@@ -28,8 +28,8 @@ export function rulesCommands(sluice: Command): void {
     .description('plays recorded readings through the rules of a configuration and shows the alarms')
     .addOption(config())
     .addOption(socket())
-    .option('--from <time>', 'ISO 8601, or a duration before now (7d)')
-    .option('--to <time>', 'ISO 8601, or a duration before now; later than the last reading: until then')
+    .option('--from <time>', 'a date, a time (ISO 8601), or a duration before now (7d)')
+    .option('--to <time>', 'the same, for the end; later than the last reading: until then')
     .option('--rules <list>', 'only these rules, separated by commas (default: all)')
     .option('--map <column=point>', 'the point of a column of the table; may be repeated', collected)
     .option('--offset <offset>', 'of times in the table that have none: +06:00')
@@ -40,7 +40,8 @@ export function rulesCommands(sluice: Command): void {
     .addOption(json())
     .addHelpText(
       'after',
-      '\nWithout a file it plays the log of the gateway, running or stopped, and changes\nnothing there. No action is carried out, and no alarm leaves.\nA table has a column "time" (2026-11-25T10:00:00+06:00, or UTC milliseconds)\nand a column for each point (fridge.temperature).\nExit status: 0 done, 1 not as expected or unreadable, 78 configuration refused.\nExamples:\n  $ sluice export --from 7d > week.csv && sluice rules test week.csv\n  $ sluice rules test --from 7d --rules fridge-warm --svg fridge.svg\n  $ sluice rules test logger.csv --map "Temp 1=fridge.air" --offset +06:00\n  $ sluice rules test week.csv --save week.yaml\n  $ sluice rules test week.csv --expect week.yaml',
+      '\nWithout a file it plays the log of the gateway, running or stopped, and changes\nnothing there. No action is carried out, and no alarm leaves.\nA table has a column "time" (2026-11-25T10:00:00+06:00, or UTC milliseconds)\nand a column for each point (fridge.temperature).\n' +
+        `${LOCAL_TIMES}\nExit status: 0 done, 1 not as expected or unreadable, 78 configuration refused.\nExamples:\n  $ sluice export --from 7d > week.csv && sluice rules test week.csv\n  $ sluice rules test --from 7d --rules fridge-warm --svg fridge.svg\n  $ sluice rules test logger.csv --map "Temp 1=fridge.air" --offset +06:00\n  $ sluice rules test week.csv --save week.yaml\n  $ sluice rules test week.csv --expect week.yaml`,
     )
     .action(
       action(async (file: string | undefined, options: RulesTestOptions) =>

@@ -34,7 +34,7 @@ export const gatewaySection = z.strictObject({
     .refine(isTimezone, { error: 'this time zone is not known; write one of the IANA database, for example Asia/Dhaka' })
     .optional()
     .describe(
-      'The time zone where the gateway stands, for schedules and calendar periods of rules: a name of the IANA database. Default: the zone of the system.',
+      'The time zone where the gateway stands: a name of the IANA database. Schedules and calendar periods of rules count in it, and so do dates and times without an offset that a person asks for. Default: the zone of the system.',
     ),
   board: name().optional().describe('The board, as `sluice board list` names it. Default: the one that the device tree shows.'),
   hats: z

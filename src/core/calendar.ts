@@ -88,6 +88,18 @@ export class Calendar {
     return [month(0), month(1)];
   }
 
+  /**
+   * UTC ms of the moment at which the clock on the wall shows `face`. A time that it shows twice is the first of both; one that it skips
+   * is as long after the jump as it would have been after midnight without one. So `new Date(…)` reads local times.
+   * @param face what it shows, as if it were UTC ms
+   */
+  moment(face: number): number {
+    // A zone changes its offset once in two days at most.
+    const [before, after] = [face - this.#offset(face - DAY), face - this.#offset(face + DAY)];
+    const shown = [before, after].filter((utc) => utc + this.#offset(utc) === face);
+    return shown.length > 0 ? Math.min(...shown) : before;
+  }
+
   /** The moment at which the clock on the wall shows `face`; where it skips that time, the end of the gap. */
   #utc(face: number): number {
     const first = face - this.#offset(face);

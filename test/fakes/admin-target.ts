@@ -34,6 +34,7 @@ import { nobodysAccess } from './people.ts';
 
 export class FakeTarget implements AdminTarget {
   readonly listeners = new Set<(item: TailItem) => void>();
+  timezone: string | undefined;
   readyReport: ReadyReport = { ready: true, reasons: [] };
   exported: ExportQuery | undefined;
   /** Pieces of the next export. */

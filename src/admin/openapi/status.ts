@@ -159,6 +159,7 @@ const gatewayStatus = {
     boot: text('this start, as batches name it'),
     uptime: number('seconds since the start'),
     time: moment('now'),
+    timezone: text('the time zone of the configuration; absent where it names none: that of the system counts').optional(),
     monotonic: number('now, in monotonic milliseconds'),
   }),
   configuration: shape<BrokenConfig>({

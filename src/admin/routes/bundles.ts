@@ -36,7 +36,8 @@ export const BUNDLES: readonly Route[] = [
     says: 'A bundle with everything that a forwarder has not delivered, or of a time range, as `sluice export --bundle` writes it.',
     example: {},
     run: ({ from, to, ...asked }, { target, long, ...reader }) => {
-      const at = (moment: string | undefined) => (moment === undefined ? undefined : parseTime(moment, target.now()));
+      const at = (moment: string | undefined) =>
+        moment === undefined ? undefined : parseTime(moment, target.now(), target.timezone);
       return long.bytes(reader, target.bundle({ ...asked, from: at(from), to: at(to) }));
     },
   }),

@@ -4,6 +4,7 @@ import { parseTime } from '../../core/times.ts';
 import { MAX_BUCKETS, MAX_REMOVED } from '../limits.ts';
 import { invalid } from '../request-words.ts';
 import { CSV_TYPE, LINES_TYPE } from '../respond.ts';
+import type { AdminTarget } from '../target.ts';
 import { keys, points, step, time, wholeText } from './fields.ts';
 import { jsonRoute, type Route, writingRoute } from './route.ts';
 
@@ -53,9 +54,9 @@ export const HISTORY: readonly Route[] = [
     says: 'The readings of a time range as CSV or JSON lines, as `sluice export` writes them. With `what=alarms` the changes of alarms up to `to` come instead.',
     example: { from: '24h', points: 'fridge' },
     run: ({ what, points, every, format, from, to }, { target, long, ...reader }) => {
-      const now = target.now();
+      const wall = wallOf(target);
       return long.export(reader, target, {
-        ...{ format: format ?? (what === 'alarms' ? 'jsonl' : 'csv'), points, from: timeOf(from, now), to: timeOf(to, now) },
+        ...{ format: format ?? (what === 'alarms' ? 'jsonl' : 'csv'), points, from: timeOf(from, wall), to: timeOf(to, wall) },
         ...(what === 'alarms' && { alarms: true }),
         ...(every === undefined ? {} : { every }),
       });
@@ -67,7 +68,7 @@ export const HISTORY: readonly Route[] = [
     says: 'The chart of one point: min, mean, max and count of each bucket, or the readings where there are few. It holds committed readings only.',
     example: { point: 'fridge.temperature', from: '3h' },
     run: (asked, { target, long, ...reader }) => {
-      const range = rangeOf(asked, target.now());
+      const range = rangeOf(asked, wallOf(target));
       return long.ask(reader, () => target.history({ ...range, buckets: asked.buckets }));
     },
   }),
@@ -77,7 +78,7 @@ export const HISTORY: readonly Route[] = [
     says: 'The changes of the alarms on one point in a range of time: the newest 200, in order.',
     example: { point: 'fridge.temperature', from: '24h' },
     run: (asked, { target, long, ...reader }) => {
-      const range = rangeOf(asked, target.now());
+      const range = rangeOf(asked, wallOf(target));
       return long.ask(reader, () => target.alarmChanges(range));
     },
   }),
@@ -97,15 +98,23 @@ export const HISTORY: readonly Route[] = [
   }),
 ];
 
+/** What time it is where the gateway stands. */
+interface Wall {
+  /** UTC ms. */
+  readonly now: number;
+  readonly timezone: string | undefined;
+}
+const wallOf = (target: Pick<AdminTarget, 'now' | 'timezone'>): Wall => ({ now: target.now(), timezone: target.timezone });
+
 /** Without `to` until now, without `from` the day before `to`. */
-function rangeOf(asked: z.output<typeof changesQuery>, now: number) {
+function rangeOf(asked: z.output<typeof changesQuery>, wall: Wall) {
   const [device = '', point = ''] = asked.point.split('.');
-  const to = timeOf(asked.to, now) ?? now;
-  const from = timeOf(asked.from, now) ?? to - DAY;
+  const to = timeOf(asked.to, wall) ?? wall.now;
+  const from = timeOf(asked.from, wall) ?? to - DAY;
   if (from >= to) throw invalid('from has to be before to');
   return { device, point, from, to };
 }
 
-function timeOf(text: string | undefined, now: number): number | undefined {
-  return text === undefined ? undefined : parseTime(text, now);
+function timeOf(text: string | undefined, { now, timezone }: Wall): number | undefined {
+  return text === undefined ? undefined : parseTime(text, now, timezone);
 }

@@ -49,20 +49,21 @@ export async function play(config: GatewayConfig, file: string | undefined, opti
   const panels = options.svg === undefined ? undefined : new Panels();
   const ignored: string[] = [];
   // What was written is understood before anything is opened.
-  const written = rangeOf(options, Date.now());
+  const zone = config.gateway.timezone;
+  const written = rangeOf(options, Date.now(), zone);
   // The log has what was computed; a file may lack it.
   const computed = file === undefined ? undefined : ComputedPoints.of(config, wanted);
   const read = computed?.wanted ?? wanted;
   const source: { recording: Recording; now?: number; close?(): void } =
     file === undefined
-      ? await logRecording(options, (now) => fullRange(rangeOf(options, now)), wanted)
+      ? await logRecording(options, (now) => fullRange(rangeOf(options, now, zone)), wanted)
       : {
           recording: fileRecording(file, {
             ...{ wanted: read, map: mapOf(options.map ?? [], read), offset: options.offset },
             onIgnored: (headings) => ignored.push(...headings),
           }),
         };
-  const { from, to } = source.now === undefined ? written : rangeOf(options, source.now);
+  const { from, to } = source.now === undefined ? written : rangeOf(options, source.now, zone);
   const player = new Player({
     ...{ wanted, from },
     engine: (start, shapes, saved) =>
@@ -96,10 +97,14 @@ export async function play(config: GatewayConfig, file: string | undefined, opti
 }
 
 /** @throws SluiceError usage */
-function rangeOf({ from, to }: RulesTestOptions, now: number): { from: number | undefined; to: number | undefined } {
+function rangeOf(
+  { from, to }: RulesTestOptions,
+  now: number,
+  zone: string | undefined,
+): { from: number | undefined; to: number | undefined } {
   const time = (text: string | undefined): number | undefined => {
     if (text === undefined) return undefined;
-    const found = parseTime(text, now);
+    const found = parseTime(text, now, zone);
     if (found === undefined) throw new SluiceError('usage', `"${text}" is not a time: ${TIME_WORDS}`);
     return found;
   };

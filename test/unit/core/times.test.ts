@@ -21,7 +21,7 @@ test('what a moment writes in ISO 8601 or in milliseconds, it reads', () => {
   assert.equal(parseTime('2026-11-25 8:05+06:00', NOW), Date.UTC(2026, 10, 25, 2, 5));
 });
 
-test('a date and a time without an offset are local times of the zone, with an offset they are not', () => {
+test('a date and a time without an offset are local times of the zone, others are not', () => {
   for (const [text, zone, utc] of [
     ['2026-11-25', 'Asia/Dhaka', '2026-11-24T18:00Z'],
     ['2026-11-25T00:00', 'Asia/Dhaka', '2026-11-24T18:00Z'],

@@ -20,7 +20,7 @@ const SWITCHES = ['stop'];
 const OURS = ['deadband', 'onDelay', 'offDelay', 'hold', 'over', 'per', 'p'];
 /** What was read in a published document. A value that is not here is ours, or said to be of a document that nobody has read yet. */
 const CONFIRMED: Readonly<Record<string, Readonly<Record<string, string | number>>>> = {
-  'air-quality': { sensitive: 100, unhealthy: 150, 'pm25-day': 15, day: '24h', 'pm10-day': 45 },
+  'air-quality': { sensitive: 100, unhealthy: 150, hazardous: 300, 'pm25-day': 15, day: '24h', 'pm10-day': 45 },
   'drinking-water': {
     ...{ 'chlorine-low': 0.2, 'chlorine-treated-low': 0.5, 'chlorine-high': 5 },
     ...{ 'turbidity-disinfect': 1, 'turbidity-high': 5, 'ph-high': 8 },

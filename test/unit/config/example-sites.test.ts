@@ -69,6 +69,7 @@ const MADE: Readonly<Record<string, Made>> = {
     packs: {
       'drinking-water': {
         ...{ chlorine: 'quality.chlorine', turbidity: 'quality.turbidity', ph: 'quality.ph', volume: 'meter.volume' },
+        ...{ 'chlorine-treated': 'tank.chlorine' },
       },
       'pump-and-tank': TANK,
     },

@@ -93,6 +93,37 @@ const FLOWS: FlowsReport = {
   },
 };
 
+test('the figures of alarms have their values in the metrics', () => {
+  const alarmFigures: StatusReport['alarmFigures'] = {
+    ...{ since: 1_795_000_000_000, annunciated: 412, perHour: 1.25, perDay: 17 },
+    flood: { active: true, since: 1_795_000_000_000, alarms: 31, floods: 3, time: 52_500 },
+    chattering: { now: 2, rules: ['door', 'pump'], episodes: 9 },
+    standing: { now: 12, rules: ['old'] },
+    worst: [
+      { rule: 'door', count: 300, share: 0.7 },
+      { rule: 'pump', count: 112, share: 0.3 },
+    ],
+  };
+  const values = (figures: StatusReport['alarmFigures']) =>
+    metricsText({ ...report(), alarmFigures: figures })
+      .split('\n')
+      .filter((line) => /^sluice_alarm(_|s_)(annunciated|per|flood|chatter|standing|frequent)/.test(line));
+  assert.deepEqual(values(alarmFigures), [
+    'sluice_alarms_annunciated_total 412',
+    'sluice_alarms_per_hour 1.25',
+    'sluice_alarms_per_day 17',
+    'sluice_alarm_flood 1',
+    'sluice_alarm_floods_total 3',
+    'sluice_alarm_flood_time_seconds_total 52.5',
+    'sluice_alarms_chattering 2',
+    'sluice_alarm_chatter_episodes_total 9',
+    'sluice_alarms_standing 12',
+    'sluice_alarm_frequent{rule="door"} 300',
+    'sluice_alarm_frequent{rule="pump"} 112',
+  ]);
+  assert.ok(values({ ...alarmFigures, flood: { ...alarmFigures.flood, active: false } }).includes('sluice_alarm_flood 0'));
+});
+
 test('an independent parser reads the same numbers', (t) => {
   const python = pythonPeer(t, 'prometheus_client', 'apt-get install -y python3-prometheus-client');
   if (python === undefined) return;

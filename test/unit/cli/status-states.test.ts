@@ -56,6 +56,7 @@ interface Changes {
   readonly log?: Partial<LogStatus>;
   readonly forwarder?: Partial<ForwarderStatus>;
   readonly alarms?: readonly AlarmStatus[];
+  readonly alarmFigures?: Partial<GatewayStatus['alarmFigures']>;
   readonly actions?: GatewayStatus['actions'];
   readonly flows?: Partial<FlowsReport>;
   /** With `-v`. */
@@ -64,7 +65,17 @@ interface Changes {
   readonly waiting?: WaitingReply['forwarders'];
 }
 
-function changedStatus({ clock, bus, log, forwarder, flows, verbose, actions, alarms = [] }: Changes): GatewayStatus {
+function changedStatus({
+  clock,
+  bus,
+  log,
+  forwarder,
+  flows,
+  verbose,
+  actions,
+  alarmFigures,
+  alarms = [],
+}: Changes): GatewayStatus {
   const report = statusOf();
   const [field] = report.buses;
   const [cloud] = report.forwarders;
@@ -87,6 +98,7 @@ function changedStatus({ clock, bus, log, forwarder, flows, verbose, actions, al
       },
     ],
     alarms,
+    alarmFigures: { ...report.alarmFigures, ...alarmFigures },
     actions,
     ...(flows === undefined ? {} : { flows: { ...nodeRed, ...flows } }),
     // Its figures have tests of their own.
@@ -148,6 +160,14 @@ const STATES: Readonly<Record<string, Changes>> = {
   },
   'action-failed': { actions: ACTIONS },
   'actions-verbose': { actions: ACTIONS, verbose: true },
+  'alarm-flood': {
+    alarms: [warm],
+    alarmFigures: {
+      flood: { active: true, since: NOW - 6 * MINUTE, alarms: 31, floods: 3, time: 52 * MINUTE },
+      chattering: { now: 2, rules: ['door-open', 'pump-pressure'], episodes: 9 },
+      standing: { now: 12, rules: Array.from({ length: 10 }, (_, i) => `meter-${i + 1}-stale`) },
+    },
+  },
   'cured-fault': {
     bus: {
       devices: [

@@ -5,8 +5,10 @@ import { useShell } from '../parts/shell.ts';
 
 export function AlarmFigures({ figures }: { figures: LiveFigures | undefined }): JSX.Element | null {
   const { words } = useShell();
-  if (figures === undefined || figures.annunciated === 0) return null;
-  const { perHour, perDay, flood, chattering, standing, worst } = figures;
+  if (figures === undefined) return null;
+  const { annunciated, perHour, perDay, flood, chattering, standing, worst } = figures;
+  // An alarm may stand of which no figure is left: the count began anew while it was active.
+  if (annunciated === 0 && flood === undefined && chattering.length === 0 && standing.length === 0) return null;
   return (
     <section class="card figures">
       <h2>{words.t('alarms.figures')}</h2>

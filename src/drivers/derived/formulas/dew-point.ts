@@ -24,6 +24,7 @@ export const dewPointFormula: Formula = {
     if (humidity <= 0) return because('invalid');
     // Sensors show a little above 100 % in fog.
     const value = dewPoint(temperature, Math.min(humidity, 100));
+    if (!Number.isFinite(value)) return because('not-a-number');
     return temperature < -45 || temperature > 60 || humidity > 105 ? because('out-of-range', value) : value;
   }),
 };

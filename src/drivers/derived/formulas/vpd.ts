@@ -18,6 +18,7 @@ export const vpd: Formula = {
   create: plain((temperature, humidity) => {
     if (humidity < 0) return because('invalid');
     const value = saturation(temperature) * (1 - Math.min(humidity, 100) / 100);
+    if (!Number.isFinite(value)) return because('not-a-number');
     return temperature < -45 || temperature > 60 || humidity > 105 ? because('out-of-range', value) : value;
   }),
 };

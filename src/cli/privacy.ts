@@ -2,7 +2,7 @@
 import { unitWords } from '../core/unit-words.ts';
 import { formatDuration } from '../core/units.ts';
 import { configInForce } from './in-force.ts';
-import { type SensedClass, type Sensing, sensingOf } from './privacy/inventory.ts';
+import { type SensedClass, type SensedPoint, type Sensing, sensingOf } from './privacy/inventory.ts';
 import { clean } from './terminal/clean.ts';
 import { count } from './words.ts';
 
@@ -30,13 +30,24 @@ function inBrackets(unit: string | undefined): string {
   return words === '' ? '' : ` (${clean(words)})`;
 }
 
+/** A destination states its own purpose. */
+function whyWords({ rules, feeds }: SensedPoint, leaves: boolean): string {
+  if (rules.length === 0 && feeds.length === 0 && !leaves)
+    return ', for no stated reason: no rule watches it, and it goes nowhere';
+  return [
+    ...(rules.length === 0 ? [] : [`, watched by ${rules.join(', ')}`]),
+    ...(feeds.length === 0 ? [] : [`, computed into ${feeds.join(', ')}`]),
+  ].join('');
+}
+
 function classLines({ class: word, points, keep, upstream, destinations }: SensedClass, maxAge: number): string[] {
   const leaves = upstream === 'never' ? 'leaves never' : `leaves ${upstream}`;
   return [
     `${word}: kept ${formatDuration(keep ?? maxAge)}; ${leaves}`,
-    ...points.map(
-      ({ point, unit, rules }) => `  ${point}${inBrackets(unit)}${rules.length === 0 ? '' : `, watched by ${rules.join(', ')}`}`,
-    ),
+    ...points.map((own) => {
+      const leaves = destinations.some((to) => to.points.includes(own.point));
+      return `  ${own.point}${inBrackets(own.unit)}${whyWords(own, leaves)}`;
+    }),
     ...(destinations.length === 0 ? ['  goes nowhere'] : []),
     ...destinations.map((to) => {
       const some = to.points.length === points.length ? '' : `${to.points.join(', ')}: `;

@@ -11,6 +11,8 @@ export interface SensedPoint {
   readonly unit?: string | undefined;
   /** Rules that look at it. */
   readonly rules: readonly string[];
+  /** Points that are computed from it. */
+  readonly feeds: readonly string[];
 }
 
 export interface Destination {
@@ -50,6 +52,7 @@ interface Known {
 export function sensingOf(config: GatewayConfig): Sensing {
   const { privacy, gateway, buffer } = config;
   const points = pointsOf(config);
+  const feeds = feedsOf(config);
   const classes = PRIVACY_CLASSES.flatMap((word): SensedClass[] => {
     const own = points.filter((point) => point.class === word);
     if (own.length === 0) return [];
@@ -61,6 +64,7 @@ export function sensingOf(config: GatewayConfig): Sensing {
           point: `${device}.${name}`,
           ...(unit === undefined ? {} : { unit }),
           rules: rulesOn(config, `${device}.${name}`),
+          feeds: feeds.get(`${device}.${name}`) ?? [],
         })),
         ...(keep === undefined || keep >= buffer.maxAge ? {} : { keep }),
         upstream: upstreamWords(privacy?.upstream[word]),
@@ -94,6 +98,17 @@ function rulesOn({ rules }: GatewayConfig, point: string): string[] {
   return [...rules.values()].flatMap(({ name, device, point: first, inputs = [] }) =>
     [`${device}.${first}`, ...inputs].includes(point) ? [name] : [],
   );
+}
+
+/** The points that are computed from a point, by its name. */
+function feedsOf({ devices, buses }: GatewayConfig): Map<string, string[]> {
+  const feeds = new Map<string, string[]>();
+  for (const device of devices.values()) {
+    const kind = kinds.drivers.find(({ protocol }) => protocol === buses.get(device.bus)?.protocol);
+    for (const [point, inputs] of kind?.pointInputs?.(device) ?? [])
+      for (const input of new Set(inputs)) feeds.set(input, [...(feeds.get(input) ?? []), `${device.name}.${point}`]);
+  }
+  return feeds;
 }
 
 function upstreamWords(rule: ClassUpstream | undefined): string {

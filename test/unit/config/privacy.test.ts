@@ -150,6 +150,55 @@ test('the sample of the page is valid without a warning, and its inventory says 
   );
 });
 
+test('each point of the inventory has its reason, and one without any says so', () => {
+  const { config } = load(`
+gateway: {id: g1}
+buses:
+  plant: {protocol: modbus-tcp, host: 192.168.1.4}
+  sums: {protocol: derived}
+devices:
+  hall:
+    bus: plant
+    privacy: environmental
+    points:
+      temperature: {table: input, address: 0, type: int16, unit: Cel}
+      humidity: {table: input, address: 1, type: uint16, unit: '%'}
+      noise: {table: input, address: 2, type: uint16}
+      light: {table: input, address: 3, type: uint16}
+  climate:
+    bus: sums
+    privacy: environmental
+    points:
+      dew: {compute: dew-point, from: {temperature: hall.temperature, humidity: hall.humidity}}
+rules:
+  warm: {point: hall.temperature, above: 30}
+  wet: {point: climate.dew, above: 25}
+forwarders:
+  town: {type: mqtt, url: 'mqtt://town.example', purpose: noise map, filter: {points: [hall.noise]}}
+`);
+  const sensing = sensingOf(config);
+  assert.deepEqual(
+    sensing.classes.flatMap(({ points }) => points.map(({ point, rules, feeds }) => [point, rules, feeds])),
+    [
+      ['hall.temperature', ['warm'], ['climate.dew']],
+      ['hall.humidity', [], ['climate.dew']],
+      ['hall.noise', [], []],
+      ['hall.light', [], []],
+      ['climate.dew', ['wet'], []],
+    ],
+  );
+  const lines = sensingText(sensing)
+    .split('\n')
+    .filter((line) => /^ {2}(hall|climate)\.\w+( \(|,|$)/.test(line));
+  assert.deepEqual(lines, [
+    '  hall.temperature (°C), watched by warm, computed into climate.dew',
+    '  hall.humidity (%), computed into climate.dew',
+    '  hall.noise',
+    '  hall.light, for no stated reason: no rule watches it, and it goes nowhere',
+    '  climate.dew, watched by wet',
+  ]);
+});
+
 test('a point that follows from others has the strictest class of all that reaches it', () => {
   const names = Array.from({ length: 30 }, (_, i) => `d.p${i}`);
   const own = fc.dictionary(fc.constantFrom(...names), fc.constantFrom<PrivacyClass>(...PRIVACY_CLASSES), { maxKeys: 6 });

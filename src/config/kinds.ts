@@ -163,8 +163,8 @@ export interface RuleInput {
 
 /** The points of the site, for conditions that name them. */
 export interface KnownPoints {
-  /** @returns a sentence that says why there is no such point, or how its values are held (undefined: only readings show that) */
-  find(point: string): { readonly fault: string } | { readonly storage: Storage | undefined };
+  /** @returns a sentence that says why there is no such point, or its unit and how its values are held (undefined: only readings show that) */
+  find(point: string): { readonly fault: string } | { readonly storage: Storage | undefined; readonly unit?: string | undefined };
   all(): Iterable<string>;
 }
 

@@ -3,6 +3,7 @@ import type { Language } from '../core/languages.ts';
 import type { Storage } from '../core/point.ts';
 import { POINT_TYPES, storageOf } from '../core/point.ts';
 import { checkAdvice } from './advice.ts';
+import { unlikeFault } from './alike.ts';
 import type { Section } from './checker.ts';
 import { check, isSection, placeOf } from './checker.ts';
 import type { LoadedDevice } from './devices.ts';
@@ -62,6 +63,7 @@ export function resolveRules(written: readonly [string, unknown][], context: Rul
     if (setting === undefined) continue;
     const inputs = kind.inputs?.(setting) ?? [];
     const others = inputs.map((input) => inputOf(input, [...at, kind.key], context));
+    if (named !== undefined) compareUnits(named, others, inputs, [...at, kind.key], context);
     const wrong = kind.check?.(setting, checked.deadband ?? 0);
     if (wrong !== undefined) report(source.fault([...at, kind.key], wrong, 'key'));
     const acts = resolveActions(checked, at, context);
@@ -166,6 +168,22 @@ interface NamedPoint {
   readonly device: string;
   readonly point: string;
   readonly storage?: Storage | undefined;
+  readonly unit?: string | undefined;
+}
+
+/** A condition that has a point of its own compares that with each of its further points. */
+function compareUnits(
+  own: NamedPoint,
+  others: readonly (NamedPoint | undefined)[],
+  inputs: readonly RuleInput[],
+  kindAt: Path,
+  { source, report }: RuleContext,
+): void {
+  const measured = ({ device, point, unit }: NamedPoint) => ({ point: `${device}.${point}`, unit });
+  for (const [i, other] of others.entries()) {
+    const words = other && unlikeFault(measured(own), measured(other));
+    if (words !== undefined) report(source.fault([...kindAt, ...(inputs[i]?.at ?? [])], words));
+  }
 }
 
 function isNumber({ storage }: NamedPoint): boolean {
@@ -200,7 +218,8 @@ function findPoint(written: string, devices: RuleContext['devices']): { readonly
   if (!loaded.points.has(point))
     return { fault: `the device ${device} has no point ${quote(point)}${hint(point, loaded.points.keys(), 20)}` };
   const settings = loaded.points.get(point);
-  return { device, point, storage: settings === undefined ? undefined : storageOfPoint(settings) };
+  const unit = typeof settings?.unit === 'string' ? settings.unit : undefined;
+  return { device, point, storage: settings === undefined ? undefined : storageOfPoint(settings), unit };
 }
 
 function aroundOf(kindAt: Path, { source, devices, report }: RuleContext): RuleAround {
@@ -208,7 +227,7 @@ function aroundOf(kindAt: Path, { source, devices, report }: RuleContext): RuleA
     points: {
       find: (point) => {
         const found = findPoint(point, devices);
-        return 'fault' in found ? found : { storage: found.storage };
+        return 'fault' in found ? found : { storage: found.storage, unit: found.unit };
       },
       all: () => pointNames(devices),
     },

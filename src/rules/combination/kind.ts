@@ -3,6 +3,7 @@
  * alarm is enough for `any`. A value inside the deadband of a part neither begins the alarm nor ends it, as everywhere.
  */
 import * as z from 'zod';
+import { unlikeFault } from '../../config/alike.ts';
 import type { RuleAround } from '../../config/kinds.ts';
 import { POINT, POINT_WORDS } from '../../config/sections.ts';
 import type { RuleKind } from '../rule-kind.ts';
@@ -127,7 +128,7 @@ class Resolver {
     }
     if (written.deadband !== undefined && kind.needs !== 'number')
       this.#fault([...at, 'deadband'], `deadband has no meaning with ${key}; remove it`);
-    this.#point(written.point, kind.needs, [...at, 'point'], key);
+    const unit = this.#point(written.point, kind.needs, [...at, 'point'], key);
     const deadband = (written.deadband as number | undefined) ?? 0;
     const around: RuleAround = {
       points: this.#around.points,
@@ -140,15 +141,22 @@ class Resolver {
     if (setting === undefined) return undefined;
     const wrong = kind.check?.(setting, deadband);
     if (wrong !== undefined) this.#fault([...at, key], wrong);
-    for (const input of kind.inputs?.(setting) ?? []) this.#point(input.point, input.needs, [...at, key, ...input.at], key);
+    for (const input of kind.inputs?.(setting) ?? []) {
+      const place = [...at, key, ...input.at];
+      const other = { point: input.point, unit: this.#point(input.point, input.needs, place, key) };
+      const unlike = unlikeFault({ point: written.point, unit }, other);
+      if (unlike !== undefined) this.#fault(place, unlike);
+    }
     return { point: written.point, kind: key, setting, deadband };
   }
 
-  #point(point: string, needs: 'number' | 'any', at: Path, key: string): void {
+  /** @returns its unit, where that is known */
+  #point(point: string, needs: 'number' | 'any', at: Path, key: string): string | undefined {
     const found = this.#around.points.find(point);
     if ('fault' in found) this.#fault(at, found.fault);
     else if (needs === 'number' && (found.storage === 'boolean' || found.storage === 'string'))
       this.#fault(at, `${key} compares numbers, and ${point} is ${found.storage === 'boolean' ? 'true or false' : 'a text'}`);
+    return 'unit' in found ? found.unit : undefined;
   }
 
   #fault(at: Path, message: string): void {

@@ -200,7 +200,7 @@ for (const [kind, row] of Object.entries(TABLE)) {
     assert.deepEqual(states(play(row, { onDelay: `${(end - begin + step) / 1000}s` })), []);
   });
 
-  test(`${kind}: a bad reading means nothing, an alarm or normal, as quality says`, () => {
+  test(`${kind}: a bad reading means nothing, alarm or normal, as quality says`, () => {
     const { begin, end } = plain(row);
     const [quiet, loud] = [Math.floor(steps.before / 2), steps.before + steps.alarm - 2];
     const [quietAt, loudAt] = [(quiet + 1) * step, (loud + 1) * step];
@@ -245,7 +245,7 @@ for (const [kind, row] of Object.entries(TABLE)) {
     assert.deepEqual(row.silence ? used : ignored, []);
   });
 
-  test(`${kind}: its alarm is there in two languages, with the words of the rule or of the gateway`, () => {
+  test(`${kind}: its alarm has the words of the rule or of the gateway in two languages`, () => {
     const message = { en: 'Look at the plant', bn: 'যন্ত্রটি দেখুন' };
     const { begin } = plain(row);
     for (const [language, other] of [

@@ -94,7 +94,7 @@ test('a growth inside of the deadband never makes a delta chatter', () => {
   assert.ok(began > 20, `${began} began`);
 });
 
-test('a difference inside of the deadband never makes a deviation chatter, whichever point is greater', () => {
+test('a difference inside of the deadband never makes a deviation chatter, on either side', () => {
   const rules = {
     apart: { point: 'tank.a', deviation: { from: 'tank.b', by: 8 }, deadband: 2 },
     share: { point: 'tank.a', deviation: { from: 'tank.b', percent: 8 }, deadband: 2 },
@@ -136,7 +136,7 @@ test('a value inside of the deadband stays beyond the limit for a time that adds
   assert.ok(began > 40, `${began} began`);
 });
 
-test('the total of a period begins an alarm at most once in it, and only the next period ends it', () => {
+test('a total begins an alarm at most once in a period, and only the next one ends it', () => {
   const rules = { much: { point: 'tank.a', total: { above: 8, per: 'hour' }, deadband: 2 } };
   let ended = 0;
   fc.assert(
@@ -220,7 +220,7 @@ ${more}rules:
   return loadConfigText(text, '/tmp/gateway.yaml', kinds, { profileDirs: [] }).faults.map(({ message }) => message);
 }
 
-test('a deadband is refused where a kind compares no number that comes back, and the page says why', () => {
+test('a deadband is refused where no number comes back, and the page says why', () => {
   const refused = RULE_KINDS.filter(({ key }) => {
     const rule = EACH[key];
     if (rule === undefined) return false;

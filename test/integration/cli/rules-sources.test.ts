@@ -18,7 +18,7 @@ interface Line {
 }
 const lineOf = ({ rule, state, occurrence, time, message }: Line) => [rule, state, occurrence, Math.round(time), message];
 
-test('rules test says of a log, a stretch of it, its files and its exports what the gateway said', async (t) => {
+test('rules test says of a log, a stretch, its files and exports what the gateway said', async (t) => {
   const s = await site(t, {
     device: registerDevice,
     devices: `  tank: {bus: plant, unit: 1, interval: 30ms, points: {level: {table: holding, address: 0, type: int16, unit: cm}}}

@@ -57,7 +57,7 @@ export function flowSource(g: FlowSourceParts, rest: FlowSourceRest): DoorSource
       const utc = (at: number | undefined) => (at === undefined ? undefined : Math.round(at) + g.watch.offset);
       return {
         gateway: { id: gateway.id, name: gateway.name, version: VERSION, time: now() },
-        clock: { known, source },
+        clock: { known, source, time: now() },
         buses: plant.buses.map((bus) => {
           const { name, protocol, state, fault, devices } = bus.status();
           const brief = devices.map((device) => ({

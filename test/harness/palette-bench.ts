@@ -22,12 +22,14 @@ interface Helper {
   settings(settings: object): void;
   load(nodes: readonly ((red: Red) => void)[], flow: Flow, credentials: object): Promise<void>;
   readonly _redNodes: { setFlows(flow: Flow, credentials: object, type: string): Promise<unknown> };
+  readonly _context: { init(settings: object): void; load(): Promise<unknown>; close(): Promise<unknown> };
   readonly _events: { once(name: string, listener: () => void): void };
   unload(): Promise<void>;
   getNode(id: string): HelperNode | null;
   log(): { args: readonly (readonly { readonly level: number; readonly msg: unknown; readonly id?: string }[])[] };
 }
 
+const CORE = path.join(NODE_RED_FOLDER, 'node_modules', '@node-red', 'nodes', 'core');
 const load = createRequire(import.meta.url);
 let made: Helper | undefined;
 function helperOf(): Helper {
@@ -60,6 +62,10 @@ export interface BenchOptions {
   /** The key `sluice` of Node-RED's settings; absent: as the gateway sets it. */
   readonly sluice?: object | undefined;
   readonly credentials?: object;
+  /** Nodes of Node-RED itself: files in its folder `core`. Catch and complete are always there. */
+  readonly core?: readonly string[];
+  /** Where nodes write files. */
+  readonly folder?: string;
 }
 
 /** A helper node `out` takes what nodes send; `caught` gets what the Catch nodes send, `completed` what is done. */
@@ -68,7 +74,9 @@ export async function paletteBench(t: TestContext, options: BenchOptions = {}): 
   const gateway = new FlowsGateway();
   const socket = path.join(scratch(t, 'palette'), 'flows.sock');
   if (options.listening !== false) await gateway.listen(socket);
-  helper.settings({ sluice: 'sluice' in options ? options.sluice : { socket, token: gateway.token } });
+  const sluice = 'sluice' in options ? options.sluice : { socket, token: gateway.token };
+  helper.settings({ sluice, ...(options.folder === undefined ? {} : { fileWorkingDirectory: options.folder }) });
+  const core = (options.core ?? []).map((file) => load(path.join(CORE, file)) as (red: Red) => void);
   const [got, caught, completed]: Message[][] = [[], [], []] as [Message[], Message[], Message[]];
   const shown = new Map<string, Status[]>();
   const watch = (flow: Flow): void => {
@@ -85,6 +93,7 @@ export async function paletteBench(t: TestContext, options: BenchOptions = {}): 
   };
   t.after(async () => {
     await helper.unload();
+    if (core.length > 0) await helper._context.close();
     await gateway.vanish();
     await waitFor('no connection is left', () => connections.size === 0);
   });
@@ -92,7 +101,12 @@ export async function paletteBench(t: TestContext, options: BenchOptions = {}): 
   return {
     ...{ gateway, socket, got, caught, completed, statuses },
     deploy: async (flow) => {
-      await helper.load(FILES.map(register), flow, options.credentials ?? {});
+      if (core.length > 0) {
+        // As the gateway sets them, without a disk.
+        helper._context.init({ contextStorage: { default: { module: 'memory' }, file: { module: 'memory' } } });
+        await helper._context.load();
+      }
+      await helper.load([...core, ...FILES.map(register)], flow, options.credentials ?? {});
       watch(flow);
     },
     redeploy: async (flow) => {

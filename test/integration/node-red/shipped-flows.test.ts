@@ -71,15 +71,26 @@ async function load(s: NodeRedSite, name: string, values: Readonly<Record<string
   return all.filter((node) => node.z === tab.id);
 }
 
-const idOf = (nodes: readonly FlowNode[], name: string): string =>
-  nodes.find((node) => node.name === name)?.id ?? assert.fail(`no node ${name}`);
-/** As a click on the button of an inject node. @param at what it sends in place of the time of now, UTC ms */
-const click = async (s: NodeRedSite, id: string, at?: number): Promise<void> => {
-  const props = [{ p: 'payload', v: String(at), vt: 'num' }];
-  const body = at === undefined ? {} : { __user_inject_props__: props };
-  await waitFor('the inject node', async () => (await s.ask('POST', `/inject/${id}`, body)).code === 200);
-};
 const HOUR = 3_600_000;
+const nodeOf = (nodes: readonly FlowNode[], name: string): FlowNode =>
+  nodes.find((node) => node.name === name) ?? assert.fail(`no node ${name}`);
+/** As a click on the button of an inject node. */
+const click = async (s: NodeRedSite, id: string): Promise<void> => {
+  await waitFor('the inject node', async () => (await s.ask('POST', `/inject/${id}`, {})).code === 200);
+};
+/** As if the clock of the gateway showed this time, UTC ms. @param to the function that gets it */
+async function atTime(s: NodeRedSite, to: FlowNode, time: number): Promise<void> {
+  const all = JSON.parse((await s.ask('GET', '/flows')).body) as FlowNode[];
+  const payload = JSON.stringify({ clock: { known: true, time } });
+  const props = [
+    { p: 'payload', v: payload, vt: 'json' },
+    { p: 'again', v: 'true', vt: 'bool' },
+  ];
+  const more = { id: 'as-if', type: 'inject', z: to.z, props, repeat: '', crontab: '', once: false, wires: [[to.id]] };
+  assert.equal(await s.deploy([...all, more]), 204);
+  await click(s, more.id);
+}
+const clockKnown = (s: NodeRedSite) => waitFor('a known clock', async () => (await s.gateway.status()).clock.known);
 
 /** @param answer status and body of each request, by its number from 0 */
 async function server(t: TestContext, answer: (n: number, body: string) => readonly [number, string]) {
@@ -194,12 +205,13 @@ test('hourly-averages: the mean of a clock hour is a reading of the derived poin
   await twoLevels(s, device, 40);
   const nodes = await load(s, 'hourly-averages', { POINT: 'tank.level', TARGET: 'calc.mean' });
   // All readings are of this hour. A click now asks for the hour before, which has none.
-  await click(s, idOf(nodes, 'each hour'));
+  await clockKnown(s);
+  await click(s, nodeOf(nodes, 'the last hour again').id);
   await waitFor('a mean of nothing', async () => (await exported(s, 'calc.mean')).find(({ bad }) => bad));
   const asked = Date.now();
   // As if the hour were over by two minutes.
   const hour = Math.floor(asked / HOUR) * HOUR;
-  await click(s, idOf(nodes, 'each hour'), hour + HOUR + 120_000);
+  await atTime(s, nodeOf(nodes, 'the clock hour that is over'), hour + HOUR + 120_000);
   const mean = await waitFor('a mean', async () => (await exported(s, 'calc.mean')).find(({ bad }) => !bad));
   const ofHour = (await exported(s, 'tank.level')).filter(({ time }) => time >= hour && time < hour + HOUR);
   const expected = prefixes(ofHour, asked, mean.time);
@@ -215,9 +227,14 @@ test('shift-report: a CSV in the folder of Node-RED, with a line for each point 
   if (made === undefined) return;
   const { site: s, device } = made;
   await twoLevels(s, device, 30);
-  const nodes = await load(s, 'shift-report', { POINTS: 'tank.level, ghost.point, tank.speed', HOURS: 8 });
+  await clockKnown(s);
+  const asked = Date.now();
+  // As if this hour were the last one of a shift, and over by two minutes.
+  const end = Math.floor(asked / HOUR) * HOUR + HOUR;
+  const points = 'tank.level, ghost.point, tank.speed';
+  const nodes = await load(s, 'shift-report', { POINTS: points, ENDS: new Date(end).getHours(), HOURS: 8 });
   const folder = s.runsAs === 'user' ? `${s.gateway.stateDir}-node-red` : path.join(s.gateway.stateDir, 'node-red');
-  await click(s, idOf(nodes, 'end of a shift'));
+  await atTime(s, nodeOf(nodes, 'the shift that is over'), end + 120_000);
   const day = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
   const file = await waitFor('the file', () => {
     for (const name of day)
@@ -230,18 +247,18 @@ test('shift-report: a CSV in the folder of Node-RED, with a line for each point 
   const written = Date.now();
   const [span = '', head, ...lines] = readFileSync(file, 'utf8').trimEnd().split('\r\n');
   const [from = '', to = ''] = /^# (20\d\d-.*Z) to (20\d\d-.*Z)$/.exec(span)?.slice(1) ?? assert.fail(span);
-  assert.equal(Date.parse(to) - Date.parse(from), 8 * 3_600_000);
-  assert.equal(head, 'point,unit,min,mean,max,readings,bad,fault');
+  assert.deepEqual([Date.parse(from), Date.parse(to)], [end - 8 * HOUR, end]);
+  assert.equal(head, 'point,unit,min,mean,max,readings,bad,fault,time');
   assert.equal(lines.length, 3);
-  assert.match(lines[1] ?? '', /^"ghost\.point","",,,,0,0,".+"$/);
+  assert.match(lines[1] ?? '', /^"ghost\.point","",,,,0,0,".+",""$/);
   for (const [line = '', point, unit, max] of [
     [lines[0], 'tank.level', '%', 30],
     [lines[2], 'tank.speed', 'Hz', 0],
   ] as const) {
     const all = await exported(s, point);
     const bad = all.filter((one) => one.bad && one.time < written).length;
-    const expected = prefixes(all, Date.parse(to), written).map(
-      ({ count, mean }) => `"${point}","${unit}",0,${Math.round(mean * 1000) / 1000},${max},${count},${bad},""`,
+    const expected = prefixes(all, asked, written).map(
+      ({ count, mean }) => `"${point}","${unit}",0,${Math.round(mean * 1000) / 1000},${max},${count},${bad},"",""`,
     );
     t.diagnostic(`${line} of ${expected.length}`);
     assert.ok(expected.includes(line), `${line} is none of\n${expected.join('\n')}`);
@@ -342,7 +359,7 @@ test('http-sensor: an answer is a reading, and a fault of the sensor a bad one',
   const nodes = await load(s, 'http-sensor', { SENSOR_URL: sensor.url, KEY: 'temperature.value', TARGET: 'calc.room' });
   for (let n = 1; n <= 5; n++) {
     await waitFor(`answer ${n}`, async () => {
-      if (sensor.asked.length < n) await click(s, idOf(nodes, 'each minute'));
+      if (sensor.asked.length < n) await click(s, nodeOf(nodes, 'each minute').id);
       return sensor.asked.length >= n;
     });
     await waitFor(`reading ${n}`, async () => (await latest(s, 'calc.room')).length >= n);

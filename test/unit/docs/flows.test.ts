@@ -3,13 +3,12 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import vm from 'node:vm';
 import { en } from '../../../src/admin/pages/words/en.ts';
 import { loadConfigText } from '../../../src/config/load.ts';
 import { matches } from '../../../src/core/topic-filter.ts';
 import { kinds } from '../../../src/gateway/registry.ts';
-import { OLDEST_PUT } from '../../../src/node-red/door/limits.ts';
 import { examples } from '../../../src/node-red/revisions/examples.ts';
+import { functionOf } from '../../harness/flow-function.ts';
 
 const root = path.join(import.meta.dirname, '..', '..', '..');
 /** Node-RED's own, without a package. */
@@ -29,7 +28,7 @@ const CORE = [
   'file',
 ];
 /** Nodes of our palette. */
-const OWN = ['alarm in', 'history', 'reading out', 'write'].map((name) => `sluice ${name}`);
+const OWN = ['alarm in', 'history', 'reading out', 'status', 'write'].map((name) => `sluice ${name}`);
 const CONFIGS = ['mqtt-broker', 'sluice-gateway'];
 const OUTPUTS: Readonly<Record<string, number>> = {
   'mqtt in': 1,
@@ -39,6 +38,7 @@ const OUTPUTS: Readonly<Record<string, number>> = {
   file: 1,
   'sluice alarm in': 1,
   'sluice history': 1,
+  'sluice status': 1,
   'sluice write': 1,
 };
 
@@ -123,17 +123,8 @@ for (const file of files) {
   });
 }
 
-/** Runs a function node as Node-RED does. */
-function run(name: string, msg: Record<string, unknown>, flow?: string): unknown {
-  return functionOf(name, flow)(msg);
-}
-
-function functionOf(name: string, flow = 'water-point', more: object = {}): (msg: Record<string, unknown>) => unknown {
-  const nodes = JSON.parse(readFileSync(path.join(root, `flows/${flow}/flow.json`), 'utf8')) as FlowNode[];
-  const func = nodes.find((node) => node.name === name)?.func ?? assert.fail(`no ${name}`);
-  const made = vm.runInNewContext(`(function (msg) {${func}\n})`, { node: { status() {} }, ...more }) as (msg: object) => unknown;
-  return (msg) => JSON.parse(JSON.stringify(made(msg) ?? null));
-}
+/** Of the flow `water-point`. */
+const run = (name: string, msg: Record<string, unknown>): unknown => functionOf(name, 'water-point')(msg);
 
 test('the function of the flow passes values on, and bad readings leave apart', () => {
   const topic = 'sluice/ghat-1/value/pump/pressure';
@@ -175,45 +166,4 @@ test('the function of the flow says an alarm in words', () => {
     payload: 'overpressure is normal (critical): back to normal',
   });
   assert.equal(run('alarm in words', { topic, payload: '' }), null);
-});
-
-const HALF = 1_800_000;
-/** In a year without and with summer time, with a full, a half and a three-quarter hour to UTC. */
-for (const zone of ['UTC', 'Asia/Dhaka', 'Asia/Kolkata', 'Asia/Kathmandu', 'America/St_Johns', 'Europe/Berlin'])
-  test(`hourly averages take the clock hour that is over, in ${zone}`, (t) => {
-    const before = process.env.TZ;
-    t.after(() => {
-      if (before === undefined) delete process.env.TZ;
-      else process.env.TZ = before;
-    });
-    process.env.TZ = zone;
-    const hourOf = functionOf('the clock hour that is over', 'hourly-averages');
-    for (let payload = Date.UTC(2026, 0, 1, 0, 2); payload < Date.UTC(2027, 0, 1); payload += 7 * HALF) {
-      for (const late of [0, 1, 59_999, HALF - 120_000]) {
-        const { from, to } = hourOf({ payload: payload + late }) as Hour;
-        assert.equal(to - from, 2 * HALF);
-        assert.ok(to <= payload + late && payload + late - to < 2 * HALF, 'the one that is over, and no earlier one');
-        assert.deepEqual([new Date(to).getMinutes(), to % 60_000], [0, 0], new Date(payload).toISOString());
-      }
-    }
-  });
-
-interface Hour {
-  readonly from: number;
-  readonly to: number;
-}
-
-test('hourly averages wait until no reading of the hour can come any more', () => {
-  const nodes = JSON.parse(readFileSync(path.join(root, 'flows/hourly-averages/flow.json'), 'utf8')) as FlowNode[];
-  const [, minute = ''] = /^(\d+) \* \* \* \*$/.exec(String(nodes.find(({ type }) => type === 'inject')?.crontab)) ?? [];
-  assert.ok(Number(minute) * 60_000 > OLDEST_PUT, 'a flow may give a reading so late');
-  const means = [
-    { time: 0, mean: 10, count: 60, bad: 0 },
-    { time: 60_000, mean: 40, count: 30, bad: 30 },
-    { time: 120_000, mean: null, count: 0, bad: 60 },
-  ];
-  const hour = { from: 0, to: 3_600_000 };
-  assert.deepEqual(run('mean', { payload: means, ...hour }, 'hourly-averages'), { payload: 20, ...hour });
-  const none = { payload: null, quality: 'bad', reason: 'not-ready', ...hour };
-  assert.deepEqual(run('mean', { payload: means.slice(2), ...hour }, 'hourly-averages'), none);
 });

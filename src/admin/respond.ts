@@ -60,11 +60,12 @@ export function sendError(res: ServerResponse, thrown: unknown): void {
   sendJson(res, status, { error: { code, message } }, headers);
 }
 
-function described(thrown: unknown): {
-  status: number;
-  code: string;
-  message: string;
-  headers: Readonly<Record<string, string>>;
+/** The answer to what was thrown, of this room or of another one. */
+export function described(thrown: unknown): {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+  readonly headers: Readonly<Record<string, string>>;
 } {
   if (thrown instanceof HttpError) return thrown;
   if (!(thrown instanceof SluiceError)) return { status: 500, code: 'internal', message: toError(thrown).message, headers: {} };

@@ -20,7 +20,7 @@ import type { Identity } from '../identity.ts';
 import { KnownCallers } from '../known-callers.ts';
 import { partsOf } from '../read-request.ts';
 import { RequestRate } from '../request-rate.ts';
-import { CHALLENGE, HttpError, sendError } from '../respond.ts';
+import { CHALLENGE, described, HttpError, JSON_TYPE, sendError } from '../respond.ts';
 import type { WebDoor } from '../web-listener.ts';
 import { changeOf } from './changes.ts';
 import { forward } from './forward.ts';
@@ -239,12 +239,12 @@ interface Nobody {
   readonly holds?: undefined;
 }
 
-/** There is no ServerResponse for a WebSocket that is not joined. */
+/** As a request is answered. There is no ServerResponse for a WebSocket that is not joined. */
 function refuseUpgrade(socket: Socket, thrown: unknown): void {
   if (socket.destroyed) return;
-  const { status = 500, code = 'internal' } = thrown instanceof HttpError ? thrown : {};
-  const body = `${JSON.stringify({ error: { code } })}\n`;
-  socket.end(
-    `HTTP/1.1 ${status} Refused\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-  );
+  const { status, code, message, headers } = described(thrown);
+  const body = `${JSON.stringify({ error: { code, message } })}\n`;
+  const about = { ...headers, Connection: 'close', 'Content-Type': JSON_TYPE, 'Content-Length': Buffer.byteLength(body) };
+  const fields = Object.entries(about).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} Refused\r\n${fields.join('')}\r\n${body}`);
 }

@@ -59,3 +59,22 @@ test('a line keeps its bytes when the chunk is used again', () => {
   lines.push(Buffer.from('\n'));
   assert.deepEqual(taken, ['first']);
 });
+
+test('lines that come byte by byte cost no more memory than their bytes', () => {
+  const used = (): number => {
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    return heapUsed + arrayBuffers;
+  };
+  const KB = 1024;
+  const before = used();
+  // As the clients of the socket for flows may begin them, all together.
+  const senders = Array.from({ length: 24 }, () => cut([], 64 * KB));
+  const byte = Buffer.from('a');
+  for (let i = 0; i < 60 * KB; i++) for (const { lines } of senders) lines.push(byte);
+  const more = used() - before;
+  assert.ok(more < 48 * KB * KB, `${Math.round(more / KB / KB)} MB for ${senders.length} lines of 60 KB`);
+  for (const { lines, taken } of senders) {
+    lines.end();
+    assert.deepEqual(taken, ['a'.repeat(60 * KB)]);
+  }
+});

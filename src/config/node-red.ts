@@ -83,7 +83,7 @@ const keys = z.strictObject({
     .enum(['afterCrashes', 'never'])
     .prefault('afterCrashes')
     .describe(
-      '`afterCrashes`: after 5 crashes within an hour Node-RED starts with its flows stopped, until somebody deploys. `never`: flows always start.',
+      '`afterCrashes`: after 5 crashes within an hour Node-RED starts with its flows stopped, until somebody deploys. `never`: flows start after any number of crashes.',
     ),
   grants: grants
     .prefault({})

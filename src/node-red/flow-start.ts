@@ -3,7 +3,7 @@
  * it is gone. Invariants:
  * - the process starts only after `clear` of its way has succeeded, and not at all once it was asked to end;
  * - after `drop`, and after the process ended, nothing more is heard of it; a process that appears then is killed;
- * - `hello` and `ready` are heard once: the gateway works for each, and code of a flow can say them without end.
+ * - `hello`, `held` and `ready` are heard once: the gateway works for each, and code of a flow can say them without end.
  */
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
@@ -165,7 +165,7 @@ export class FlowStart {
   }
 
   #isNews(type: FromChild['type']): boolean {
-    if (type !== 'hello' && type !== 'ready') return true;
+    if (type !== 'hello' && type !== 'held' && type !== 'ready') return true;
     const before = this.#said.has(type);
     this.#said.add(type);
     return !before;

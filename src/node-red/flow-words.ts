@@ -17,6 +17,10 @@ export function wordsOf(what: What, why: string): readonly [severity: Severity, 
     ],
     'disk-full': ['critical', `The flows of Node-RED are stopped: ${why}. They start again when there is room.`],
     'disk-room': ['info', 'The disk has room again. The flows of Node-RED start.'],
+    held: [
+      'critical',
+      `Node-RED starts with its flows stopped: ${why}. Bring back earlier flows (sluice flows undo), or deploy others in the editor.`,
+    ],
     'safe-mode-left': ['info', 'A deploy started the flows again. Node-RED has left safe mode.'],
     running: ['info', 'Node-RED is ready.'],
   };

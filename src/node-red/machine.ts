@@ -6,6 +6,7 @@
  * - What it does by itself is a crash when nobody asked for it. CRASHES within an hour lead to safe mode, however slow they come.
  * - A stop ends: `kill` follows `end` after STOP_WITHIN.
  * - Safe mode ends with a deploy that starts flows, and by the configuration (`safeMode: never`).
+ * - Flows that would never start (`held`) do not run, whatever the policy. Each start looks at them again.
  * - While the disk is full of what flows wrote (`full`), flows never run, whatever the policy and whatever is deployed.
  */
 import { type Backoff, waitAfter } from '../core/backoff.ts';
@@ -33,6 +34,8 @@ export type FlowEvent =
   | { readonly type: 'space' }
   /** Its settings changed: it starts again, with what stands then. */
   | { readonly type: 'changed'; readonly safeMode: 'afterCrashes' | 'never' }
+  /** The process holds its flows back: they would never start. */
+  | { readonly type: 'held'; readonly why: string }
   | { readonly type: 'ready' }
   | { readonly type: 'flows'; readonly flows: FlowsState }
   /** A check came back; or did not. */
@@ -54,7 +57,16 @@ export type FlowEffect =
   | { readonly type: 'wait'; readonly ms: number | undefined }
   | {
       readonly type: 'tell';
-      readonly what: 'crash' | 'safe-mode' | 'safe-mode-left' | 'hang' | 'refused' | 'running' | 'disk-full' | 'disk-room';
+      readonly what:
+        | 'crash'
+        | 'safe-mode'
+        | 'safe-mode-left'
+        | 'held'
+        | 'hang'
+        | 'refused'
+        | 'running'
+        | 'disk-full'
+        | 'disk-room';
       readonly why: string;
     };
 
@@ -72,6 +84,10 @@ export class FlowMachine {
   #safeMode: string | undefined;
   /** Why the disk takes no more of flows. */
   #full: string | undefined;
+  /** Why the flows that lie on the disk would never start. */
+  #held: string | undefined;
+  /** It was told, and no deploy started flows since. */
+  #toldHeld: string | undefined;
   /** The present process was started without its flows, and nobody has started them since. */
   #calm = false;
   #crashes: number[] = [];
@@ -99,9 +115,9 @@ export class FlowMachine {
   }
   /** Why the flows do not run. */
   get safeMode(): string | undefined {
-    return this.#full ?? this.#safeMode;
+    return this.#full ?? this.#held ?? this.#safeMode;
   }
-  /** The same, as far as it outlives the daemon: how full the disk is shows itself. */
+  /** The same, as far as it outlives the daemon: how full the disk is shows itself, and so do flows that would never start. */
   get keptSafeMode(): string | undefined {
     return this.#safeMode;
   }
@@ -132,6 +148,8 @@ export class FlowMachine {
         return this.#fill(event.why, event.urgent, now);
       case 'space':
         return this.#space(now);
+      case 'held':
+        return this.#hold(event.why);
       case 'ready':
         return this.#ready(now);
       case 'flows':
@@ -165,12 +183,22 @@ export class FlowMachine {
     this.#missed = 0;
     this.#readyAt = undefined;
     this.#nextStart = undefined;
+    this.#held = undefined;
     this.#calm = this.safeMode !== undefined;
     this.#enter('starting', undefined, now);
     return [
       { type: 'wait', ms: START_WITHIN },
       { type: 'start', safeMode: this.safeMode },
     ];
+  }
+
+  /** The word of the process is no proof that its flows stand still: a full disk ends it all the same. */
+  #hold(why: string): FlowEffect[] {
+    if (this.#state !== 'starting') return [];
+    this.#held = why;
+    if (this.#toldHeld === why) return [];
+    this.#toldHeld = why;
+    return [{ type: 'tell', what: 'held', why }];
   }
 
   #ready(now: number): FlowEffect[] {
@@ -215,8 +243,10 @@ export class FlowMachine {
     this.#calm = false;
     // A deploy makes no room.
     if (this.#full !== undefined) return [{ type: 'tell', what: 'disk-full', why: this.#full }, ...this.#end(now)];
-    const why = this.#safeMode;
+    const why = this.#held ?? this.#safeMode;
     if (why === undefined) return [];
+    this.#held = undefined;
+    this.#toldHeld = undefined;
     this.#safeMode = undefined;
     this.#crashes = [];
     this.#failures = 0;

@@ -72,6 +72,8 @@ export type FromChild =
   | { readonly type: 'deployed'; readonly flows: FlowsState }
   /** What the flows do not start without; nothing: they may start. */
   | Blocked
+  /** Before it is ready: its flows would never come to an end of their start, so they are held back. */
+  | { readonly type: 'held'; readonly why: string }
   /** It cannot go on, and ends. */
   | { readonly type: 'failed'; readonly text: string };
 
@@ -79,6 +81,7 @@ export type FromChild =
 export const LONGEST_TEXT = 2000;
 export const LONGEST_LINE = 16_384;
 const LONGEST_NAME = 200;
+const LONGEST_WHY = 500;
 /** Names of what is missing. */
 export const MOST_MISSING = 10;
 
@@ -112,6 +115,8 @@ export function parseFromChild(line: string): FromChild | undefined {
         names: names.filter((n) => n !== undefined),
       };
     }
+    case 'held':
+      return typeof m.why === 'string' && m.why !== '' ? { type: 'held', why: m.why.slice(0, LONGEST_WHY) } : undefined;
     case 'failed':
       return typeof m.text === 'string' ? { type: 'failed', text: m.text.slice(0, LONGEST_TEXT) } : undefined;
     case 'log': {

@@ -260,6 +260,9 @@ export class Supervisor implements FlowSupervisor {
       case 'hello':
         this.#compareGrants(message.allows);
         return;
+      case 'held':
+        this.#handle({ type: 'held', why: message.why });
+        return;
       case 'ready':
         this.#version = message.version;
         this.#adopt(start);

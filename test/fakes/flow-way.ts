@@ -11,6 +11,8 @@ export class FlowWorld {
   stubborn = false;
   /** It does not get ready. */
   slow = false;
+  /** Why its flows on the disk would never start. */
+  held: string | undefined;
   /** Nothing can be started. */
   refuses = false;
   readonly faults: string[] = [];
@@ -86,7 +88,9 @@ export class FakeProcess implements FlowProcess {
   send(message: ToChild): void {
     if (message.type === 'start') {
       this.#world.orders.push(message);
-      this.#flows = message.safeMode === undefined ? 'started' : 'safe';
+      const { held } = this.#world;
+      if (held !== undefined) this.#listener.message({ type: 'held', why: held });
+      this.#flows = (message.safeMode ?? held) === undefined ? 'started' : 'safe';
       this.#world.clock.after(900, () => {
         if (this.#dying || this.#world.slow) return;
         this.#listener.message({ type: 'ready', version: '5.0.7' });

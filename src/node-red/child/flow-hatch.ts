@@ -10,6 +10,7 @@ import { createDecipheriv, createHash, randomBytes, timingSafeEqual } from 'node
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { FLOW_KEY_HEADER, FLOW_PATH, LONGEST_HEAD, MOST_CREDENTIALS, MOST_FLOWS_BODY } from '../flow-lines.ts';
 import { addFlows, type FlowNode } from './add-flows.ts';
+import { NESTED } from './deploy-check.ts';
 import type { Red, RedFlowsApi, RedRegistry, RedRuntimeFlows, RedStorage } from './node-red-types.ts';
 
 const MOST_TABS = 100;
@@ -90,6 +91,7 @@ export class FlowHatch {
       deployed.forget();
       if ((thrown as { code?: unknown }).code === 'version_mismatch')
         throw new Refusal('conflict', 'somebody else deployed flows at the same time');
+      if ((thrown as { code?: unknown }).code === NESTED) throw new Refusal('nested', (thrown as Error).message);
       throw thrown;
     }
     if (encrypted) await this.#o.storage.saveCredentials(credentials);
@@ -155,7 +157,7 @@ export class FlowHatch {
 }
 
 class Refusal extends Error {
-  readonly code: 'conflict' | 'missing' | 'failed';
+  readonly code: 'conflict' | 'missing' | 'nested' | 'failed';
 
   constructor(code: Refusal['code'], message: string) {
     super(message);

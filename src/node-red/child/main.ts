@@ -25,6 +25,7 @@ import { Heartbeat } from './heartbeat.ts';
 import type { Red, RedFlowsApi, RedFlowUtil, RedRegistry, RedRuntimeFlows, RedStorage, RuntimeEvent } from './node-red-types.ts';
 import { OwnDisk } from './own-disk.ts';
 import { redSettings } from './red-settings.ts';
+import { flowsFault } from './start-check.ts';
 import { syncBehindFence } from './synced-writes.ts';
 
 /** The gateway has to say what to do within this time, ms. */
@@ -86,15 +87,18 @@ class Child {
 
   async #start(given: StartOrder): Promise<void> {
     // systemd knows the folder of its service.
-    const order = { ...given, folder: process.env.STATE_DIRECTORY ?? given.folder };
+    const folder = process.env.STATE_DIRECTORY ?? given.folder;
+    const unfit = flowsFault(folder);
+    if (unfit !== undefined) this.#send({ type: 'held', why: unfit });
+    const order = { ...given, folder, safeMode: given.safeMode ?? unfit };
     this.#secrets.push(order.credentialSecret, order.flowKey, ...(order.gateway === undefined ? [] : [order.gateway.token]));
     mkdirSync(`${order.folder}/tmp`, { recursive: true });
     process.chdir(order.folder);
     // Node-RED looks for packages of people in the folder only.
     process.env.HOME = order.folder;
     syncBehindFence();
-    const [folder] = process.argv.slice(2);
-    const base = createRequire(`${folder ?? '.'}/package.json`);
+    const [packages = '.'] = process.argv.slice(2);
+    const base = createRequire(`${packages}/package.json`);
     const load = createRequire(base.resolve('node-red'));
     const red = base('node-red') as Red;
     this.#red = red;
@@ -124,7 +128,7 @@ class Child {
     // A deploy before that would end safe mode, and Node-RED would start the flows of before first: those that crash.
     await held;
     const api = load('@node-red/runtime/lib/api/flows') as RedFlowsApi;
-    checkDeploys(api, load('@node-red/runtime/lib/flows/util') as RedFlowUtil);
+    checkDeploys(api, load('@node-red/runtime/lib/flows/util') as RedFlowUtil, this.#flows);
     const { promise: listening, resolve } = Promise.withResolvers<void>();
     if (this.#editor === undefined) server.listen(order.socket, resolve);
     else server.listen({ fd: this.#editor }, resolve);

@@ -68,6 +68,8 @@ export interface RedFlowsApi {
     readonly deploymentType: 'full' | 'flows';
     readonly user: null;
   }): Promise<unknown>;
+  /** The switch of the editor: `start` or `stop`. */
+  setState(asked: { readonly state?: string }): Promise<unknown>;
 }
 /** `@node-red/runtime/lib/flows/util`: each change of flows goes through it, before anything is saved. */
 export interface RedFlowUtil {

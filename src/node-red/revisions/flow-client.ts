@@ -121,5 +121,6 @@ function refusal(status: number, bytes: Buffer): SluiceError {
       `nothing was changed: Node-RED here has no nodes of these types: ${message}; ${other}, or take flows without them`,
     );
   }
+  if (m.code === 'nested') return new SluiceError('request-invalid', `nothing was changed: ${message}`);
   return new SluiceError('not-running', `Node-RED refused: ${message}`);
 }

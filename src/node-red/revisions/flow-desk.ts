@@ -20,6 +20,7 @@ import { importedFlows } from './check-import.ts';
 import { exampleFlows, examples } from './examples.ts';
 import { type DeployAnswer, type DeployOrder, deploy } from './flow-client.ts';
 import type { FlowRecorder, RevisionAbout } from './flow-recorder.ts';
+import { nestingFault, nodesIn } from './nesting.ts';
 import type { FlowsContent } from './revision-file.ts';
 import type { RevisionStore, StoredRevision } from './revision-store.ts';
 
@@ -115,6 +116,12 @@ export class FlowDesk implements FlowRevisions {
     const { store } = this.#o;
     const number = change.act === 'restore' ? change.revision : undone(store.all, current);
     const content = await store.read(number);
+    const fault = nestingFault(nodesIn(parsedList(content.flows)));
+    if (fault !== undefined)
+      throw new SluiceError(
+        'request-invalid',
+        `the flows of revision ${number} would never start: ${fault}; nothing was changed, so take another revision (sluice flows restore)`,
+      );
     return { order: 'restore', content, about: { origin: change.act === 'restore' ? 'restore' : 'undo', of: String(number) } };
   }
 
@@ -131,10 +138,14 @@ export class FlowDesk implements FlowRevisions {
     throw new SluiceError('not-running', `Node-RED does not run now (${status.state}${why}); nothing was changed`);
   }
 
-  /** A deploy in safe mode starts the flows that made it end. */
-  #assertMayAdd({ act }: FlowsChange): void {
-    const why = this.#o.status()?.safeMode;
+  /** A deploy in safe mode starts the flows that made it end, unless others take their place. */
+  #assertMayAdd(change: FlowsChange): void {
+    const { act } = change;
+    const status = this.#o.status();
+    const why = status?.safeMode;
     if (why === undefined || act === 'undo' || act === 'restore') return;
+    // None of them starts again. They may all be wrong, with no revision before.
+    if (act === 'import' && change.mode === 'replace' && status?.disk?.full === undefined) return;
     throw new SluiceError(
       'not-running',
       `Node-RED is in safe mode: ${why}. Adding flows would start all of them again; undo the last deploy first (sluice flows undo), or correct it in the editor`,

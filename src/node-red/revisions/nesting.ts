@@ -44,6 +44,11 @@ export function nestingFault(all: readonly Node[]): string | undefined {
   return `the ${at} is inside of itself; take it out there`;
 }
 
+/** @returns what Node-RED takes as nodes of a list that may come from anywhere */
+export function nodesIn(flows: unknown): Node[] {
+  return Array.isArray(flows) ? flows.filter((node): node is Node => typeof node === 'object' && node !== null) : [];
+}
+
 function holdersOf(all: readonly Node[]) {
   const inside = new Map<string, string[]>();
   const around = new Map<string, string[]>();

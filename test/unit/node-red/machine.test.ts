@@ -208,3 +208,37 @@ test('a disk that is full before the start, and room while it ends, decide the n
   assert.match(both.machine.reason ?? '', /ended by itself/);
   assert.deepEqual(handle({ type: 'unwant' }), ['wait', 'end']);
 });
+
+const HELD: FlowEvent = { type: 'held', why: 'the subflow s is inside of itself' };
+
+test('flows that would never start are held back at each start, whatever the policy, and told once', () => {
+  for (const safeMode of ['afterCrashes', 'never'] as const) {
+    const { machine, handle } = after({ type: 'want', safeMode });
+    assert.deepEqual(handle(HELD), ['tell held']);
+    handle(READY);
+    assert.deepEqual([machine.state, machine.safeMode, machine.reason], ['safe-mode', HELD.why, HELD.why]);
+    assert.equal(machine.keptSafeMode, undefined, 'what lies on the disk shows itself again');
+    handle({ type: 'changed', safeMode });
+    assert.deepEqual(handle(ENDED), ['wait', 'start']);
+    assert.equal(machine.safeMode, undefined, 'the next start looks again');
+    assert.deepEqual(handle(HELD), []);
+    handle(READY);
+    assert.equal(machine.state, 'safe-mode');
+    assert.deepEqual(handle({ type: 'flows', flows: 'started' }), ['tell safe-mode-left']);
+    assert.deepEqual([machine.state, machine.safeMode], ['running', undefined]);
+    // And anew, with the same words.
+    handle({ type: 'changed', safeMode });
+    handle(ENDED);
+    assert.deepEqual(handle(HELD), ['tell held']);
+  }
+});
+
+test('what a flow says of flows held back changes nothing, and a full disk ends what is held', () => {
+  const { machine, handle } = after(WANT, READY);
+  assert.deepEqual(handle(HELD), []);
+  assert.deepEqual([machine.state, machine.safeMode], ['running', undefined]);
+
+  const held = after(WANT, HELD, READY);
+  assert.equal(held.machine.flowing, true, 'its word is no proof');
+  assert.deepEqual(held.handle({ type: 'full', why: 'no room', urgent: true }), ['tell disk-full', 'wait', 'end', 'kill']);
+});

@@ -21,6 +21,7 @@ test('messages as the process sends them', () => {
   );
   assert.deepEqual(parse({ type: 'deployed', flows: 'safe' }), { type: 'deployed', flows: 'safe' });
   assert.deepEqual(parse({ type: 'failed', text: 'boom' }), { type: 'failed', text: 'boom' });
+  assert.deepEqual(parse({ type: 'held', why: 'x'.repeat(600) }), { type: 'held', why: 'x'.repeat(500) });
   assert.equal(parse({ type: 'log', level: 'warn', text: 'hot', node: 'n1', suppressed: 3 })?.type, 'log');
 });
 
@@ -33,7 +34,13 @@ test('what is no message is none: other types, other forms, numbers that are no 
       { type: 'checked', n: 1, flows: 'other', resident: 1 },
       { type: 'checked', n: 1e300, flows: 'started', resident: 1 },
     ],
-    ...[{ type: 'deployed' }, { type: 'deployed', flows: 1 }, { type: 'failed', text: {} }],
+    ...[
+      { type: 'deployed' },
+      { type: 'deployed', flows: 1 },
+      { type: 'failed', text: {} },
+      { type: 'held' },
+      { type: 'held', why: '' },
+    ],
     ...[
       { type: 'log', level: 'fatal', text: 'x' },
       { type: 'log', level: 'info', text: 1 },
@@ -55,7 +62,7 @@ test('for any line the result is bounded, and nothing is thrown', () => {
   const long = fc.string({ maxLength: 4 * LONGEST_TEXT });
   const message = fc.record(
     {
-      type: fc.constantFrom('hello', 'ready', 'checked', 'deployed', 'blocked', 'failed', 'log'),
+      type: fc.constantFrom('hello', 'ready', 'checked', 'deployed', 'blocked', 'failed', 'held', 'log'),
       ...{ pid: fc.anything(), n: fc.nat(), resident: fc.nat(), flows: fc.constantFrom('started', 'safe', 'x') },
       ...{ version: long, text: long, level: fc.constantFrom('info', 'error', 'x'), node: long, nodeName: long, nodeType: long },
       ...{ names: fc.array(fc.oneof(long, fc.anything()), { maxLength: 40 }), allows: fc.anything(), suppressed: fc.anything() },

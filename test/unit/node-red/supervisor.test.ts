@@ -115,6 +115,31 @@ test('waits longer after each crash, and starts with its flows stopped after fiv
   assert.equal(events.at(-1)?.data?.what, 'safe-mode-left');
 });
 
+test('flows on the disk that would never start end in safe mode with the reason, and in no crash', async () => {
+  const { clock, world, events, kept, supervisor, apply, state } = supervisorBench();
+  world.held = 'the subflow s is inside of itself';
+  await apply(config());
+  await clock.advance(1000);
+  const { safeMode, reason, crashes, restarts } = supervisor.status();
+  assert.deepEqual([state(), safeMode, reason, crashes, restarts], ['safe-mode', world.held, world.held, 0, 0]);
+  assert.deepEqual(
+    events.map(({ severity, data, message }) => [severity, data?.what, message.includes('the subflow s is inside of itself')]),
+    [['critical', 'held', true]],
+  );
+  // Each start looks anew, and nothing is kept of it.
+  await apply(config({ memory: '200MB' }));
+  await clock.advance(2000);
+  assert.deepEqual([state(), world.starts, kept.length, events.length], ['safe-mode', 2, 0, 1]);
+  world.deploy();
+  await clock.advance(1);
+  assert.deepEqual([state(), supervisor.status().safeMode, events.at(-1)?.data?.what], ['running', undefined, 'safe-mode-left']);
+  assert.ok(world.orders.every((order) => order.safeMode === undefined));
+  world.held = undefined;
+  await apply(config());
+  await clock.advance(2000);
+  assert.deepEqual([state(), world.faults], ['running', []]);
+});
+
 test('slow crashes lead to safe mode as well, those of earlier hours do not', async () => {
   for (const [every, expected] of [
     [HOUR / CRASHES - 60_000, 'safe-mode'],

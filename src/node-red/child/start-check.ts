@@ -27,7 +27,7 @@ function textOf(file: string): string | undefined {
   }
 }
 
-/** Of what Node-RED can use: the rest is its own to report. */
+/** Only what Node-RED can use: it reports the rest itself. */
 function nodesOf(text: string): ReturnType<typeof nodesIn> {
   try {
     return nodesIn(JSON.parse(text));

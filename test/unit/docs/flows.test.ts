@@ -123,7 +123,7 @@ for (const file of files) {
   });
 }
 
-/** Of the flow `water-point`. */
+/** A function of the flow `water-point`. */
 const run = (name: string, msg: Record<string, unknown>): unknown => functionOf(name, 'water-point')(msg);
 
 test('the function of the flow passes values on, and bad readings leave apart', () => {

@@ -142,7 +142,7 @@ const CLOCKS: readonly [
   ],
 ];
 for (const [flow, name, steps] of CLOCKS)
-  test(`${flow}: each end is judged by the clock of the gateway, once, and only while it is known`, (t) => {
+  test(`${flow}: each end is judged once, by the clock of the gateway while it is known`, (t) => {
     inZone(t, 'UTC');
     const tab = tabContext(SHIFTS);
     const over = tab.of(name, flow);
@@ -169,13 +169,13 @@ test('hourly averages wait until no reading of the hour can come any more', (t) 
   assert.ok(first - (TWO + HOUR) > OLDEST_PUT, 'a flow may give a reading so late');
 });
 
-test('hourly averages count the good readings of the hour, in any order, and say what is not sure', () => {
+test('hourly averages count the good readings of the hour, in any order', () => {
   const mean = (payload: unknown) => functionOf('mean', 'hourly-averages')({ payload, from: 0, to: HOUR - 1 });
   const hour = { from: 0, to: HOUR };
   const means = [
     { time: 120_000, mean: null, count: 0, bad: 60 },
     { time: 60_000, mean: 40, count: 30, bad: 30 },
-    // Of the hours before and after.
+    // The hours before and after.
     { time: -60_000, mean: 1000, count: 30, bad: 0, clock: 'estimated' },
     { time: HOUR, mean: 1000, count: 30, bad: 0, clock: 'estimated' },
     { time: 0, mean: 10, count: 60, bad: 0 },
@@ -203,7 +203,7 @@ test('a shift report has a line for each point, in any order, also of a shift th
   const rows = [
     { time: TWO - 900_000, min: 1, mean: 2, max: 3, count: 10, bad: 1 },
     { time: begin, min: 4, mean: 5, max: 6, count: 20, bad: 0, clock: 'estimated' },
-    // Of the shifts before and after.
+    // The shifts before and after.
     { time: begin - 900_000, min: -99, mean: -99, max: -99, count: 99, bad: 99 },
     { time: TWO, min: 99, mean: 99, max: 99, count: 99, bad: 99 },
   ];

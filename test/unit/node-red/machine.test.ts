@@ -211,7 +211,7 @@ test('a disk that is full before the start, and room while it ends, decide the n
 
 const HELD: FlowEvent = { type: 'held', why: 'the subflow s is inside of itself' };
 
-test('flows that would never start are held back at each start, whatever the policy, and told once', () => {
+test('flows that would never start are held back at each start, and told once', () => {
   for (const safeMode of ['afterCrashes', 'never'] as const) {
     const { machine, handle } = after({ type: 'want', safeMode });
     assert.deepEqual(handle(HELD), ['tell held']);

@@ -115,7 +115,7 @@ test('waits longer after each crash, and starts with its flows stopped after fiv
   assert.equal(events.at(-1)?.data?.what, 'safe-mode-left');
 });
 
-test('flows on the disk that would never start end in safe mode with the reason, and in no crash', async () => {
+test('flows on the disk that would never start end in safe mode, and in no crash', async () => {
   const { clock, world, events, kept, supervisor, apply, state } = supervisorBench();
   world.held = 'the subflow s is inside of itself';
   await apply(config());

@@ -74,7 +74,7 @@ async function shipped(t: TestContext, name: string, values: Readonly<Record<str
   };
 }
 
-test('hourly averages follow the clock and the readings of the gateway, years from the system clock', async (t) => {
+test('hourly averages follow the gateway, whose clock is years from the one of the system', async (t) => {
   if (!nodeRedPeer(t)) return;
   const s = await shipped(t, 'hourly-averages', { POINT: 'fridge.temperature', TARGET: 'calc.mean' });
   const { clock, rows, bench, calls } = s;

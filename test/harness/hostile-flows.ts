@@ -99,6 +99,18 @@ const said = setInterval(() => { if (tried >= ${count}) { clearInterval(said); n
 return null;`;
 }
 
+/** A node for the folder of Node-RED. After `POST /stall` its hook never ends a delivery, and everything else goes on. */
+export const STALL = `module.exports = (RED) => {
+  let stalled = false;
+  RED.hooks.add('preDeliver.stall', (event, done) => { if (!stalled) done(); });
+  RED.httpAdmin.post('/stall', (req, res) => { stalled = true; res.sendStatus(200); });
+  RED.nodes.registerType('stall', function (config) { RED.nodes.createNode(this, config); });
+};
+`;
+export const STALL_HTML = `<script type="text/javascript">RED.nodes.registerType('stall', { category: 'x', defaults: {}, label: 'stall' });</script>
+<script type="text/html" data-template-name="stall"></script>
+`;
+
 /** Writes on the channel to the gateway what it likes: see test/integration/node-red/hostile-channel.test.ts. */
 export const forge = (lines: string): string => `${ESCAPE} const { writeSync } = load('fs');
 const say = (text) => { for (let b = Buffer.from(text); b.length > 0; ) { try { b = b.subarray(writeSync(3, b)); } catch (e) { if (e.code !== 'EAGAIN') throw e; } } };

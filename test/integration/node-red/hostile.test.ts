@@ -3,8 +3,11 @@
 // Needs a quiet machine: it counts polls beside what takes all of the processor.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
+import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import test from 'node:test';
-import { LOOP } from '../../harness/hostile-flows.ts';
+import { watchHealth } from '../../harness/health-watch.ts';
+import { LOOP, STALL, STALL_HTML } from '../../harness/hostile-flows.ts';
 import { hostileSite } from '../../harness/hostile-site.ts';
 import { type NodeRedSite, nodeRedSite, startsWith } from '../../harness/node-red-site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -24,8 +27,12 @@ test('a flow that crashes five times is stopped, and runs again after a deploy',
   const site = await nodeRedSite(t);
   await site.gateway.up();
   await site.until('running');
+  const health = watchHealth(t, site);
   assert.equal(await site.deploy(startsWith("Promise.reject(new Error('boom of a test')); return null;")), 204);
   const report = await site.until('safe-mode');
+  const { replies } = await site.polls();
+  await waitFor('polls in safe mode', async () => (await site.polls()).replies > replies + 1);
+  await health.sameIn('running', 'starting', 'safe-mode');
   assert.match(report.safeMode ?? '', /5 times within an hour.*boom of a test/);
   assert.deepEqual([report.crashes, report.restarts], [5, 5]);
   const flows = await site.ask('GET', '/flows');
@@ -92,14 +99,60 @@ test('a flow that loops for ever is found by a message that does not return; Nod
   // Somebody presses its button once: the flow is harmless after the restart.
   const flow = startsWith(LOOP).map((node) => ({ ...node, once: false }));
   assert.equal(await site.deploy(flow), 204);
+  const health = watchHealth(t, site);
   await waitFor('its button', async () => (await site.ask('POST', '/inject/begin')).code === 200);
   await site.until('unhealthy');
   await waitFor('its end', () => !site.processes().includes(pid ?? 0));
   await site.gateway.waitForLog(/Node-RED hangs and is ended/);
   const again = await site.until('running');
+  await health.sameIn('unhealthy');
   assert.notEqual(again.pid, pid);
   assert.deepEqual([again.crashes, again.restarts], [1, 1]);
   assert.equal(await site.deploy([]), 204);
+  await site.nothingLost();
+});
+
+test('a Node-RED that answers HTTP and delivers no message any more is found and restarts', LIMITED, async (t) => {
+  const site = await hostileSite(t);
+  if (site === undefined) return;
+  const { gateway, net } = site;
+  await gateway.up();
+  const before = (await site.until('running')).pid;
+  const folder = path.join(site.folder, 'nodes');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, 'stall.js'), STALL);
+  writeFileSync(path.join(folder, 'stall.html'), STALL_HTML);
+  for (const one of [folder, `${folder}/stall.js`, `${folder}/stall.html`]) chownSync(one, net.uid, net.uid);
+  // Another process, which loads the node.
+  assert.deepEqual(await gateway.reload(site.yaml('  memory: 170MB')), ['nodeRed']);
+  const { pid } = await waitFor('another process', async () => {
+    const flows = await site.flows();
+    return flows.state === 'running' && flows.pid !== before ? flows : undefined;
+  });
+  const flow = startsWith("node.warn('delivered'); return null;").map((node) => ({ ...node, once: false }));
+  assert.equal(await site.deploy(flow), 204);
+  const delivered = (): number => gateway.logs().filter(({ msg }) => msg === 'delivered').length;
+  const press = async (): Promise<number> => (await site.ask('POST', '/inject/begin')).code;
+  await waitFor('its button', async () => (await press()) === 200);
+  await waitFor('a delivery', () => delivered() === 1);
+
+  const health = watchHealth(t, site);
+  assert.equal((await site.ask('POST', '/stall')).code, 200);
+  assert.equal(await press(), 200, 'its button still answers');
+  const { reason } = await site.until('unhealthy');
+  assert.match(reason ?? '', /no message passes through it/);
+  for (const at of ['/settings', '/flows', '/nodes'])
+    assert.equal((await site.ask('GET', at)).code, 200, `${at} of one that hangs`);
+  const still = await site.flows();
+  assert.deepEqual([still.state, still.pid], ['unhealthy', pid], 'HTTP answered while it hung');
+  await gateway.waitForLog(/Node-RED hangs and is ended: 3 of its checks had no answer/);
+  const again = await site.until('running');
+  await health.sameIn('running', 'unhealthy');
+  assert.notEqual(again.pid, pid);
+  assert.deepEqual([again.crashes, again.restarts], [1, 1]);
+  assert.equal(delivered(), 1, 'nothing was delivered meanwhile');
+  await waitFor('its button', async () => (await press()) === 200);
+  await waitFor('a delivery of the next process', () => delivered() === 2);
   await site.nothingLost();
 });
 

@@ -15,6 +15,7 @@ export const PERMISSIONS: Readonly<Record<Action, Role | 'everybody'>> = {
   readings: 'viewer',
   history: 'viewer',
   flows: 'flow-editor',
+  'restart-flows': 'flow-editor',
   read: 'operator',
   exchange: 'operator',
   capture: 'operator',
@@ -47,6 +48,7 @@ const WORDS: Partial<Record<Action, string>> = {
   accounts: 'managing users and tokens',
   'claim-code': 'the claim code',
   session: 'a session',
+  'restart-flows': 'a restart of Node-RED',
   'broker-status': 'the state of the broker ($SYS)',
 };
 

@@ -12,9 +12,9 @@ import type { Action, AlarmCommand, Asking, Command, CommandPort, Principal, Res
 import type { ConfigReport } from '../core/configuring.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { FlowRevisions, FlowsChange, FlowsResult } from '../core/flow-revisions.ts';
-import type { FlowSupervisor } from '../core/flow-supervisor.ts';
+import type { FlowSupervisor, FlowsRestarted } from '../core/flow-supervisor.ts';
 import { plainValue, type Value } from '../core/point.ts';
-import type { Field, Forwarder, ForwarderReport, Inventory, LatestValue, LiveSink } from '../core/ports.ts';
+import type { Field, Forwarder, Inventory, LatestValue, LiveSink } from '../core/ports.ts';
 import { readSentence } from '../core/saved-sentence.ts';
 import { otherWords } from '../core/sentence.ts';
 import { VERSION } from '../core/version.ts';
@@ -27,11 +27,13 @@ import type { ClockWatch } from '../time/watch.ts';
 import { actionStatus } from './action-status.ts';
 import { alarmStatus } from './alarm-status.ts';
 import { type BundleKeyReply, type BundleQuery, Bundles, type ReceiptReply } from './bundles.ts';
+import { forwarderStatus } from './forwarder-status.ts';
 import { alarmChangesOf, exportText, historyOf, removedOf, waitingOf } from './history.ts';
 import type { LiveSource } from './live/live-source.ts';
 import { liveState } from './live/live-state.ts';
 import type { AlarmChanges } from './live/live-types.ts';
 import { MachineMeter } from './live/machine-meter.ts';
+import { logFaults } from './log-faults.ts';
 import type {
   AlarmChangesQuery,
   ExportQuery,
@@ -47,7 +49,6 @@ import type {
   AlarmReply,
   AnnounceStatus,
   FlowsReport,
-  ForwarderStatus,
   GatewayStatus,
   HttpStatus,
   ReadReply,
@@ -94,19 +95,6 @@ export interface GatewayView {
 
 const asItIs = <T>(result: T): T => result;
 
-function logFaults({ fault, checkpointFault, tidyFault, mirrorFault }: ReturnType<Log['status']>): string[] {
-  return [
-    ...(fault === undefined ? [] : [`the log cannot be written: ${fault}`]),
-    ...(checkpointFault === undefined
-      ? []
-      : [`the log's file takes nothing, commits continue in its write-ahead file: ${checkpointFault}`]),
-    ...(tidyFault === undefined ? [] : [`the history of the log cannot be written: ${tidyFault}`]),
-    ...(mirrorFault === undefined
-      ? []
-      : [`the newest readings are lost if the process is killed before their commit: ${mirrorFault}`]),
-  ];
-}
-
 export class Target implements AdminTarget {
   readonly #gateway: GatewayView;
   readonly wire = new WireAccess(() => this.#started());
@@ -139,7 +127,7 @@ export class Target implements AdminTarget {
     const clock = watch.status();
     const now = g.clock.monotonic();
     const log = g.log.status();
-    const forwarders = g.forwarders.map((f) => this.#forwarder(f.status(), log.oldest, now));
+    const forwarders = g.forwarders.map((f) => forwarderStatus(f.status(), log.oldest, now, watch.offset));
     const longest = Math.max(0, ...forwarders.flatMap((f) => [f.lag.data, f.lag.history]));
     return {
       gateway: {
@@ -296,6 +284,10 @@ export class Target implements AdminTarget {
     return this.#started().commands.run({ do: 'flows', ...change }, by);
   }
 
+  restartFlows(by: Principal, asking: Asking): Promise<FlowsRestarted> {
+    return this.#run({ do: 'restart-flows' }, by, asking, asItIs);
+  }
+
   permit(action: Action, by: Principal): void {
     this.#started().commands.permit(action, by);
   }
@@ -365,35 +357,6 @@ export class Target implements AdminTarget {
     const utc = (at: number): number => Math.round(at) + watch.offset;
     const { front } = this.#gateway;
     return { ...status, since: utc(since), nextStart: nextStart === undefined ? null : utc(nextStart), front };
-  }
-
-  #forwarder(status: ForwarderReport, oldest: readonly (readonly [string, string, number])[], now: number): ForwarderStatus {
-    const { offset } = this.#gateway.watch;
-    const lag = (lane: 'data' | 'history'): number => {
-      if (status.waiting[lane] === undefined) return 0;
-      // The lag of readings in memory is of now; that of readings in the file is of the last commit.
-      if (lane === 'data' && status.oldestLive !== undefined) return Math.max(0, Math.round(now - status.oldestLive));
-      const time = oldest.find(([name, l]) => name === status.name && l === lane)?.[2];
-      return time === undefined ? 0 : Math.max(0, Math.round(now + offset - time));
-    };
-    return {
-      name: status.name,
-      type: status.type,
-      url: status.url,
-      state: status.state,
-      fault: status.fault,
-      nextTry: status.nextTry === undefined ? null : Math.round(status.nextTry) + offset,
-      mode: status.mode,
-      lastAck: status.lastAck === undefined ? null : Math.round(status.lastAck) + offset,
-      lag: { data: lag('data'), history: lag('history') },
-      waiting: status.liveReadings,
-      batchLimit: status.batchLimit ?? null,
-      counters: status.counters,
-      wire:
-        status.wire === undefined
-          ? null
-          : { ...status.wire, month: status.wire.month ?? null, perDay: status.wire.perDay ?? null },
-    };
   }
 
   #started(): GatewayView {

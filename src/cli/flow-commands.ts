@@ -12,7 +12,7 @@ const number = (text: string): number => {
 export function flowCommands(sluice: Command): void {
   const flows = sluice
     .command('flows')
-    .description('the flows of Node-RED: their revisions, undo, import, export, and flows that come with the gateway')
+    .description('the flows of Node-RED: their revisions, undo, restart, import, export, and flows that come with the gateway')
     .addHelpText(
       'after',
       '\nMembers of the group sluice and root may do this.\nExamples:\n  $ sluice flows list\n  $ sluice flows undo\n  $ sluice flows load sms-gateway',
@@ -39,6 +39,12 @@ export function flowCommands(sluice: Command): void {
     .action(
       action(async (revision: number, options: RunningOptions) => (await import('./flows.ts')).flowsRestore(revision, options)),
     );
+  add('restart', 'ends Node-RED and starts it again with the same flows')
+    .addHelpText(
+      'after',
+      '\nIt waits until Node-RED passes messages again. It does not end safe mode: undo the last deploy for that.\nExample:\n  $ sluice flows restart',
+    )
+    .action(action(async (options: RunningOptions) => (await import('./flows.ts')).flowsRestart(options)));
   add('export', 'prints the flows of now or of a revision, as Node-RED imports them; without passwords')
     .argument('[revision]', 'its number', number)
     .option('-o, --output <file>', 'a new file')

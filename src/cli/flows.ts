@@ -3,6 +3,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { request } from '../admin/client.ts';
 import { SluiceError } from '../core/errors.ts';
 import { type FlowExample, type FlowsList, type FlowsResult, MOST_FLOWS, type Revision } from '../core/flow-revisions.ts';
+import type { FlowsRestarted } from '../core/flow-supervisor.ts';
 import { fileWords } from './file-words.ts';
 import { localDate } from './local-time.ts';
 import { paint, type RunningOptions, socketOf } from './running.ts';
@@ -12,6 +13,8 @@ import { count } from './words.ts';
 
 /** A deploy stops nodes, which may take 10 s each time, and starts others. Milliseconds. */
 const CHANGED_WITHIN = 120_000;
+/** What the gateway gives a restart, and a second more: src/node-red/restarts.ts. Milliseconds. */
+const RESTARTED_WITHIN = 146_000;
 /** Labels in one line of the list. */
 const MOST_LABELS = 4;
 
@@ -81,6 +84,17 @@ export async function flowsExamples(options: RunningOptions): Promise<void> {
 
 export async function flowsLoad(name: string, options: RunningOptions): Promise<void> {
   await changed(options, 'load', { name }, `The flow ${name} was added. Set its points and addresses in the editor.`);
+}
+
+export async function flowsRestart(options: RunningOptions): Promise<void> {
+  const answer = await request(socketOf(options), 'POST', '/api/v1/flows/restart', {}, RESTARTED_WITHIN);
+  if (options.json) return print(`${JSON.stringify(answer)}\n`);
+  const { state } = answer as FlowsRestarted;
+  print(
+    state === 'running'
+      ? 'Node-RED was restarted and passes messages.\n'
+      : 'Node-RED was restarted. It is in safe mode, so its flows do not run: sluice flows list says why.\n',
+  );
 }
 
 async function listOf(options: RunningOptions): Promise<FlowsList> {

@@ -21,6 +21,7 @@ export const grantSchema = () =>
     ),
     reload: z.boolean().optional().describe('The configuration file may be read again.'),
     resend: z.boolean().optional().describe('Records may be asked for again.'),
+    restartFlows: z.boolean().optional().describe('Node-RED may be restarted with the flows that it has (`restart-flows`).'),
   });
 
 /** The grants of a forwarder. Clients of the embedded broker send no configurations. */

@@ -160,6 +160,7 @@ const byWhom = ({ door, who }: Principal): string => ` ${DOORS[door]} (${clean(w
 
 function nameOf(command: Command): string {
   if (command.do === 'flows') return `${FLOW_ACTS[command.act]}${flowOf(command)}`;
+  if (command.do === 'restart-flows') return 'a restart of Node-RED';
   if (command.do === 'shelve') return `${command.for === null ? 'unshelve' : 'shelve'} ${clean(command.rule)}`;
   if (command.do === 'configure') return `configuration ${command.version}`;
   return 'rule' in command ? `${command.do} ${clean(command.rule)}` : command.do;

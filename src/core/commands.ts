@@ -5,6 +5,7 @@
 
 import type { AlarmState } from './alarm.ts';
 import type { FlowsChange, FlowsResult } from './flow-revisions.ts';
+import type { FlowsRestarted } from './flow-supervisor.ts';
 import type { PointType, Sample, Value } from './point.ts';
 import type { Frame, ReadFault, Written } from './ports.ts';
 import type { Outward } from './privacy.ts';
@@ -37,7 +38,8 @@ export type Command =
   | ReloadCommand
   | ConfigureCommand
   | ResendCommand
-  | FlowsCommand;
+  | FlowsCommand
+  | RestartFlowsCommand;
 
 export interface WriteCommand {
   readonly do: 'write';
@@ -140,6 +142,11 @@ export type ResendCommand = {
 /** Changes the flows of Node-RED. */
 export type FlowsCommand = { readonly do: 'flows' } & FlowsChange;
 
+/** Ends Node-RED and starts it again, with the same flows. */
+export interface RestartFlowsCommand {
+  readonly do: 'restart-flows';
+}
+
 export interface WriteResult extends Written {
   readonly point: string;
   readonly type: PointType | undefined;
@@ -188,6 +195,8 @@ export interface Results {
     readonly next?: { readonly log: string; readonly seq: number };
   };
   readonly flows: FlowsResult;
+  /** It comes when the next process passes messages. */
+  readonly 'restart-flows': FlowsRestarted;
 }
 
 /** Looking: at whether the process lives, at the state and the readings of now, at the log, and at what the broker says of itself. */

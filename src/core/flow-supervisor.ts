@@ -89,6 +89,12 @@ export interface FlowStatus {
   readonly lines: { readonly passed: number; readonly suppressed: number };
 }
 
+/** A restart that somebody asked for: what the next process does. */
+export interface FlowsRestarted {
+  /** `safe-mode`: it is up, and its flows are still stopped. */
+  readonly state: Extract<FlowState, 'running' | 'safe-mode'>;
+}
+
 /** Where HTTP-in nodes answer inside Node-RED; the front gives them an origin of their own, without it. */
 export const NODE_ROOT = '/http-in';
 

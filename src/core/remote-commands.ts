@@ -16,6 +16,8 @@ export interface Grant {
   readonly outOfService?: readonly string[] | undefined;
   readonly reload?: boolean | undefined;
   readonly resend?: boolean | undefined;
+  /** Node-RED may be started again. */
+  readonly restartFlows?: boolean | undefined;
   /** Signed configurations; the signature decides. */
   readonly configure?: boolean | undefined;
 }

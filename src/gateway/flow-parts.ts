@@ -7,6 +7,7 @@ import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent } from '../core/ports.ts';
 import type { FlowDoor } from '../node-red/door/door.ts';
 import { FlowFiles } from '../node-red/flow-files.ts';
+import { Restarts } from '../node-red/restarts.ts';
 import { FlowDesk } from '../node-red/revisions/flow-desk.ts';
 import { FlowRecorder } from '../node-red/revisions/flow-recorder.ts';
 import { RevisionStore } from '../node-red/revisions/revision-store.ts';
@@ -45,11 +46,13 @@ export function flowParts(g: FlowSide, { tell, time, door }: FlowPartsOptions) {
     savedSafeMode: () => files.safeMode(),
     saveSafeMode: (why) => files.saveSafeMode(why),
     disk: { stateDir, minFree: () => g.config.buffer.minFree },
+    changed: (state) => restarts.changed(state),
   });
+  const status = () => (g.config.nodeRed?.enabled === true ? flows.status() : undefined);
+  const restarts = new Restarts({ clock, status, restart: () => flows.restart() });
   const revisions = new FlowDesk({
-    ...{ store, recorder, address },
-    status: () => (g.config.nodeRed?.enabled === true ? flows.status() : undefined),
+    ...{ store, recorder, address, status },
   });
   const deploys: FlowDeploys = recorder;
-  return { flows, revisions, deploys };
+  return { flows, revisions, restarts, deploys };
 }

@@ -159,6 +159,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
       ...(configure && { configure: (command, _by, options) => configure.run(command, options) }),
       resend: (command, by, options) => resend.run(command, by, options),
       flows: (command, by) => revisions.run(command, by),
+      'restart-flows': () => restarts.run(),
     },
     { clock, logger, tell, disclose },
   );
@@ -264,7 +265,11 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
       hub.open = open;
     },
   });
-  const { flows, revisions, deploys } = flowParts(g, { tell, time: () => ({ utc: now(), known: watch.known }), door: flowDoor });
+  const { flows, revisions, restarts, deploys } = flowParts(g, {
+    tell,
+    time: () => ({ utc: now(), known: watch.known }),
+    door: flowDoor,
+  });
   return {
     watch,
     latest,

@@ -6,53 +6,21 @@
  */
 import { comparable } from '../config/compare.ts';
 import type { NodeRedConfig } from '../config/node-red.ts';
-import type { Clock } from '../core/clock.ts';
 import { toError } from '../core/errors.ts';
 import type { FlowStatus, FlowSupervisor } from '../core/flow-supervisor.ts';
-import type { Logger } from '../core/logger.ts';
-import type { GatewayEvent } from '../core/ports.ts';
 import { EventQuota } from '../core/quota.ts';
 import { AnswerChecks } from './answer-checks.ts';
 import { DiskWatch } from './disk-watch.ts';
-import type { FlowDoor } from './door/door.ts';
 import { FlowLog } from './flow-log.ts';
 import { type FlowAddress, FlowStart } from './flow-start.ts';
 import { blockedWords, wordsOf } from './flow-words.ts';
 import { type FlowEffect, type FlowEvent, FlowMachine } from './machine.ts';
 import { type FromChild, GRANTS, type Grant } from './messages.ts';
+import type { SupervisorOptions } from './supervisor-side.ts';
 import type { FlowWay } from './way.ts';
 
 /** Events of one kind within a minute. */
 const EVENTS = 5;
-
-export interface SupervisorOptions {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly tell: (event: GatewayEvent) => void;
-  readonly random: () => number;
-  readonly way: (config: NodeRedConfig) => FlowWay;
-  /** The secret that encrypts the credentials of flows; made with the first start. */
-  readonly secret: () => Promise<string>;
-  readonly title: () => string;
-  /** The socket for flows; absent: there is none. */
-  readonly door?: Pick<FlowDoor, 'open' | 'ended' | 'close' | 'status'> | undefined;
-  /** Why the flows of an earlier daemon did not run. */
-  readonly savedSafeMode: () => Promise<string | undefined>;
-  readonly saveSafeMode: (why: string | undefined) => Promise<void>;
-  /** The state directory, and what the log leaves free on its disk, bytes. Absent: the disk is not watched. */
-  readonly disk?: { readonly stateDir: string; readonly minFree: () => number } | undefined;
-  /** Watches the flows. Nothing in it throws or waits. */
-  readonly watcher?: FlowWatcher;
-}
-
-export interface FlowWatcher {
-  /** Its flows can be asked for, and may be other ones than before. */
-  deployed(): void;
-  /** A message passed through the runtime. */
-  passed(): void;
-  /** The process is gone. */
-  ended(): void;
-}
 
 export class Supervisor implements FlowSupervisor {
   readonly #o: SupervisorOptions;
@@ -143,6 +111,11 @@ export class Supervisor implements FlowSupervisor {
     this.#machine = new FlowMachine(this.#o.random, this.#saved);
   }
 
+  /** Ends the process and starts another one with the settings of now; while it backs off, at once. */
+  restart(): void {
+    if (this.#config !== undefined && !this.#stopped) this.#handle({ type: 'changed', safeMode: this.#config.safeMode });
+  }
+
   /** Ends it. After `within` ms it is killed. Resolves when nothing of it is left, or soon after that time. */
   async stop(within: number): Promise<void> {
     this.#stopped = true;
@@ -199,6 +172,7 @@ export class Supervisor implements FlowSupervisor {
     const { state, reason } = this.#machine;
     if (state !== before)
       this.#o.logger.info({ state, ...(reason === undefined ? {} : { reason }) }, 'The state of Node-RED changed.');
+    if (state !== before) this.#o.changed?.(state);
     if (state === 'stopped') this.#o.door?.close();
     if (state === 'stopped') for (const rested of this.#rested.splice(0)) rested();
   }

@@ -27,6 +27,7 @@ import type { AccountsAdmin, ClaimRequest, PeopleAccess } from '../../src/core/a
 import type { Action, AlarmCommand, Asking, Principal, ResendCommand } from '../../src/core/commands.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import type { FlowRevisions, FlowsChange, FlowsList, FlowsResult } from '../../src/core/flow-revisions.ts';
+import type { FlowsRestarted } from '../../src/core/flow-supervisor.ts';
 import { DROPPED, REACHED, REFUSED, counters as zeros } from '../../src/forwarders/broker/broker-counts.ts';
 import { FakeLive } from './live-source.ts';
 
@@ -85,6 +86,13 @@ export class FakeTarget implements AdminTarget {
     assertMay(by, 'flows');
     this.flowChanges.push({ ...change, who: by.who });
     return { revision: 2, flows: 'started', passwords: 'kept', added: [] };
+  }
+
+  readonly restartsOfFlows: string[] = [];
+  async restartFlows(by: Principal): Promise<FlowsRestarted> {
+    assertMay(by, 'restart-flows');
+    this.restartsOfFlows.push(by.who);
+    return { state: 'running' };
   }
 
   people: PeopleAccess = nobodysAccess;

@@ -66,7 +66,7 @@ export interface PrivateSite {
 
 export const PURPOSE = 'care by the nurse of the village';
 const COMMANDS =
-  'commands: {read: ["*"], write: ["*"], ack: ["*"], shelve: ["*"], reset: ["*"], outOfService: ["*"], reload: true, resend: true, configure: true}';
+  'commands: {read: ["*"], write: ["*"], ack: ["*"], shelve: ["*"], reset: ["*"], outOfService: ["*"], reload: true, resend: true, configure: true, restartFlows: true}';
 
 /** undefined after a skip. @param rows by the name of the row: the forwarders are `plain-<name>` and `cleared-<name>` */
 export async function privateSite(t: TestContext, rows: Readonly<Record<string, Row>>): Promise<PrivateSite | undefined> {

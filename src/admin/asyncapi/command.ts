@@ -77,6 +77,7 @@ export const commandMessage = z.union([
   }),
   command('in-service', target(NAME, 'a rule')),
   command('reload', {}),
+  command('restart-flows', {}),
   command('configure', {
     version: z.int().min(1).max(MOST_VERSION).describe('a higher number than that of every configuration before'),
     yaml: z.string().min(1).describe('the configuration'),

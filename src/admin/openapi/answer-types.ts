@@ -2,7 +2,7 @@
 import type { AccessState, DeviceInfo, TokenInfo, UserInfo } from '../../core/access-ports.ts';
 import type { Role } from '../../core/commands.ts';
 import type { FlowExample, FlowsList, FlowsResult } from '../../core/flow-revisions.ts';
-import type { FlowState } from '../../core/flow-supervisor.ts';
+import type { FlowState, FlowsRestarted } from '../../core/flow-supervisor.ts';
 import type { BundleKeyReply, ReceiptReply } from '../bundles.ts';
 import type { AlarmChanges } from '../live/live-types.ts';
 import type { HistoryReply, RemovedReply, WaitingReply } from '../log-questions.ts';
@@ -47,6 +47,7 @@ export interface Answers {
   readonly FlowNodes: readonly object[];
   readonly FlowExamples: { readonly examples: readonly FlowExample[] };
   readonly FlowsChanged: FlowsResult;
+  readonly FlowsRestarted: FlowsRestarted;
   readonly Users: { readonly users: readonly UserInfo[]; readonly devices: readonly DeviceInfo[] };
   readonly NewPassword: { readonly password?: string | undefined };
   readonly Tokens: { readonly tokens: readonly TokenInfo[] };

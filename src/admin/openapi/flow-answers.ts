@@ -9,7 +9,7 @@ import {
   type RevisionChanges,
   type RevisionTab,
 } from '../../core/flow-revisions.ts';
-import { FLOW_STATES } from '../../core/flow-supervisor.ts';
+import { FLOW_STATES, type FlowsRestarted } from '../../core/flow-supervisor.ts';
 import type { Answers } from './answer-types.ts';
 import { count, flag, list, moment, shape, text, word } from './parts.ts';
 
@@ -41,7 +41,7 @@ const revision = shape<Revision>({
     .optional(),
 });
 
-type FlowAnswers = Pick<Answers, 'Flows' | 'FlowNodes' | 'FlowExamples' | 'FlowsChanged'>;
+type FlowAnswers = Pick<Answers, 'Flows' | 'FlowNodes' | 'FlowExamples' | 'FlowsChanged' | 'FlowsRestarted'>;
 
 export const FLOW_ANSWERS: { readonly [K in keyof FlowAnswers]: z.ZodType<FlowAnswers[K]> } = {
   Flows: shape<FlowsList>({
@@ -72,5 +72,8 @@ export const FLOW_ANSWERS: { readonly [K in keyof FlowAnswers]: z.ZodType<FlowAn
       'the passwords of nodes; `lost`: of another secret, and the editor asks for them',
     ),
     added: labels('labels of the tabs that came'),
+  }),
+  FlowsRestarted: shape<FlowsRestarted>({
+    state: word(['running', 'safe-mode'], 'what the next process does; `safe-mode`: its flows are still stopped'),
   }),
 };

@@ -1,7 +1,7 @@
 /** The schema of the log in the status. */
 import * as z from 'zod';
 import type { SalvageStatus } from '../../reports/salvage.ts';
-import type { LogMemory, LogStatus } from '../target.ts';
+import type { LogMemory, LogStatus } from '../log-status.ts';
 import { count, list, moment, number, shape, text } from './parts.ts';
 
 const bounded = (is: string) => shape<LogMemory['pending']>({ bytes: count('bytes'), limit: count('the limit') }).describe(is);

@@ -2,11 +2,9 @@
 import * as z from 'zod';
 import { LOG } from '../../control/remote/message.ts';
 import { LINES_TYPE } from '../respond.ts';
-import { flag, keys, text, whole } from './fields.ts';
+import { asking, flag, keys, moment, pattern, text, whole } from './fields.ts';
 import { jsonRoute, type Route, writingRoute } from './route.ts';
 
-const ID_WORDS = '1 to 64 of these: A-Z a-z 0-9 _ . -';
-const TIME_WORDS = 'a time in UTC milliseconds';
 const WHY_WORDS = 'a text of 1 to 200 letters: why, for example "door open for defrosting"';
 const VALUE_WORDS = 'a number, true, false or a text';
 const FOR_WORDS = 'milliseconds, or null to end the shelving';
@@ -15,15 +13,6 @@ const LOG_WORDS = 'the id of a log, as in a batch';
 const RANGE_WORDS = 'write log, first and last, or from and to';
 const MOST_POINTS = 100;
 const POINTS_WORDS = `a list of at most ${MOST_POINTS} devices or points`;
-/** What a Date can hold. */
-const LAST_TIME = 8.64e15;
-const moment = () =>
-  z.number({ error: TIME_WORDS }).positive({ error: TIME_WORDS }).max(LAST_TIME, { error: TIME_WORDS }).describe(TIME_WORDS);
-const pattern = (words: string, of: RegExp) => z.string({ error: words }).regex(of, { error: words }).describe(words);
-
-/** What may stand beside every command. */
-const asking = { id: pattern(ID_WORDS, /^[A-Za-z0-9_.-]{1,64}$/).optional(), expires: moment().optional() };
-
 const points = z
   .array(text('a device or a point', 129), { error: POINTS_WORDS })
   .min(1, { error: POINTS_WORDS })

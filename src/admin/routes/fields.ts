@@ -39,6 +39,25 @@ export function flag(is: string) {
   return z.boolean({ error: 'true or false' }).describe(is);
 }
 
+const MOMENT_WORDS = 'a time in UTC milliseconds';
+export function moment() {
+  return z
+    .number({ error: MOMENT_WORDS })
+    .positive({ error: MOMENT_WORDS })
+    .max(LAST_TIME, { error: MOMENT_WORDS })
+    .describe(MOMENT_WORDS);
+}
+
+export function pattern(is: string, of: RegExp) {
+  return z.string({ error: is }).regex(of, { error: is }).describe(is);
+}
+
+/** What may stand beside every command whose id acts once. */
+export const asking = {
+  id: pattern('1 to 64 of these: A-Z a-z 0-9 _ . -', /^[A-Za-z0-9_.-]{1,64}$/).optional(),
+  expires: moment().optional(),
+};
+
 /** Still a text: what `24h` means depends on the clock of the gateway. */
 export function time(is: string) {
   const words = `not a time: ${TIME_WORDS}`;

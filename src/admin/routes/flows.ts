@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { FLOWS_BODY } from '../limits.ts';
 import { JSON_TYPE, sendText } from '../respond.ts';
-import { keys, text, whole, wholeText } from './fields.ts';
+import { asking, keys, text, whole, wholeText } from './fields.ts';
 import { jsonRoute, type Route, writingRoute } from './route.ts';
 
 const LAST = 999_999_999_999;
@@ -68,5 +68,11 @@ export const FLOWS: readonly Route[] = [
     example: { name: 'sms-gateway' },
     body: keys({ name: text('the name of a shipped flow'), ...newest }),
     run: (asked, { target, by }) => target.changeFlows({ act: 'load', ...asked }, by),
+  }),
+  jsonRoute({
+    ...{ method: 'POST', path: '/api/v1/flows/restart', commands: 'restart-flows', answer: 'FlowsRestarted', body: keys(asking) },
+    says: 'Ends Node-RED and starts it again with the same flows. The answer comes when the next process passes messages, after 145 seconds at most. The status is 503 while it starts or ends already, and where it is switched off.',
+    example: {},
+    run: (asked, { target, by }) => target.restartFlows(by, asked),
   }),
 ];

@@ -12,5 +12,6 @@ export function grantOf(grants: Readonly<Record<string, Grant | undefined>>, rol
     reload: own.some(({ reload }) => reload === true),
     resend: own.some(({ resend }) => resend === true),
     configure: own.some(({ configure }) => configure === true),
+    restartFlows: own.some(({ restartFlows }) => restartFlows === true),
   };
 }

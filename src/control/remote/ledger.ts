@@ -10,7 +10,7 @@ import type { Command } from '../../core/commands.ts';
 /** Commands that change something: their id is on the disk before they begin. */
 export const ACTS: readonly Command['do'][] = [
   ...(['write', 'acknowledge', 'shelve', 'reset'] as const),
-  ...(['out-of-service', 'in-service', 'reload', 'configure'] as const),
+  ...(['out-of-service', 'in-service', 'reload', 'configure', 'restart-flows'] as const),
 ];
 const ALL = 256;
 export const PER_OWNER = 64;

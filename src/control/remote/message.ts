@@ -18,7 +18,7 @@ export const POINT = /^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}$/;
 export const LOG = /^[0-9a-fs][0-9a-f]{9}$/;
 export const WORDS = [
   ...(['write', 'read', 'ack', 'shelve'] as const),
-  ...(['reset', 'out-of-service', 'in-service', 'reload', 'resend', 'configure'] as const),
+  ...(['reset', 'out-of-service', 'in-service', 'reload', 'resend', 'configure', 'restart-flows'] as const),
 ] as const;
 export type Word = (typeof WORDS)[number];
 export const KEYS: Readonly<Record<Word, readonly string[]>> = {
@@ -32,6 +32,7 @@ export const KEYS: Readonly<Record<Word, readonly string[]>> = {
   reload: [],
   resend: ['log', 'first', 'last', 'from', 'to', 'points'],
   configure: ['version', 'yaml', 'signature'],
+  'restart-flows': [],
 };
 export const MOST_POINTS = 100;
 /** Letters. */
@@ -144,6 +145,8 @@ function commandOf(word: Word, message: Readonly<Record<string, unknown>>, no: N
       return resendOf(message, no);
     case 'configure':
       return configureOf(message, no);
+    case 'restart-flows':
+      return { do: 'restart-flows' };
   }
 }
 
@@ -200,5 +203,6 @@ function valueIn(value: unknown, no: No): Value {
 /** Whether the grant has it. */
 export function grants(grant: Grant, { do: word, target }: Pick<Asked, 'do' | 'target'>): boolean {
   if (word === 'reload' || word === 'resend' || word === 'configure') return grant[word] === true;
+  if (word === 'restart-flows') return grant.restartFlows === true;
   return granted(grant[word === 'out-of-service' || word === 'in-service' ? 'outOfService' : word], target ?? '');
 }

@@ -13,7 +13,7 @@ import type { FlowChange, FlowDeploys } from '../../core/flow-deploys.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { GatewayEvent } from '../../core/ports.ts';
 import type { FlowAddress } from '../flow-start.ts';
-import type { FlowWatcher } from '../supervisor.ts';
+import type { FlowWatcher } from '../supervisor-side.ts';
 import { type PresentFlows, presentFlows } from './flow-client.ts';
 import { hashOf } from './revision-file.ts';
 import { type NewRevision, type RevisionStore, type StoredRevision, UNKNOWN_WHO } from './revision-store.ts';

@@ -23,6 +23,7 @@ const BODIES: Readonly<Record<string, object>> = {
   '/api/v1/flows/restore': { revision: 1 },
   '/api/v1/flows/import': { flows: [] },
   '/api/v1/flows/load': { name: 'ghost' },
+  '/api/v1/flows/restart': {},
 };
 
 /** Asks every route. Arguments: where (JSON of options of http.request), routes (JSON). Writes status and code of each. */

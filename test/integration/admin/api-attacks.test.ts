@@ -78,10 +78,17 @@ function assertClosed({ status, headers }: Answer, what: string): void {
 function touched({ target, access, events }: WebBench): unknown {
   const { reloads, writes, alarmAsked, flowChanges, resent, exchanges, captures, exported, asked, bundles, removedAsked } =
     target;
+  const { restartsOfFlows } = target;
   const { accounts } = access;
   return structuredClone({
     ...{ reloads, writes, alarmAsked, flowChanges, resent, exchanges, exported, asked, bundles, removedAsked },
-    ...{ captures: captures.size, tails: target.listeners.size, users: accounts.users(), tokens: accounts.tokens() },
+    ...{
+      captures: captures.size,
+      restartsOfFlows,
+      tails: target.listeners.size,
+      users: accounts.users(),
+      tokens: accounts.tokens(),
+    },
     ...{ claim: accounts.claimCode(), status: accounts.status(), events: events.length },
   });
 }

@@ -69,6 +69,7 @@ const TABLE: Readonly<Record<string, Expected>> = {
   'POST /api/v1/flows/restore': { asked: () => ({ revision: 1 }), status: 503 },
   'POST /api/v1/flows/import': { asked: () => ({ flows: [{ id: 't', type: 'tab', label: 'Mine' }] }), status: 503 },
   'POST /api/v1/flows/load': { asked: () => ({ name: 'ghost' }), status: 404 },
+  'POST /api/v1/flows/restart': { asked: () => ({}), status: 503 },
   'GET /api/v1/users': {},
   'POST /api/v1/users/add': { asked: (who) => ({ ...named(who), role: 'viewer', password: PASSWORD }) },
   'POST /api/v1/users/password': { asked: (who) => ({ ...named(who), password: PASSWORD }) },

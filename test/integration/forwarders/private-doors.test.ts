@@ -59,12 +59,13 @@ const COMMANDS: Readonly<Record<(typeof WORDS)[number], object>> = {
   resend: SPAN,
   reload: {},
   configure: { version: 1, yaml: 'gateway: {id: g1}', signature: 'A'.repeat(86) },
+  'restart-flows': {},
 };
 /** `site`: people and programs of the site, by their rights. `asked`: a forwarder asks for it. */
 const PERMISSION_ROWS = {
   asked: [
     ...['read', 'write', 'acknowledge', 'shelve', 'reset', 'out-of-service', 'in-service', 'resend', 'reload', 'configure'],
-    'bundle',
+    ...['restart-flows', 'bundle'],
   ],
   site: [
     ...['health', 'claim', 'log-in', 'session', 'status', 'readings', 'history', 'flows', 'exchange', 'capture', 'safe'],

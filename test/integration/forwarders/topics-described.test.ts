@@ -58,7 +58,7 @@ buffer: {commitEvery: 200ms}
 broker: {listen: {port: 0}}
 forwarders:
   cloud: {type: mqtt, url: '${broker.url}', batch: {maxAge: 50ms}, filter: {devices: [pump, dead, room]},
-    commands: {write: ["*"], read: ["*"], ack: ["*"], shelve: ["*"], reload: true, resend: true}}
+    commands: {write: ["*"], read: ["*"], ack: ["*"], shelve: ["*"], reload: true, resend: true, restartFlows: true}}
 `,
   );
   await gateway.up();
@@ -87,6 +87,7 @@ forwarders:
   await ask({ id: 'a1', do: 'ack', target: 'fast', occurrence: 1 });
   await ask({ id: 's1', do: 'shelve', target: 'fast', for: '1h', reason: 'repair' });
   await ask({ id: 'l1', do: 'reload' });
+  await ask({ id: 'f1', do: 'restart-flows' });
   await ask({ id: 't1', do: 'resend', from: 1, to: Date.now() + 3_600_000, points: ['pump'] });
   const { log, first, last } = JSON.parse(got('data')[0]?.payload ?? '') as { log: string; first: number; last: number };
   await ask({ v: 1, id: 't2', do: 'resend', log, first, last });

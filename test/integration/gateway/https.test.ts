@@ -87,6 +87,7 @@ test('every route is open to the roles of the table, over HTTPS with a token and
     '/api/v1/flows/restore': { revision: 1 },
     '/api/v1/flows/import': { flows: [] },
     '/api/v1/flows/load': { name: 'ghost' },
+    '/api/v1/flows/restart': {},
   };
   const commands = ROUTE_PERMISSIONS.filter(({ kind }) => kind === 'commands').map(({ path: at }) => at);
   assert.deepEqual(

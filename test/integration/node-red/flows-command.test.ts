@@ -55,6 +55,61 @@ test('sluice flows lists, shows, exports, imports, undoes and loads', async (t) 
   assert.match((await flows('import', file)).stderr, /nothing was changed: Node-RED here has no nodes of these types: ui_chart/);
 });
 
+test('sluice flows restart gives another process with the same flows, to those who may', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const site = await frontSite(t);
+  const { gateway } = site;
+  const restart = (...args: string[]) => sluice(t, 'flows', 'restart', ...args, '-c', gateway.config);
+  assert.equal(await site.deploy([tab('a', 'Pump')]), 204);
+  const first = (await site.flows()).pid;
+  assert.ok(first !== undefined);
+  const done = await restart();
+  assert.deepEqual([done.code, done.stdout], [0, 'Node-RED was restarted and passes messages.'], done.stderr);
+  const second = await site.flows();
+  assert.notEqual(second.pid, first);
+  assert.deepEqual([second.state, second.crashes, second.restarts], ['running', 0, 0]);
+  assert.match((await site.ask('GET', '/flows')).body, /"Pump"/, 'the same flows');
+  const line = await gateway.waitForLog(/^a restart of Node-RED was done on this board \(.+\)\.$/);
+  assert.deepEqual([line.do, line.result, line.via], ['restart-flows', 'done', 'socket']);
+
+  // Over HTTPS: the page of a flow editor may, a viewer and a page of another origin may not; two at once are one.
+  const pages: Record<string, { cookie: string; csrf: string }> = {};
+  for (const name of ['vera', 'finn']) {
+    const cookie = await site.logIn('dashboard', name);
+    const { text } = await site.ask1('dashboard', 'GET', '/api/v1/session', { cookie });
+    pages[name] = { cookie, csrf: (JSON.parse(text) as { csrf: string }).csrf };
+  }
+  const post = async (name: string, headers: Record<string, string> = {}): Promise<string> => {
+    const { cookie, csrf } = pages[name] ?? assert.fail(name);
+    const { status, text } = await site.ask1('dashboard', 'POST', '/api/v1/flows/restart', {
+      ...{ cookie, own: true, body: '{}' },
+      headers: { 'content-type': 'application/json', 'x-sluice-csrf': csrf, ...headers },
+    });
+    const { state, error } = JSON.parse(text) as { state?: string; error?: { code: string } };
+    return `${status} ${state ?? error?.code}`;
+  };
+  assert.equal(await post('vera'), '403 forbidden');
+  assert.equal(await post('finn', { origin: 'https://evil.example' }), '403 foreign-origin');
+  assert.equal(await post('finn', { 'x-sluice-csrf': 'x' }), '403 csrf');
+  assert.equal((await site.flows()).pid, second.pid, 'nothing was done');
+  assert.deepEqual((await Promise.all([post('finn'), post('finn')])).sort(), ['200 running', '503 busy']);
+  const third = await site.flows();
+  assert.notEqual(third.pid, second.pid);
+  const words = gateway.logs().flatMap((one) => (one.do === 'restart-flows' ? [`${one.who} ${one.result} ${one.via}`] : []));
+  assert.deepEqual(words.slice(1).sort(), ['finn done https', 'finn refused https', 'vera refused https']);
+  assert.equal(site.runtimes().length, 1);
+  const { missed } = await site.polls();
+  assert.equal(missed, 0);
+
+  // Switched off, it is not started.
+  await gateway.reload(site.yaml(`  enabled: false\n${site.keys}`).replace('  enabled: true\n', ''));
+  await waitFor('its end', () => site.processes().length === 0);
+  const off = await restart();
+  assert.deepEqual([off.code, /this gateway has no Node-RED/.test(off.stderr)], [1, true], off.stderr);
+  assert.deepEqual(site.processes(), []);
+  assert.equal(await gateway.stop(), 0);
+});
+
 test('hostile imports and revisions change nothing, and a kill in a restore loses no flows', async (t) => {
   if (!nodeRedPeer(t)) return;
   const site = await nodeRedSite(t);

@@ -34,7 +34,7 @@ test('each role may do what the roles before it may, and a device nothing', () =
 test('the contract: who looks changes nothing, operators act, administrators manage', () => {
   const of = (role: (typeof ROLES)[number]) => actions.filter((action) => PERMISSIONS[action] === role);
   assert.deepEqual(of('viewer'), ['session', 'status', 'readings', 'history']);
-  assert.deepEqual(of('flow-editor'), ['flows']);
+  assert.deepEqual(of('flow-editor'), ['flows', 'restart-flows']);
   assert.deepEqual(of('operator'), [
     ...['read', 'exchange', 'capture', 'write', 'safe', 'acknowledge', 'shelve'],
     ...['reset', 'out-of-service', 'in-service', 'resend', 'bundle'],

@@ -4,7 +4,10 @@ import test from 'node:test';
 import { grantOf } from '../../../src/control/remote/granted.ts';
 
 test('a role commands what its grant and those of the roles before it name', () => {
-  const grants = { operator: { write: ['pump.speed'], ack: ['*'] }, administrator: { write: ['tank.*'], reload: true } };
+  const grants = {
+    operator: { write: ['pump.speed'], ack: ['*'], restartFlows: true },
+    administrator: { write: ['tank.*'], reload: true },
+  };
   const none = {
     write: [],
     read: [],
@@ -15,8 +18,12 @@ test('a role commands what its grant and those of the roles before it name', () 
     reload: false,
     resend: false,
     configure: false,
+    restartFlows: false,
   };
   assert.deepEqual(grantOf(grants, 'viewer'), none);
-  assert.deepEqual(grantOf(grants, 'operator'), { ...none, write: ['pump.speed'], ack: ['*'] });
-  assert.deepEqual(grantOf(grants, 'administrator'), { ...none, write: ['pump.speed', 'tank.*'], ack: ['*'], reload: true });
+  assert.deepEqual(grantOf(grants, 'operator'), { ...none, write: ['pump.speed'], ack: ['*'], restartFlows: true });
+  assert.deepEqual(grantOf(grants, 'administrator'), {
+    ...{ ...none, write: ['pump.speed', 'tank.*'], ack: ['*'] },
+    ...{ reload: true, restartFlows: true },
+  });
 });

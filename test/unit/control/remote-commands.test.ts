@@ -21,6 +21,7 @@ const ALL: Grant = {
   reset: ['*'],
   outOfService: ['*'],
   reload: true,
+  restartFlows: true,
   resend: true,
 };
 
@@ -148,6 +149,7 @@ test('every word of the contract becomes its command', () => {
       { do: 'in-service', rule: 'warm' },
     ],
     [{ id: 'a', do: 'reload' }, { do: 'reload' }],
+    [{ id: 'a', do: 'restart-flows' }, { do: 'restart-flows' }],
     [
       { id: 'a', do: 'resend', log: '0123456789', first: 1, last: 9 },
       { do: 'resend', log: '0123456789', first: 1, last: 9, points: undefined },
@@ -177,6 +179,7 @@ test('what is no command is refused in words, with its id where it has one', () 
     [{ id: 'x'.repeat(65), do: 'reload' }, /^id has/, undefined],
     [{ id: 'a', do: 'format' }, /^do is one of write, read/, 'a'],
     [{ id: 'a', do: 'reload', target: 'x' }, /reload has no "target"/, 'a'],
+    [{ id: 'a', do: 'restart-flows', target: 'x' }, /restart-flows has no "target"/, 'a'],
     [write('a', { target: 'pump' }), /device\.point/, 'a'],
     [write('a', { target: 'pump.speed.x' }), /device\.point/, 'a'],
     [write('a', { value: null }), /^value is/, 'a'],
@@ -251,8 +254,9 @@ test('a grant allows what it names and nothing else', () => {
       allowed('in-service', 'any'),
       allowed('reload'),
       allowed('resend'),
+      allowed('restart-flows'),
     ],
-    [false, false, false, false, false, false, false],
+    [false, false, false, false, false, false, false, false],
   );
 });
 

@@ -5,7 +5,8 @@ import { type NodeRedConfig, nodeRedSection } from '../../../src/config/node-red
 import { type Logger, silentLogger } from '../../../src/core/logger.ts';
 import type { GatewayEvent } from '../../../src/core/ports.ts';
 import type { FromChild } from '../../../src/node-red/messages.ts';
-import { Supervisor, type SupervisorOptions } from '../../../src/node-red/supervisor.ts';
+import { Supervisor } from '../../../src/node-red/supervisor.ts';
+import type { SupervisorOptions } from '../../../src/node-red/supervisor-side.ts';
 import type { FlowWay, ProcessListener } from '../../../src/node-red/way.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 

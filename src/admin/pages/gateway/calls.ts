@@ -21,9 +21,10 @@ export class CallError extends Error {
 /** Milliseconds that an answer may take. */
 const ANSWER_WITHIN = 60_000;
 
-export async function call<T>(path: string, body?: object, csrf?: string): Promise<T> {
+/** @param within milliseconds that the answer may take */
+export async function call<T>(path: string, body?: object, csrf?: string, within = ANSWER_WITHIN): Promise<T> {
   const gone = new AbortController();
-  const timer = setTimeout(() => gone.abort(), ANSWER_WITHIN);
+  const timer = setTimeout(() => gone.abort(), within);
   try {
     const answer = await fetch(path, {
       method: body === undefined ? 'GET' : 'POST',

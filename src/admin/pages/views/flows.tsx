@@ -1,7 +1,7 @@
 /** The flows of Node-RED: their revisions, an undo, and the flows that come with the gateway. */
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { FlowExample, FlowsList, FlowsResult, Revision } from '../../../core/flow-revisions.ts';
+import type { FlowExample, FlowsList, Revision } from '../../../core/flow-revisions.ts';
 import { call } from '../gateway/calls.ts';
 import { OpenEditor } from '../parts/open-editor.tsx';
 import { mayDo, refusalWords, useShell } from '../parts/shell.ts';
@@ -13,6 +13,8 @@ import type { WordKey } from '../words/words.ts';
 import { Fault, useSending } from './doors.tsx';
 
 const ASK_EVERY = 30_000;
+/** What the gateway gives a restart, and a second more: node-red/restarts.ts. Milliseconds. */
+const RESTARTED_WITHIN = 146_000;
 /** Revisions and labels of tabs that are shown at first. */
 const REVISIONS = 10;
 const LABELS = 5;
@@ -60,6 +62,18 @@ function Lists({ changed }: { changed: () => void }): JSX.Element {
             <Told>{one}</Told>
           </p>
         ))}
+        {!off && (
+          <Change
+            path="/api/v1/flows/restart"
+            body={{}}
+            words={words.t('flows.restart')}
+            label={words.t('flows.restart')}
+            sure={words.t('flows.restartSure')}
+            done={words.t('flows.restarted')}
+            within={RESTARTED_WITHIN}
+            changed={changed}
+          />
+        )}
       </section>
       <OpenEditor />
       <Revisions list={answer} changed={changed} />
@@ -206,11 +220,15 @@ interface ChangeProps {
   readonly label: string;
   /** Asked before it is done. */
   readonly sure: string;
+  /** Said afterwards; absent: that the flows run. */
+  readonly done?: string;
+  /** Milliseconds that the answer may take; absent: as of other calls. */
+  readonly within?: number;
   readonly changed: () => void;
 }
 
 /** A button that asks once more: a deploy stops and starts what runs. */
-function Change({ path, body, words: text, label, sure, changed }: ChangeProps): JSX.Element {
+function Change({ path, body, words: text, label, sure, done, within, changed }: ChangeProps): JSX.Element {
   const { words, model, session, announce } = useShell();
   const [asking, setAsking] = useState(false);
   const { busy, fault, send } = useSending();
@@ -220,8 +238,8 @@ function Change({ path, body, words: text, label, sure, changed }: ChangeProps):
     if (asking) first.current?.focus();
   }, [asking]);
   const act = async (): Promise<void> => {
-    await call<FlowsResult>(path, body, session?.csrf);
-    announce(words.t('flows.done'));
+    await call<object>(path, body, session?.csrf, within);
+    announce(done ?? words.t('flows.done'));
     changed();
   };
   const close = (): void => {

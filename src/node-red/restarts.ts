@@ -1,0 +1,93 @@
+/**
+ * A restart of Node-RED that somebody asks for: of one that answers, and does nothing useful. Invariants:
+ * - One at a time, and none while Node-RED starts or ends by itself: whoever asks then hears that, and nothing is done.
+ * - It ends in an answer: the next process passes messages, or none will soon, or RESTARTED_WITHIN is over.
+ * - It is no crash, and it neither ends safe mode nor changes flows.
+ */
+import type { Clock } from '../core/clock.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { FlowState, FlowStatus, FlowsRestarted } from '../core/flow-supervisor.ts';
+import { START_WITHIN, STOP_WITHIN } from './machine.ts';
+
+/** The end of one process, the start of the next, and what a disk makes of both, ms. */
+export const RESTARTED_WITHIN = STOP_WITHIN + START_WITHIN + 10_000;
+
+export interface RestartsSide {
+  readonly clock: Clock;
+  /** undefined: the configuration has no Node-RED. */
+  readonly status: () => FlowStatus | undefined;
+  /** Ends the process and starts another one. */
+  readonly restart: () => void;
+}
+
+export class Restarts {
+  readonly #side: RestartsSide;
+  /** Ends the restart that is under way. */
+  #over: ((outcome: FlowsRestarted | SluiceError) => void) | undefined;
+
+  constructor(side: RestartsSide) {
+    this.#side = side;
+  }
+
+  /** Rejects with SluiceError `not-running`, `busy`, `timeout`. Its words hold nothing of a flow. */
+  async run(): Promise<FlowsRestarted> {
+    const { clock, status, restart } = this.#side;
+    this.#assertMayRestart(status());
+    const { promise, resolve, reject } = Promise.withResolvers<FlowsRestarted>();
+    const cancel = clock.after(RESTARTED_WITHIN, () =>
+      this.#over?.(
+        new SluiceError(
+          'timeout',
+          `Node-RED was asked to restart and passes no message after ${RESTARTED_WITHIN / 1000} s; the gateway continues to try, and sluice flows list shows its state`,
+        ),
+      ),
+    );
+    this.#over = (outcome) => {
+      cancel();
+      this.#over = undefined;
+      if (outcome instanceof SluiceError) reject(outcome);
+      else resolve(outcome);
+    };
+    restart();
+    return promise;
+  }
+
+  /** Node-RED has another state. */
+  changed(state: FlowState): void {
+    switch (state) {
+      case 'running':
+      case 'safe-mode':
+        this.#over?.({ state });
+        return;
+      case 'backing-off':
+        this.#over?.(
+          new SluiceError(
+            'not-running',
+            'Node-RED was ended and did not start; the gateway tries again later, and sluice flows list says why',
+          ),
+        );
+        return;
+      case 'stopped':
+        this.#over?.(new SluiceError('not-running', 'Node-RED was ended, and nobody wants it any more: it was switched off'));
+        return;
+      case 'starting':
+      case 'stopping':
+      case 'unhealthy':
+    }
+  }
+
+  #assertMayRestart(status: FlowStatus | undefined): void {
+    if (status === undefined)
+      throw new SluiceError(
+        'not-running',
+        'this gateway has no Node-RED: write nodeRed into its configuration (docs/how-to/switch-on-node-red.md)',
+      );
+    if (this.#over !== undefined)
+      throw new SluiceError('busy', 'a restart of Node-RED is under way already; sluice flows list shows its state');
+    const { state } = status;
+    if (state === 'starting' || state === 'stopping')
+      throw new SluiceError('busy', `Node-RED is ${state} already; nothing was done, and sluice flows list shows its state`);
+    if (state === 'stopped')
+      throw new SluiceError('not-running', 'Node-RED is stopped: the gateway does not run it now; nothing was done');
+  }
+}

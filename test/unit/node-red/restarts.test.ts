@@ -1,0 +1,176 @@
+/** A restart of Node-RED that somebody asks for: in which states, what comes of it, and that there is never a second one. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { nodeRedSection } from '../../../src/config/node-red.ts';
+import { silentLogger } from '../../../src/core/logger.ts';
+import { CRASHES } from '../../../src/node-red/machine.ts';
+import { RESTARTED_WITHIN, Restarts } from '../../../src/node-red/restarts.ts';
+import { Supervisor } from '../../../src/node-red/supervisor.ts';
+import { FlowWorld } from '../../fakes/flow-way.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+
+const CONFIG = nodeRedSection.parse({ enabled: true, user: 'sluice-flows' });
+
+function restartsBench() {
+  const clock = new ManualClock();
+  const world = new FlowWorld(clock);
+  let configured = true;
+  const supervisor: Supervisor = new Supervisor({
+    ...{ clock, logger: silentLogger, tell: () => {}, random: () => 1, way: () => world.way() },
+    secret: async () => 'secret',
+    title: () => 'Gateway',
+    savedSafeMode: async () => undefined,
+    saveSafeMode: async () => {},
+    changed: (state) => restarts.changed(state),
+  });
+  const restarts = new Restarts({
+    clock,
+    status: () => (configured ? supervisor.status() : undefined),
+    restart: () => supervisor.restart(),
+  });
+  /** What came of one, as soon as something did. */
+  const ask = () => {
+    const asked: { came: string | undefined } = { came: undefined };
+    restarts.run().then(
+      ({ state }) => {
+        asked.came = state;
+      },
+      (thrown: { code: string; message: string }) => {
+        asked.came = `${thrown.code}: ${thrown.message}`;
+      },
+    );
+    return asked;
+  };
+  return {
+    ...{ clock, world, supervisor, ask },
+    apply: (on: boolean) => supervisor.prepare(on ? CONFIG : undefined).apply(),
+    leave: () => {
+      configured = false;
+    },
+  };
+}
+
+test('one that runs is ended and started again, which is no crash', async () => {
+  const { clock, world, supervisor, ask, apply } = restartsBench();
+  await apply(true);
+  await clock.advance(1000);
+  const asked = ask();
+  await clock.advance(1);
+  assert.equal(supervisor.status().state, 'stopping');
+  assert.equal(asked.came, undefined);
+  await clock.advance(1000);
+  assert.equal(asked.came, 'running');
+  const { crashes, restarts } = supervisor.status();
+  assert.deepEqual([world.starts, world.ends, world.kills, crashes, restarts], [2, 1, 0, 0, 0]);
+  // And again.
+  const next = ask();
+  await clock.advance(1100);
+  assert.deepEqual([next.came, world.starts, world.faults], ['running', 3, []]);
+});
+
+test('a second one, and one while it starts or ends by itself, is busy and does nothing', async () => {
+  const { clock, world, ask, apply } = restartsBench();
+  await apply(true);
+  const early = ask();
+  await clock.advance(1000);
+  assert.match(early.came ?? '', /^busy: Node-RED is starting already; nothing was done/);
+  const first = ask();
+  await clock.advance(1);
+  const second = ask();
+  await clock.advance(200);
+  const third = ask();
+  await clock.advance(1000);
+  assert.equal(first.came, 'running');
+  for (const { came } of [second, third]) assert.match(came ?? '', /^busy: a restart of Node-RED is under way already/);
+  assert.deepEqual([world.starts, world.ends], [2, 1]);
+});
+
+test('where it is off or stopped, nothing is started', async () => {
+  const { clock, world, ask, apply, leave } = restartsBench();
+  const before = ask();
+  await clock.advance(1);
+  assert.match(before.came ?? '', /^not-running: Node-RED is stopped/);
+  await apply(true);
+  await clock.advance(1000);
+  await apply(false);
+  await clock.advance(1000);
+  leave();
+  const after = ask();
+  await clock.advance(1);
+  assert.match(after.came ?? '', /^not-running: this gateway has no Node-RED: write nodeRed into its configuration/);
+  assert.equal(world.starts, 1);
+});
+
+test('one that does not end is killed, and the next one answers', async () => {
+  const { clock, world, ask, apply } = restartsBench();
+  await apply(true);
+  await clock.advance(1000);
+  world.stubborn = true;
+  const asked = ask();
+  await clock.advance(14_000);
+  assert.deepEqual([asked.came, world.kills], [undefined, 0]);
+  await clock.advance(3000);
+  assert.deepEqual([asked.came, world.starts, world.ends, world.kills, world.faults], ['running', 2, 1, 1, []]);
+});
+
+test('one that hangs is restarted without waiting for its third check', async () => {
+  const { clock, world, supervisor, ask, apply } = restartsBench();
+  await apply(true);
+  await clock.advance(1000);
+  world.hangs = true;
+  while (supervisor.status().state !== 'unhealthy') await clock.advance(1000);
+  const asked = ask();
+  await clock.advance(1);
+  world.hangs = false;
+  await clock.advance(17_000);
+  assert.deepEqual([asked.came, world.starts, supervisor.status().crashes], ['running', 2, 0]);
+});
+
+test('while it backs off it starts at once; one that ends again is said to the caller', async () => {
+  const { clock, world, supervisor, ask, apply } = restartsBench();
+  await apply(true);
+  await clock.advance(1000);
+  world.crash();
+  await clock.advance(30);
+  assert.equal(supervisor.status().state, 'backing-off');
+  const asked = ask();
+  await clock.advance(950);
+  assert.deepEqual([asked.came, world.starts], ['running', 2]);
+  const again = ask();
+  await clock.advance(100);
+  world.crash('of http://ann:secret@example.org');
+  await clock.advance(50);
+  assert.match(again.came ?? '', /^not-running: Node-RED was ended and did not start; the gateway tries again later/);
+  assert.doesNotMatch(again.came ?? '', /secret/, 'words of a flow stay here');
+});
+
+test('safe mode outlives it', async () => {
+  const { clock, world, supervisor, ask, apply } = restartsBench();
+  await apply(true);
+  for (let crash = 1; crash <= CRASHES; crash++) {
+    await clock.advance(1000);
+    world.crash();
+    await clock.advance(40_000);
+  }
+  assert.equal(supervisor.status().state, 'safe-mode');
+  const asked = ask();
+  await clock.advance(1100);
+  assert.equal(asked.came, 'safe-mode');
+  assert.notEqual(world.orders.at(-1)?.safeMode, undefined, 'its flows are not started');
+});
+
+test('a switch-off and a stop of the gateway end it, and so does its time', async () => {
+  for (const end of ['off', 'stop', 'time'] as const) {
+    const { clock, world, supervisor, ask, apply } = restartsBench();
+    await apply(true);
+    await clock.advance(1000);
+    if (end === 'time') world.slow = true;
+    const asked = ask();
+    await clock.advance(1);
+    if (end === 'off') await apply(false);
+    if (end === 'stop') void supervisor.stop(1000);
+    await clock.advance(end === 'time' ? RESTARTED_WITHIN : 1000);
+    assert.match(asked.came ?? 'nothing', /^not-running: Node-RED was ended/, end);
+    if (end !== 'time') assert.deepEqual([world.starts, world.alive], [1, 0], end);
+  }
+});

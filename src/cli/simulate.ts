@@ -46,6 +46,8 @@ While it runs, each line on its standard input changes something:
 
 const HELP = `${TYPED}
 
+The devices show values at which nothing is wrong, by unit, names and range.
+
 Examples:
   $ sluice simulate gateway.yaml
   $ sluice simulate site.yaml --pty field=/tmp/field --fault late:fridge:300ms

@@ -1,6 +1,12 @@
-/** Values that move as a real instrument's would, by unit: a pure function of seed, name and time. */
+/** Values that move as a real instrument's would: a pure function of seed, name and time. */
 import type { Value } from '../../core/point.ts';
 import { hash01 } from './hash.ts';
+import { countOf, waveOf, within } from './quantities.ts';
+
+export interface Bounds {
+  readonly min?: number | undefined;
+  readonly max?: number | undefined;
+}
 
 /** The part of a point's settings that says what it may look like. */
 export interface PointLook {
@@ -8,67 +14,17 @@ export interface PointLook {
   readonly unit?: string | undefined;
   readonly scale?: number | undefined;
   readonly offset?: number | undefined;
-  readonly range?: { readonly min?: number | undefined; readonly max?: number | undefined } | undefined;
+  readonly range?: Bounds | undefined;
+  readonly write?: Bounds | undefined;
+  readonly counter?: { readonly modulus: number | string } | undefined;
   readonly enum?: Readonly<Record<string, string>> | undefined;
   readonly table?: unknown;
   readonly bit?: number | undefined;
   readonly bits?: { readonly count: number } | undefined;
 }
 
-/** Middle and half of the swing, in the unit (UCUM). */
-const SWING: Readonly<Record<string, readonly [middle: number, swing: number]>> = {
-  Cel: [5, 2.5],
-  '[degF]': [41, 4],
-  K: [278, 2.5],
-  '%': [50, 10],
-  V: [230, 4],
-  mV: [3700, 150],
-  kV: [11, 0.2],
-  A: [4, 2],
-  mA: [12, 4],
-  W: [900, 350],
-  kW: [0.9, 0.35],
-  'V.A': [980, 350],
-  Hz: [50, 0.05],
-  bar: [3, 0.4],
-  mbar: [1012, 6],
-  hPa: [1012, 6],
-  kPa: [101.2, 0.6],
-  Pa: [101_200, 600],
-  '[ppm]': [620, 150],
-  ppm: [620, 150],
-  'uS/cm': [650, 180],
-  'mg/L': [330, 90],
-  'ug/m3': [22, 12],
-  m: [2.4, 0.5],
-  cm: [240, 50],
-  mm: [2400, 500],
-  kg: [12.5, 0.4],
-  'L/min': [32, 8],
-  'm3/h': [4.2, 1.2],
-  'm/s': [3.1, 1.6],
-  '[kn_i]': [6, 2],
-  lx: [420, 250],
-  dB: [46, 8],
-  '1': [0.95, 0.04],
-};
-/** Counted quantities: they only grow. Per second. */
-const COUNTERS: Readonly<Record<string, readonly [start: number, rate: number]>> = {
-  'W.h': [1_200_000, 0.25],
-  'kW.h': [1234, 0.000_25],
-  'kV.A.h': [210, 0.000_05],
-  m3: [512, 0.0012],
-  L: [51_200, 1.2],
-};
-const NAMED: readonly (readonly [RegExp, readonly [number, number]])[] = [
-  [/^lat(itude)?$/, [23.8103, 0.000_1]],
-  [/^(lon|lng|longitude)$/, [90.4125, 0.000_1]],
-  [/satellites/, [9, 2]],
-  [/(^|[-_])rpm|speed$/, [1450, 30]],
-];
-/** What turns at the frequency of its inverter, not of the mains. */
-const DRIVES = /speed|drive|rpm/;
-const COUNTER_NAME = /(^|[-_])(count(er)?|total|pulses|starts)([-_]|$)/;
+/** The phases of one instrument move together: `power-l1`, `voltage-l1-l2`. */
+const PHASE = /(^|[-_])l[123](?![a-z0-9])/g;
 /** Raw bounds of the types that have narrow ones. */
 const RAW: Readonly<Record<string, readonly [number, number]>> = {
   int8: [-128, 127],
@@ -85,46 +41,64 @@ const RAW: Readonly<Record<string, readonly [number, number]>> = {
 };
 
 /**
- * The value of a point at a time.
+ * The value of a point at a time, as where nothing is wrong. A point that can be written rests until somebody writes it.
  * @param seconds since the simulation began
  * @param now wall time in milliseconds, for points of type datetime
  */
 export function plausibleValue(look: PointLook, device: string, name: string, seed: number, seconds: number, now: number): Value {
-  const own = hash01(seed, device, name);
+  const own = hash01(seed, device, name.replaceAll(PHASE, ''));
+  const rests = look.write !== undefined;
   if (look.enum !== undefined) {
     const labels = Object.values(look.enum);
-    return labels[Math.floor(seconds / 20 + own * labels.length) % labels.length] ?? '';
+    return labels[rests ? 0 : Math.floor(seconds / 20 + own * labels.length) % labels.length] ?? '';
   }
   if (look.type === 'bool' || look.bit !== undefined || look.table === 'coil' || look.table === 'discrete')
-    return Math.floor(seconds / (15 + 45 * own) + own * 2) % 2 === 1;
+    return !rests && Math.floor(seconds / (15 + 45 * own) + own * 2) % 2 === 1;
   if (look.type === 'string') return 'SIM';
   if (look.type === 'datetime') return new Date(Math.floor(now / 1000) * 1000).toISOString().replace('.000', '');
-  const number = fit(look, wave(look, name, own, seconds));
+  const number = numberOf(look, device, name, own, hash01(seed, device, name), seconds);
   if ((look.type === 'int64' || look.type === 'uint64') && (look.scale ?? 1) === 1 && (look.offset ?? 0) === 0)
     return BigInt(Math.round(number));
   return number;
 }
 
-function wave(look: PointLook, name: string, own: number, seconds: number): number {
-  const plain = look.unit?.replaceAll(/\{[^}]*\}/g, '') ?? '';
-  const counter = COUNTERS[plain] ?? (COUNTER_NAME.test(name) ? ([1000, 0.5] as const) : undefined);
-  if (counter !== undefined) return counter[0] * (0.5 + own) + counter[1] * seconds;
-  const named = NAMED.find(([pattern]) => pattern.test(name))?.[1];
-  const [middle, usual] =
-    DRIVES.test(name) && plain === 'Hz'
-      ? ([38, 9] as const)
-      : ((look.unit === undefined ? named : (SWING[plain] ?? named)) ?? [50, 20]);
+/** @param own of the instrument @param ofPhase differs between its phases, 0..1 */
+function numberOf(look: PointLook, device: string, name: string, own: number, ofPhase: number, seconds: number): number {
+  const count = countOf(device, name, look.unit, look.counter !== undefined);
+  if (count !== undefined) return fit(look, rollOver(look, count.start * (0.5 + own) + count.rate * seconds));
+  const wanted = bounds(look.range, look.write);
+  const { middle, swing: usual } = within(waveOf(device, name, look.unit), wanted.low, wanted.high);
+  if (look.write !== undefined) return fit(look, middle);
   const swing = Math.max(usual, visible(look, middle));
   // A slow wave that a person sees moving, and a small quick one, out of step with those of other points.
   const slow = Math.sin((seconds / (120 + 120 * own)) * 2 * Math.PI + own * 40);
   const quick = Math.sin((seconds / (7 + 6 * own)) * 2 * Math.PI + own * 90);
-  return middle + swing * (0.85 * slow + 0.15 * quick);
+  const apart = ofPhase === own ? 0 : 0.2 * (2 * ofPhase - 1);
+  return fit(look, middle + swing * (0.85 * slow + 0.15 * quick + apart));
 }
 
 /** A swing that whole steps show: 50 Hz in steps of 1 would never move by 0.05. Never a large one. */
 function visible({ type, scale }: PointLook, middle: number): number {
   if (RAW[type] === undefined || type === 'float16') return 0;
   return Math.min(2 * Math.abs(scale ?? 1), 0.1 * Math.abs(middle));
+}
+
+/** A counter that is full begins again at 0. It counts whole steps of its register. */
+function rollOver({ counter, range, scale = 1, ...look }: PointLook, value: number): number {
+  const raw = rawBounds(look);
+  const step = raw === undefined ? undefined : Math.abs(scale);
+  const highest = (range?.max ?? Number.POSITIVE_INFINITY) / (step ?? 1);
+  const modulus = Math.min(Number(counter?.modulus ?? (raw?.[1] ?? Number.POSITIVE_INFINITY) + 1), highest);
+  const steps = step === undefined ? value : Math.floor(value / step);
+  return (modulus > 0 ? steps % modulus : steps) * (step ?? 1);
+}
+
+/** The part that all of them have in common. */
+function bounds(...all: readonly (Bounds | undefined)[]): { readonly low: number; readonly high: number } {
+  return {
+    low: Math.max(...all.map((one) => one?.min ?? Number.NEGATIVE_INFINITY)),
+    high: Math.min(...all.map((one) => one?.max ?? Number.POSITIVE_INFINITY)),
+  };
 }
 
 function rawBounds({ type, bits }: PointLook): readonly [number, number] | undefined {
@@ -134,8 +108,7 @@ function rawBounds({ type, bits }: PointLook): readonly [number, number] | undef
 
 /** Inside the plausible range and inside what the type can hold, with as many digits as an instrument would show. */
 function fit(look: PointLook, value: number): number {
-  let low = look.range?.min ?? Number.NEGATIVE_INFINITY;
-  let high = look.range?.max ?? Number.POSITIVE_INFINITY;
+  let { low, high } = bounds(look.range, look.write);
   const raw = rawBounds(look);
   if (raw !== undefined) {
     const ends = raw.map((end) => end * (look.scale ?? 1) + (look.offset ?? 0));

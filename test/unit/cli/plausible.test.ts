@@ -7,7 +7,7 @@ const at = (look: PointLook, point: string, second: number, seed = 1) => {
   const [device = '', name = ''] = point.split('.');
   return plausibleValue(look, device, name, seed, second, 0);
 };
-/** Of an hour, with three seeds. */
+/** The values of an hour, with three seeds. */
 const shown = (look: PointLook, point: string) =>
   [1, 2, 3].flatMap((seed) => Array.from({ length: 1200 }, (_, i) => Number(at(look, point, i * 3, seed))));
 

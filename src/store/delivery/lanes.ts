@@ -96,6 +96,13 @@ export class Lanes {
     const beyond = this.#beyond();
     return beyond !== undefined && beyond.upTo > this.#notices.alarm ? beyond : undefined;
   }
+  /** Whether it is still to be delivered. @param key of an alarm its rule */
+  waitsForNotice(kind: NoticeKind, seq: number, key: string): boolean {
+    if (seq <= this.#notices[kind]) return false;
+    const { beyond } = this;
+    if (kind !== 'alarm' || beyond === undefined || seq > beyond.upTo) return true;
+    return beyond.waiting.some(([rule, from]) => rule === key && from <= seq);
+  }
   /** @param now what they are whenever the state is kept */
   keepBeyond(now: () => Beyond | undefined): void {
     this.#beyond = now;

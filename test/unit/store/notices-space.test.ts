@@ -170,3 +170,47 @@ test('delivered alarms go for their age whatever events wait', (t) => {
   const left = database.db.prepare<[], string>('select key from notice order by id').pluck().all();
   assert.deepEqual(left, ['event3', 'alarm4'], 'those that the forwarder has not had');
 });
+
+test('of alarms that go for space, those that passed a kept one count as delivered', (t) => {
+  const dir = path.join(scratch(t, 'passed', '/dev/shm'), 'state');
+  mkdirSync(dir);
+  const maxSize = 1_000_000;
+  const database = new LogDatabase(openLogFile(path.join(dir, 'log.db')), maxSize);
+  t.after(() => database.db.close());
+  const [old, now] = [database.addLog('0123456789'), database.addLog('9876543210')];
+  database.addBoot(1, now, 1);
+  database.use(now, 1);
+  // 100 of an older log, which one forwarder has not had, and 900 of the newer one: all of them go in one commit.
+  const alarms = (log: number, count: number) => {
+    for (let seq = 1; seq <= count; seq++)
+      database.addNotices(log, 1, [{ seq, at: seq, kind: 'alarm', key: `k${seq % 10}`, json: 'x'.repeat(800) }]);
+  };
+  database.db.transaction(() => {
+    alarms(old, 100);
+    alarms(now, 1500);
+  })();
+  const beyond = { upTo: 850, waiting: [['k3', 13] as const, ['k7', 407] as const] };
+  const [first] = active(now, { notices: 12, beyond });
+  const { lostNotices } = database.commit(
+    {
+      ...{ id: 1, chunks: [], upTo: 0, forwarders: [], savedStates: [], clock: [], newInventory: undefined, leaseEnd: 0 },
+      ...{ wall: undefined, maxSize, total: maxSize, maxAge: 1e13, compacted: [] },
+      active: [
+        first as ForwarderState,
+        { ...(first as ForwarderState), log: old, state: { ...Lanes.begin('oldest', 1).state(), notices: 60 } },
+        { name: 'second', log: now, state: { ...Lanes.begin('oldest', 1).state(), notices: 840 } },
+      ],
+    },
+    new Map(),
+  );
+  const left = database.db.prepare<[], number>('select count(*) from notice').pluck().get();
+  assert.equal(left, 1600 - MOST);
+  const lost = Array.from({ length: 900 }, (_, i) => i + 1).filter(
+    (seq) => seq > 840 || (seq % 10 === 3 && seq >= 13) || (seq % 10 === 7 && seq >= 407),
+  );
+  assert.equal(
+    lostNotices,
+    40 + lost.length,
+    'what waits in the older log, behind the last one that left, and of the kept rules',
+  );
+});

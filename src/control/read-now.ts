@@ -1,8 +1,10 @@
 /** Reads a device of a bus now, for a caller: its samples, the requests that were refused, and the bytes on a serial line. */
+
+import type { Frame } from '../core/bus-frames.ts';
 import type { ReadResult } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Sample } from '../core/point.ts';
-import type { Bus, Frame, ReadFault } from '../core/ports.ts';
+import type { Bus, ReadFault } from '../core/ports.ts';
 
 /** Stretches of bytes that are shown of one reading. */
 const MOST_FRAMES = 1000;

@@ -4,10 +4,11 @@
  */
 
 import type { AlarmState } from './alarm.ts';
+import type { Frame } from './bus-frames.ts';
 import type { FlowsChange, FlowsResult } from './flow-revisions.ts';
 import type { FlowsRestarted } from './flow-supervisor.ts';
 import type { PointType, Sample, Value } from './point.ts';
-import type { Frame, ReadFault, Written } from './ports.ts';
+import type { ReadFault, Written } from './ports.ts';
 import type { Outward } from './privacy.ts';
 
 /** Each may also do what those before it may do. A `device` may use the topics that its credential names, and nothing else. */

@@ -12,6 +12,7 @@ import { type Outward, PRIVACY_CLASSES, type PrivacyClass, withoutWindows } from
 import type { MessageOutcome, RuleMessage } from '../core/rule-message.ts';
 import type { ForwarderContext } from '../forwarders/forwarder-kind.ts';
 import { ForwarderMemories } from '../forwarders/forwarder-memories.ts';
+import { HeldValues } from '../pipeline/held-values.ts';
 import { seenBy } from '../pipeline/outward.ts';
 import { PastClasses } from '../pipeline/past-classes.ts';
 import type { Log } from '../store/log.ts';
@@ -51,6 +52,10 @@ export class Forwarders {
   readonly #classes = new Set<PrivacyClass>();
   #opened: Log['opened'] | undefined;
   readonly #past = new PastClasses();
+  /** By the name of the forwarder. */
+  readonly #held = new Map<string, HeldValues>();
+  /** Of the configuration in force. */
+  #privacy: GatewayConfig['privacy'];
   #stopped = false;
 
   /** @param sinks asked from `start` on */
@@ -69,6 +74,7 @@ export class Forwarders {
 
   /** The first set: from now on the log keeps for it what comes. Nothing is started. */
   begin(config: GatewayConfig, log: Log): void {
+    this.#privacy = config.privacy;
     for (const resolved of config.forwarders.values()) this.#entries.set(resolved.name, this.#make(resolved, config, log));
     for (const forwarder of this.all) forwarder.attach();
   }
@@ -84,6 +90,9 @@ export class Forwarders {
       if (this.#entries.get(name)?.fingerprint !== fingerprintOf(resolved, this.#outward(resolved, config, log)))
         made.set(name, this.#make(resolved, config, log));
     const gone = [...this.#entries.keys()].filter((name) => !config.forwarders.has(name));
+    // Readings from here on may be taken under the old configuration or the new one: both count.
+    let newest = 0;
+    for (const { number = 0 } of this.#surroundings.latest.all()) newest = Math.max(newest, number);
     return {
       changed: [...made.keys(), ...gone],
       apply: async (within) => {
@@ -92,9 +101,12 @@ export class Forwarders {
         if (this.#stopped) return;
         for (const name of gone) {
           this.#entries.delete(name);
+          this.#held.delete(name);
           // Not waited for: its commit may be long in coming while the disk refuses.
           void log.release(name);
         }
+        for (const resolved of config.forwarders.values()) if (made.has(resolved.name)) this.#hold(resolved, newest);
+        this.#privacy = config.privacy;
         for (const [name, entry] of made) {
           this.#entries.set(name, entry);
           this.#begin(entry.forwarder);
@@ -153,12 +165,28 @@ export class Forwarders {
     await forwarder?.stop(within);
   }
 
+  #heldOf(name: string): HeldValues {
+    let held = this.#held.get(name);
+    if (held === undefined) {
+      held = new HeldValues();
+      this.#held.set(name, held);
+    }
+    return held;
+  }
+
+  /** What is there now was taken before. A new forwarder gets of it what it would have had. */
+  #hold({ name, settings }: ResolvedForwarder, newest: number): void {
+    const before = this.#entries.get(name);
+    const outward = before === undefined ? outwardOf(this.#privacy, settings as ForwarderPrivacy, this.#classes) : before.outward;
+    this.#heldOf(name).ended(outward, this.#surroundings.latest.all(), newest);
+  }
+
   #make(resolved: ResolvedForwarder, config: GatewayConfig, log: Log): Entry {
     const known = new Set([...log.opened.savedStates.map(([key]) => key), ...log.opened.lastAlarms.map(({ key }) => key)]);
     const outward = this.#outward(resolved, config, log);
     const forwarder = this.#create(resolved, {
       ...this.#surroundings,
-      ...seenBy(outward, this.#surroundings),
+      ...seenBy(outward, this.#surroundings, this.#heldOf(resolved.name)),
       outward,
       classesBefore: this.#past.of,
       gateway: config.gateway.id,

@@ -300,7 +300,7 @@ export class Gateway implements Starting, Reloadable {
   /** From now on this configuration is in force for everybody who asks. @param trial the log drops nothing that it kept before */
   setConfig(config: GatewayConfig, trial: boolean): void {
     this.config = config;
-    this.#parts.records.reload(config.privacy);
+    this.#parts.classify(config.privacy);
     const { options } = this.log;
     Object.assign(options, trial ? gentler(options, config.buffer) : { ...config.buffer, retention: config.privacy });
   }

@@ -109,7 +109,12 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   const now = (): number => Math.round(clock.monotonic()) + watch.offset;
   const latest = new Latest(() => watch.offset);
   const newest = new NewestAlarms();
-  const records = new RecordParts(g.config.privacy);
+  const records = new RecordParts(undefined);
+  const classify = (privacy: GatewayConfig['privacy']): void => {
+    records.reload(privacy);
+    latest.classify(privacy?.points ?? {});
+  };
+  classify(g.config.privacy);
   const live = new LiveBatches(g);
   const door = new DeviceDoor(clock);
   const hub = new FlowHub();
@@ -274,6 +279,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     watch,
     latest,
     records,
+    classify,
     newest,
     plant,
     beats,

@@ -1,8 +1,19 @@
-/** The last reading of each point. A shape keeps its last sample, so that a record costs one assignment. */
+/**
+ * The last reading of each point. A shape keeps its last sample, so that a record costs one assignment. A reading keeps the class under
+ * which it was taken, so a change of classes is noted for the readings that are there.
+ */
 import type { PointInfo, Sample, Shape, Value } from '../core/point.ts';
 import { hasValue, reasonAt } from '../core/point.ts';
 import type { LatestValue, LatestValues } from '../core/ports.ts';
+import { classNow, type PointClasses, type PrivacyClass } from '../core/privacy.ts';
 import { ABSENT } from '../core/reasons.ts';
+
+/** A reading whose point has another class since. */
+interface Reclassified {
+  /** Of the sample that brought it. */
+  readonly number: number;
+  readonly privacy: PrivacyClass;
+}
 
 /** The sample that brought a reading. */
 interface Origin {
@@ -22,6 +33,9 @@ export class Latest implements LatestValues {
   #newest = 0;
   /** `device.point` -> where it lies. */
   #places = new Map<string, { shape: Shape; index: number }>();
+  #classes: PointClasses = {};
+  /** By `device.point`; as many as there are points. */
+  #before = new Map<string, Reclassified>();
 
   /** @param offset UTC ms minus monotonic ms, as known now */
   constructor(offset: () => number) {
@@ -42,6 +56,32 @@ export class Latest implements LatestValues {
   /** A device is read by other requests from now on. Each point keeps its last reading until the first one that these bring. */
   exchange(after: readonly Shape[]): void {
     for (const shape of after) if (!this.#samples.has(shape)) this.#samples.set(shape, undefined);
+  }
+
+  /** Readings from now on have these classes; those that are there keep theirs. */
+  classify(classes: PointClasses): void {
+    const before = new Map<string, Reclassified>();
+    for (const [key, { shape, index }] of this.#places) {
+      const privacy = this.#classOf(shape, index);
+      const point = (shape.points[index] as PointInfo).name;
+      if (privacy !== (classNow(classes, shape.device, point) ?? 'technical'))
+        before.set(key, { number: this.#numberOf(shape, index), privacy });
+    }
+    this.#before = before;
+    this.#classes = classes;
+  }
+
+  /** The class under which the last reading of a point was taken. */
+  #classOf(shape: Shape, index: number): PrivacyClass {
+    const { name } = shape.points[index] as PointInfo;
+    const before = this.#before.get(`${shape.device}.${name}`);
+    if (before !== undefined && before.number === this.#numberOf(shape, index)) return before.privacy;
+    return classNow(this.#classes, shape.device, name) ?? 'technical';
+  }
+
+  /** Which sample brought the last reading of a point; 0: none did. */
+  #numberOf(shape: Shape, index: number): number {
+    return this.#parts.get(shape)?.[index]?.number ?? this.#numbers.get(shape) ?? 0;
   }
 
   take(sample: Sample): void {
@@ -114,7 +154,7 @@ export class Latest implements LatestValues {
   /** What samples brought whose number is higher. */
   *changed(after: number): Iterable<LatestValue> {
     for (const { shape, index } of this.#places.values()) {
-      if ((this.#parts.get(shape)?.[index]?.number ?? this.#numbers.get(shape) ?? 0) <= after) continue;
+      if (this.#numberOf(shape, index) <= after) continue;
       const value = this.#read(shape, index);
       if (value !== undefined) yield value;
     }
@@ -134,6 +174,8 @@ export class Latest implements LatestValues {
       value: hasValue(reason) ? (sample.values[index] as Value) : null,
       unit: point.unit,
       reason,
+      privacy: this.#classOf(shape, index),
+      number: this.#numberOf(shape, index),
     };
   }
 }

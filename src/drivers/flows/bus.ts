@@ -1,10 +1,12 @@
 /** The socket for flows as a bus: flows give readings, and each goes to its device. Nothing is polled, and nothing can be written. */
+
+import type { FrameListener } from '../../core/bus-frames.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Duty } from '../../core/duty.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { FlowPoints, FlowReading, FlowTaken } from '../../core/flow-points.ts';
 import type { Sample, Shape } from '../../core/point.ts';
-import type { Bus, BusStatus, FrameListener } from '../../core/ports.ts';
+import type { Bus, BusStatus } from '../../core/ports.ts';
 import type { FlowsDevice } from './device.ts';
 import type { FlowsBusSettings } from './schema.ts';
 

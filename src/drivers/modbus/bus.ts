@@ -1,19 +1,10 @@
 /** One Modbus bus as the others see it: polled all the time by its queue (queue.ts), read, written and watched from outside. */
 import { encodeRequest, type ModbusRequest } from '../../codecs/modbus-pdu.ts';
 import type { SunspecChain } from '../../codecs/sunspec.ts';
+import type { Looked, LookOptions, LookRequest } from '../../core/bus-frames.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Sample, Shape, Value } from '../../core/point.ts';
-import type {
-  Bus,
-  BusStatus,
-  Looked,
-  LookOptions,
-  LookRequest,
-  ReadFault,
-  SafePoint,
-  WriteOptions,
-  Written,
-} from '../../core/ports.ts';
+import type { Bus, BusStatus, ReadFault, SafePoint, WriteOptions, Written } from '../../core/ports.ts';
 import { type AskByHand, readByHand } from './by-hand.ts';
 import type { Answer, CallOptions } from './calls.ts';
 import type { Device } from './device.ts';

@@ -1,6 +1,7 @@
 /** One request by hand with the frames that it made on the wire, for a person who has to see what really went over it. */
+
+import type { Frame, Looked } from '../../core/bus-frames.ts';
 import { SluiceError } from '../../core/errors.ts';
-import type { Frame, Looked } from '../../core/ports.ts';
 import type { Answer } from './calls.ts';
 import type { Tap } from './port.ts';
 

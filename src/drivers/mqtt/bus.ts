@@ -2,12 +2,14 @@
  * The embedded broker as a bus: devices publish, and each gets what comes on its topics. Nothing is polled, and no message of
  * a client reaches a device that does not name its topic.
  */
+
+import type { FrameListener } from '../../core/bus-frames.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { DeviceMessage, DeviceTopics } from '../../core/device-topics.ts';
 import type { Duty } from '../../core/duty.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Sample, Shape, Value } from '../../core/point.ts';
-import type { Bus, BusStatus, FrameListener, SafePoint, WriteOptions, Written } from '../../core/ports.ts';
+import type { Bus, BusStatus, SafePoint, WriteOptions, Written } from '../../core/ports.ts';
 import { matches } from '../../core/topic-filter.ts';
 import type { MqttDevice } from './device.ts';
 import { WAITING_BYTES } from './limits.ts';

@@ -133,7 +133,8 @@ function forwardersBench() {
       },
     };
   };
-  return { story, log, create, forwarders: new Forwarders({} as ForwarderSurroundings, () => sinks, create) };
+  const surroundings = { latest: { get: () => undefined, all: () => [] } } as unknown as ForwarderSurroundings;
+  return { story, log, create, forwarders: new Forwarders(surroundings, () => sinks, create) };
 }
 
 test('a forwarder finds what its predecessor kept, and a live one is fed while it runs', async () => {

@@ -31,6 +31,31 @@ test('a point that a record leaves out keeps its value and the time of that', ()
   );
 });
 
+test('a reading keeps the class under which it was taken, whatever the configuration says later', () => {
+  const [shape, other] = shapes as [Shape, Shape];
+  const latest = new Latest(() => 0);
+  latest.classify({ 'd.a': 'health', 'd.*': 'household' });
+  latest.setShapes([shape, other]);
+  const classes = () =>
+    Object.fromEntries(Array.from(latest.all(), ({ device, point, privacy }) => [`${device}.${point}`, privacy]));
+  latest.take(sampleOf(shape, 10, [1, 2, 3]));
+  latest.take(sampleOf(other, 10, [1, undefined, undefined]));
+  const taken = { 'd.a': 'health', 'd.b': 'household', 'd.c': 'household', 'e.a': 'technical' };
+  assert.deepEqual(classes(), taken);
+  // Several configurations in a row without a reading.
+  for (const next of [{}, { 'd.b': 'location', 'e.*': 'household' } as const, {}, { 'd.a': 'environmental' } as const]) {
+    latest.classify(next);
+    assert.deepEqual(classes(), taken);
+  }
+  // The next record leaves one of them out, which stays what it was.
+  latest.take(sampleOf(shape, 20, [4, undefined, 6]));
+  assert.deepEqual(classes(), { ...taken, 'd.a': 'environmental', 'd.c': 'technical' });
+  latest.classify({ 'd.*': 'health' });
+  assert.deepEqual(classes(), { ...taken, 'd.a': 'environmental', 'd.c': 'technical' });
+  latest.take(sampleOf(shape, 30, [7, 8, 9]));
+  assert.deepEqual(classes(), { 'd.a': 'health', 'd.b': 'health', 'd.c': 'health', 'e.a': 'technical' });
+});
+
 test('values, times and what changed are those of a model that keeps each point by itself', () => {
   const step = fc.record({
     of: fc.integer({ min: 0, max: shapes.length - 1 }),

@@ -5,6 +5,7 @@ import type { Pair } from '../../test/harness/certificates.ts';
 import { NATS, type NatsNode, natsNodes } from '../../test/peers/nats.ts';
 import { findProgram } from '../../test/peers/peers.ts';
 import { LOGIN, RABBITMQ, RABBITMQ_SERVER, type RabbitNode, type RabbitPlace, rabbitNodes } from '../../test/peers/rabbitmq.ts';
+import { type Held, NATS_PAGE, ofNats, ofRabbit, RABBIT_COLUMNS } from './fleet-queues.ts';
 import { cpuSeconds, memory } from './proc.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -52,6 +53,8 @@ export class Engine {
   readonly replicas: () => Promise<string>;
   /** NATS: the node that leads the stream of messages; otherwise empty. */
   readonly leader: () => Promise<string>;
+  /** What the nodes still have for the session of a client; undefined: none of them can say. */
+  readonly held: (client: string) => Promise<Held | undefined>;
 
   private constructor(
     name: EngineName,
@@ -60,6 +63,7 @@ export class Engine {
     prepare: (() => void) | undefined,
     replicas: () => Promise<string>,
     leader: () => Promise<string>,
+    held: Engine['held'],
   ) {
     this.name = name;
     this.nodes = nodes;
@@ -67,6 +71,7 @@ export class Engine {
     this.prepare = prepare;
     this.replicas = replicas;
     this.leader = leader;
+    this.held = held;
   }
 
   static async make(space: Workspace, name: EngineName, options: EngineOptions): Promise<Engine> {
@@ -84,6 +89,7 @@ export class Engine {
         () => unlimited(nodes),
         () => members(nodes),
         () => Promise.resolve(''),
+        (client) => Promise.resolve(heldByRabbit(nodes, client)),
       );
     }
     const program = findProgram('nats-server');
@@ -93,14 +99,14 @@ export class Engine {
       sync: options.sync,
       pending: name === 'nats-1' ? 1 : inFlight,
     });
-    const page = 'jsz?accounts=true&streams=true&config=true&consumers=true';
     return new Engine(
       name,
       nodes,
       {},
       undefined,
-      async () => streams(await (nodes[1] as NatsNode).ask(page)),
-      async () => leaderOf(await (nodes[1] as NatsNode).ask(page)),
+      async () => streams(await (nodes[1] as NatsNode).ask(NATS_PAGE)),
+      async () => leaderOf(await (nodes[1] as NatsNode).ask(NATS_PAGE)),
+      () => heldByNats(nodes),
     );
   }
 
@@ -145,6 +151,29 @@ function unlimited(nodes: readonly RabbitNode[]): void {
 function members(nodes: readonly RabbitNode[]): Promise<string> {
   const out = nodes[1]?.ctl('rabbitmqctl', 'list_queues', 'name', 'type', 'members', 'policy', 'messages', '--formatter', 'json');
   return Promise.resolve((out ?? '').replace(/\s+/g, ' '));
+}
+
+function heldByRabbit(nodes: readonly RabbitNode[], client: string): Held | undefined {
+  for (const node of nodes) {
+    if (node.pid === undefined) continue;
+    try {
+      const held = ofRabbit(node.ctl('rabbitmqctl', 'list_queues', ...RABBIT_COLUMNS, '--formatter', 'json'), client);
+      if (held !== undefined) return held;
+    } catch {
+      // It pauses, or has no leader for the queue: another one may know.
+    }
+  }
+  return undefined;
+}
+
+/** The platform has the only subscriptions to these topics. */
+async function heldByNats(nodes: readonly NatsNode[]): Promise<Held | undefined> {
+  const pages = new Map<string, string>();
+  for (const node of nodes) {
+    const page = await node.ask(NATS_PAGE).catch(() => undefined);
+    if (page !== undefined) pages.set(node.name, page);
+  }
+  return pages.size === 0 ? undefined : ofNats(pages);
 }
 
 interface Stream {

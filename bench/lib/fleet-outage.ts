@@ -34,7 +34,7 @@ export async function outage(space: Workspace, name: EngineName): Promise<Row[]>
   const upToDate = engine.restart(node);
   log('the node is started again');
   await run.finish();
-  const verdict = await run.verdict();
+  const outcome = await run.verdict();
   const after = { fleet: await run.gateways(), platform: await run.received() };
   const now = run.cpu;
   const used = { engine: now.engine - cpu.engine, fleet: now.fleet - cpu.fleet, platform: now.platform - cpu.platform };
@@ -44,7 +44,7 @@ export async function outage(space: Workspace, name: EngineName): Promise<Row[]>
   return [
     ['engine', name],
     ['gateways (with a real log)', `${GATEWAYS} (${REAL})`],
-    ...verdictRows(verdict),
+    ...verdictRows(outcome),
     ...fleetRows(before.fleet, after.fleet),
     ['connections of the platform', after.platform.connects],
     ['CPU-s of nodes, gateways, platform', `${used.engine.toFixed(1)}, ${used.fleet.toFixed(1)}, ${used.platform.toFixed(1)}`],

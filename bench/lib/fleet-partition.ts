@@ -11,8 +11,6 @@ import type { Workspace } from './workspace.ts';
 /** Nodes take each other for dead after 45 to 75 s of silence (net_ticktime 60). */
 const PULLED = Number(process.env.SLUICE_FLEET_PULLED ?? 120_000);
 const NODES = 3;
-/** Milliseconds in which a receiver that left is gone. */
-const REST = 2000;
 /** Lines of a node about its partition, and how many of them are shown. */
 const OF_PARTITIONS = /partition|minority|inconsistent_database|paus/i;
 const MOST_LINES = 8;
@@ -46,18 +44,7 @@ export async function partition(space: Workspace, handling: Handling): Promise<R
   net.plug(place);
   log('it has one again');
   await run.finish();
-  let verdict = await run.verdict();
-  const late = verdict.lost;
-  if (late > 0) {
-    // A session may have stopped although the queue holds more.
-    log(`${late} records did not come; the platform connects again`);
-    await run.platform.ask('away');
-    await run.until('the platform is away', async () => !(await run.received()).connected);
-    await sleep(REST);
-    await run.platform.ask(`back ${(place + 1) % NODES}`);
-    await run.until('the platform is back', async () => (await run.received()).connected);
-    verdict = await run.verdict();
-  }
+  const outcome = await run.verdict();
   const after = { fleet: await run.gateways(), platform: await run.received() };
   for (const { name, log: lines } of engine.nodes)
     for (const line of lines.filter((one) => OF_PARTITIONS.test(one)).slice(0, MOST_LINES))
@@ -70,8 +57,7 @@ export async function partition(space: Workspace, handling: Handling): Promise<R
     ['gateways that were connected then', apart.fleet.connected],
     ['readings acknowledged during the partition', (apart.fleet.acked - pulled.fleet.acked).toLocaleString('en')],
     ['records that came to the platform during it', (apart.platform.records - pulled.platform.records).toLocaleString('en')],
-    ['records that did not come before the platform connected again', late],
-    ...verdictRows(verdict),
+    ...verdictRows(outcome),
     ...fleetRows(before.fleet, after.fleet),
     ['connections of the platform; with its session', `${again.connects}; ${again.kept}`],
     ['faults in words, of the gateways', [...new Set([...apart.fleet.faults, ...after.fleet.faults])].join('; ')],

@@ -70,7 +70,8 @@ export async function powerCut(space: Workspace, { engine: name, who, sync }: Cu
   await platform.ask(`back ${engine.nodes.indexOf(chosen[0] as Node)}`);
   await run.until('the platform is back', async () => (await run.received()).connected);
   const session = (await run.received()).kept > kept;
-  const verdict = await run.verdict();
+  const outcome = await run.verdict();
+  const verdict = outcome.last;
   console.log(`- replicas after the cut: ${await engine.replicas().catch((error: unknown) => String(error))}`);
   const since = verdict.lost === 0 ? 'none' : `${Math.round((answered - verdict.lostSince) / 1000)} s`;
   await run.end();
@@ -83,7 +84,7 @@ export async function powerCut(space: Workspace, { engine: name, who, sync }: Cu
     ['writes that the disks lost', writes.join(', ')],
     ['nodes that were ready afterwards', `${chosen.length - failed.length} of ${chosen.length}`],
     ['the session of the platform', session ? 'kept' : 'gone'],
-    ...verdictRows(verdict),
+    ...verdictRows(outcome),
     ['from the first lost record to the last answer', since],
   ];
 }

@@ -72,6 +72,8 @@ function session(): void {
   };
   next.on('connect', ({ sessionPresent }) => {
     connects++;
+    // What the node still has begins to come now.
+    last = performance.now();
     if (sessionPresent) kept++;
     next.subscribe(
       ['data', 'history', 'alarm/+'].map((kind) => `sluice/+/${kind}`),

@@ -1,9 +1,11 @@
 /** One run of bench/fleet.ts: a cluster, the process with the gateways, the platform, and what they say. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Child } from '../../test/harness/child.ts';
 import { waitFor } from '../../test/harness/wait-for.ts';
 import { Engine, type EngineName, type EngineOptions } from './fleet-engines.ts';
+import { compared, heldWords, type Outcome } from './fleet-queues.ts';
 import type { FleetReport, ReceiverReport, Verdict } from './fleet-words.ts';
 import { cpuSeconds } from './proc.ts';
 import type { Workspace } from './workspace.ts';
@@ -21,8 +23,10 @@ export const WINDOW = 10_000;
 /** Bytes a second of the backlog of one gateway, and what may leave in a window: two seconds of it may leave at once. */
 const RATE = sizeOf('RATE', 2000);
 export const ALLOWED = RATE * (WINDOW / 1000 + 2);
-/** The brokers send again what was not acknowledged within 30 s. */
+/** NATS sends again what was not acknowledged within 30 s; RabbitMQ does that on the next connection. */
 const QUIET = 45_000;
+/** Milliseconds in which a receiver that left is gone. */
+const REST = 2000;
 const LONGEST = sizeOf('MINUTES', 15) * 60_000;
 
 export type Row = readonly [label: string, value: string | number];
@@ -164,17 +168,35 @@ export class FleetRun {
     await this.acknowledged();
   }
 
-  /** Compared once everything came, or nothing came for a while. */
-  async verdict(): Promise<Verdict> {
+  /** What is missing where neither the platform nor a node has it. */
+  async verdict(): Promise<Outcome<Verdict>> {
     const expected = path.join(this.#folder, 'expected.json');
     await this.fleet.ask(`expect ${expected}`);
-    const ask = () => this.platform.ask<Verdict>(`verdict ${expected}`);
-    let verdict = await ask();
-    await this.until('nothing more arrives', async () => {
-      verdict = await ask();
-      return (verdict.lost === 0 && verdict.alarmsLost === 0) || (await this.received()).idle > QUIET;
+    const verdict = () => this.platform.ask<Verdict>(`verdict ${expected}`);
+    const complete = ({ lost, alarmsLost }: Verdict): boolean => lost === 0 && alarmsLost === 0;
+    return compared<Verdict>({
+      ...{ verdict, complete },
+      quiet: async () => {
+        await this.until('nothing more arrives', async () => {
+          if (complete(await verdict())) return true;
+          const { connected, idle } = await this.received();
+          return connected && idle > QUIET;
+        });
+      },
+      held: async () => {
+        const held = await this.engine.held('platform');
+        log(`something did not come; the nodes have ${heldWords([held])} messages for the platform`);
+        return held;
+      },
+      back: async () => {
+        const { node } = await this.received();
+        await this.platform.ask('away');
+        await this.until('the platform is away', async () => !(await this.received()).connected);
+        await sleep(REST);
+        await this.platform.ask(`back ${(node + 1) % this.engine.nodes.length}`);
+        await this.until('the platform is back', async () => (await this.received()).connected);
+      },
     });
-    return verdict;
   }
 
   async end(): Promise<void> {
@@ -183,9 +205,11 @@ export class FleetRun {
   }
 }
 
-export function verdictRows(verdict: Verdict): Row[] {
+export function verdictRows({ first, last: verdict, returns, held }: Outcome<Verdict>): Row[] {
   return [
     ['records expected', verdict.expected.toLocaleString('en')],
+    ['did not come before the platform connected again; how often it did', `${first.lost}; ${returns}`],
+    ['messages that the nodes had for it then, ready + under way', heldWords(held)],
     ['never came', verdict.lost],
     ['came only behind the mark', verdict.lostBehindMarks],
     ['twice behind the marks', verdict.doubled],

@@ -42,7 +42,7 @@ export async function overTls(space: Workspace, name: EngineName, wire: Wire): P
     await run.connected();
     await run.acknowledged();
   });
-  const verdict = await run.verdict();
+  const outcome = await run.verdict();
   const after = await run.gateways();
   await run.end();
   const each = (sum: number, digits: number) => (sum / GATEWAYS).toFixed(digits);
@@ -52,7 +52,7 @@ export async function overTls(space: Workspace, name: EngineName, wire: Wire): P
   return [
     ['engine, wire', `${name}, ${wire}`],
     ['gateways', GATEWAYS],
-    ...verdictRows(verdict),
+    ...verdictRows(outcome),
     ['return with nothing: bytes a gateway, sent + received; with TCP/IP', bytes(empty)],
     ['the same: CPU-ms a gateway, of nodes; of gateways', cpu(empty)],
     ['the same: tries, connections, resumed handshakes', `${empty.tries}, ${empty.connects}, ${empty.resumed}`],

@@ -48,7 +48,7 @@ export interface ReceiverReport {
   readonly kept: number;
   readonly connected: boolean;
   readonly records: number;
-  /** Milliseconds since the last message. */
+  /** Milliseconds since the last message, or since the last connection where that is later. */
   readonly idle: number;
 }
 

@@ -54,7 +54,7 @@ export class Forwarders {
   readonly #past = new PastClasses();
   /** By the name of the forwarder. */
   readonly #held = new Map<string, HeldValues>();
-  /** Of the configuration in force. */
+  /** The rules of the configuration in force. */
   #privacy: GatewayConfig['privacy'];
   #stopped = false;
 

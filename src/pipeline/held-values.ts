@@ -6,7 +6,7 @@ import type { LatestValue } from '../core/ports.ts';
 import { leaves, type Outward, withoutWindows } from '../core/privacy.ts';
 
 interface Held {
-  /** Of the sample that brought the value. */
+  /** The sample that brought the value. */
   readonly number: number;
   /** The step of the number; undefined: it does not leave. */
   readonly step: number | undefined;

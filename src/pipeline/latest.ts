@@ -10,7 +10,7 @@ import { ABSENT } from '../core/reasons.ts';
 
 /** A reading whose point has another class since. */
 interface Reclassified {
-  /** Of the sample that brought it. */
+  /** The sample that brought it. */
   readonly number: number;
   readonly privacy: PrivacyClass;
 }

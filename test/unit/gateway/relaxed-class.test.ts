@@ -17,7 +17,7 @@ const shape: Shape = {
 };
 
 interface Side {
-  /** Of `home.power`. */
+  /** The class of `home.power`. */
   readonly of?: PrivacyClass;
   readonly rules?: PrivacySettings;
   /** By the name of the forwarder. */
@@ -109,7 +109,7 @@ const CASES: Readonly<Record<string, { readonly before: Side; readonly after: Si
 };
 
 for (const [what, { before, after, held }] of Object.entries(CASES))
-  test(`${what}: the value from before stays what it was, and the next one leaves`, async () => {
+  test(`${what}: the next reading is the first one`, async () => {
     const b = bench(before);
     b.read(1234);
     assert.equal(b.power(), held);

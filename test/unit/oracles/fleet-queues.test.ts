@@ -32,7 +32,7 @@ test('a record that a node still has is not missing before the platform connecte
   assert.deepEqual(b.did, ['quiet', 'asked', 'back', 'quiet']);
 });
 
-test('what no node has is missing at once, and a session that stops again and again ends the wait', async () => {
+test('what no node has is missing at once, and a stuck session ends the wait', async () => {
   const gone = bench(5, 5, () => NOTHING);
   assert.deepEqual(await gone.run(), { first: { lost: 5 }, last: { lost: 5 }, returns: 0, held: [NOTHING] });
   const stuck = bench(5, 0, () => ({ ready: 4, underWay: 1 }));

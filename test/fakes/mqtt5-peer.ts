@@ -23,6 +23,8 @@ export class Mqtt5Peer {
   most = 0;
   /** The reason code of the CONNACK. */
   reasonCode = 0;
+  /** The QoS or the reason code of a SUBACK. */
+  granted = 1;
   properties: Properties = {};
   /** @returns the reason code of the PUBACK and its properties; undefined: none comes; `disconnect`: the connection ends with this code */
   answer: (message: Message) => number | { disconnect: number; said?: string } | { code: number; said: string } | undefined =
@@ -64,7 +66,8 @@ export class Mqtt5Peer {
         this.connects.push(packet);
         send({ cmd: 'connack', sessionPresent: false, reasonCode: this.reasonCode, properties: this.properties });
       } else if (packet.cmd === 'pingreq') send({ cmd: 'pingresp' });
-      else if (packet.cmd === 'subscribe') send({ cmd: 'suback', messageId: packet.messageId, granted: [1], properties: {} });
+      else if (packet.cmd === 'subscribe')
+        send({ cmd: 'suback', messageId: packet.messageId, granted: [this.granted], properties: {} });
       else if (packet.cmd === 'publish') {
         const message = this.#message(packet, aliases);
         if (packet.qos === 0) return;

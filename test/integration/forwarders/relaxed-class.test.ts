@@ -11,7 +11,7 @@ import { waitFor } from '../../harness/wait-for.ts';
 const WATTS = secrets(['watts'], []);
 
 const CHANGES: Readonly<Record<string, readonly [before: string, after: string]>> = {
-  'a class of a point that says nothing about people any more': ['privacy: household', 'privacy: technical'],
+  'a point that is about people no more': ['privacy: household', 'privacy: technical'],
   'a rule of a class that is taken away': ['household: {upstream: never}', 'household: {}'],
 };
 

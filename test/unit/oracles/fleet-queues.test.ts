@@ -45,7 +45,7 @@ test('what no node has is missing at once, and a stuck session ends the wait', a
   assert.equal(heldWords(held.slice(0, 2)), '4 + 1; 4 + 1');
 });
 
-test('nodes that cannot say what they have get one more connection, and a complete run asks nobody', async () => {
+test('silent nodes get one more connection, and a complete run asks nobody', async () => {
   const silent = bench(5, 0, () => undefined);
   assert.deepEqual([(await silent.run()).returns, silent.did], [1, ['quiet', 'asked', 'back', 'quiet', 'asked']]);
   const whole = bench(0, 0, () => undefined);

@@ -150,6 +150,19 @@ export const onTrial = (): FakeLive =>
 export const rolledBack = (): FakeLive =>
   withConfiguration({ origin: 'upstream', version: 7, sender: SENDER, last: ROLLED_BACK });
 
+/** The file has faults, and the gateway runs with what it had before. */
+export function broken(): FakeLive {
+  const from = clinic();
+  const file = '/etc/sluice/gateway.yaml';
+  const faults = [
+    `${file}:12:5: devices.fridge.interval is "5 minutes"; write a duration, for example 5m`,
+    `${file}:31:1: rules.${'a-rule-with-a-long-name-'.repeat(4)}x: there is no point ${'cold_room_'.repeat(6)}1.temperature`,
+    `${file}:40:9: <img src=x onerror="document.title='broken'"> is no key`,
+  ];
+  from.nowState = { ...from.nowState, configuration: { file, faults, kept: NOW - 2 * 86_400_000 } };
+  return from;
+}
+
 /** Nothing is configured. */
 export const empty = (): FakeLive => live({ clock: { known: false, source: 'nobody knows the time', since: NOW } }, {});
 

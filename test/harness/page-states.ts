@@ -62,6 +62,13 @@ export const STATES: readonly State[] = [
   { name: 'alarms for a viewer', view: 'alarms', session: { name: 'rahim', role: 'viewer' } },
   { name: 'an alarm to be shelved', view: 'alarms', act: (page) => page.click('.alarm .second') },
   {
+    ...{ name: 'an alarm to be taken out of service', view: 'alarms' },
+    act: async (page) => {
+      await page.click('.alarm .second + .second');
+      await page.waitForSelector('form.shelve input[required]');
+    },
+  },
+  {
     ...{ name: 'an acknowledgement refused', view: 'alarms' },
     act: async (page, server) => {
       server.answers.refusal = { status: 403, code: 'forbidden' };
@@ -78,6 +85,16 @@ export const STATES: readonly State[] = [
   { name: 'overview after a roll-back', live: sites.rolledBack },
   { name: 'system on trial', live: sites.onTrial, view: 'system' },
   { name: 'system after a roll-back', live: sites.rolledBack, view: 'system' },
+  {
+    ...{ name: 'overview of a broken configuration', live: sites.broken },
+    act: (page) => page.waitForSelector('.broken li:nth-child(3)'),
+  },
+  {
+    name: 'alarms of a broken configuration',
+    live: sites.broken,
+    view: 'alarms',
+    act: (page) => page.waitForSelector('.broken'),
+  },
   { name: 'flows', view: 'flows', act: (page) => page.waitForSelector('.revisions li') },
   {
     ...{ name: 'flows that are off', view: 'flows' },
@@ -95,6 +112,13 @@ export const STATES: readonly State[] = [
       await page.evaluate(`location.hash = '#/flows'`);
       await page.click('.revisions .second');
       await page.waitForSelector('.revisions form');
+    },
+  },
+  {
+    ...{ name: 'a restart of Node-RED to be confirmed', view: 'flows' },
+    act: async (page) => {
+      await page.click('.card > .actions .second');
+      await page.waitForSelector('.card > .actions form');
     },
   },
   { name: 'flows for a viewer', view: 'flows', session: { name: 'rahim', role: 'viewer' } },

@@ -42,7 +42,7 @@ export function flowCommands(sluice: Command): void {
   add('restart', 'ends Node-RED and starts it again with the same flows')
     .addHelpText(
       'after',
-      '\nIt waits until Node-RED passes messages again. It does not end safe mode: undo the last deploy for that.\nExample:\n  $ sluice flows restart',
+      '\nIt waits until Node-RED passes messages again. It does not end safe mode:\nundo the last deploy for that.\nExample:\n  $ sluice flows restart',
     )
     .action(action(async (options: RunningOptions) => (await import('./flows.ts')).flowsRestart(options)));
   add('export', 'prints the flows of now or of a revision, as Node-RED imports them; without passwords')

@@ -2,6 +2,7 @@
  * Takes commands that come as messages, and answers each on its own topic. Invariants:
  * - Everything that the caller's grant does not name is refused before anything is looked up.
  * - One id of a caller acts once, also over restarts (ledger.ts). A repeated id gets the first result again.
+ * - An id that waits or is at work is not begun a second time, whatever its command. With another command it is refused.
  * - A command that expired, or whose time cannot be judged because the clock is not known, does not begin.
  * - What an outsider can cause is bounded: WAITING commands, ANSWERS that wait for the network, and events by quota.
  */
@@ -15,7 +16,7 @@ import { reasonName } from '../../core/reasons.ts';
 import type { RemoteCaller, RemoteCommands } from '../../core/remote-commands.ts';
 import { faultsCounted } from '../faults-counted.ts';
 import { inTime, type TimeSide } from './in-time.ts';
-import { ACTS, type Ledger, PER_OWNER } from './ledger.ts';
+import { ACTS, type Ledger, PER_OWNER, sumOf } from './ledger.ts';
 import { type Asked, grants, NoCommand, parseMessage } from './message.ts';
 
 /** Commands of one caller that wait for their turn, and those of it that are done at one time: together as many as the ledger keeps. */
@@ -34,11 +35,12 @@ export interface DeskOptions extends TimeSide {
 interface Task {
   readonly asked: Asked;
   readonly caller: RemoteCaller;
+  readonly sum: string;
 }
 
 interface Counter {
   readonly queue: Task[];
-  running: number;
+  readonly running: Set<Task>;
 }
 
 export class Desk implements RemoteCommands {
@@ -62,39 +64,40 @@ export class Desk implements RemoteCommands {
       this.#noCommand(thrown, caller);
       return;
     }
+    const task: Task = { asked, caller, sum: sumOf(asked.command) };
     const known = this.#o.ledger().find(caller.owner, asked.id);
-    if (known !== undefined) {
-      // The result of one that runs follows by itself.
-      if (!known.runs) this.#answer(caller, 'result', asked.id, known.result ?? unknownOutcome(asked, this.#o.now()));
+    const counter = this.#counters.get(caller.owner) ?? { queue: [], running: new Set<Task>() };
+    // What only looks is not in the ledger.
+    const first = known ?? [...counter.running, ...counter.queue].find((one) => one.asked.id === asked.id);
+    if (first !== undefined) {
+      if (first.sum !== undefined && first.sum !== task.sum) void this.#refuse(task, otherCommand(asked.id));
+      // The result of one that waits or runs follows by itself.
+      else if (known?.runs === false)
+        this.#answer(caller, 'result', asked.id, known.result ?? unknownOutcome(asked, this.#o.now()));
       return;
     }
-    const counter = this.#counters.get(caller.owner) ?? { queue: [], running: 0 };
-    if (counter.queue.some((task) => task.asked.id === asked.id)) return;
     if (counter.queue.length >= WAITING) {
-      this.#refuse(
-        { asked, caller },
-        new SluiceError('busy', `${WAITING} commands wait already; ask again later with the same id`),
-      );
+      void this.#refuse(task, new SluiceError('busy', `${WAITING} commands wait already; ask again later with the same id`));
       return;
     }
     this.#counters.set(caller.owner, counter);
-    counter.queue.push({ asked, caller });
+    counter.queue.push(task);
     this.#next(caller.owner);
   }
 
   #next(owner: string): void {
     const counter = this.#counters.get(owner);
     if (counter === undefined) return;
-    while (counter.running < AT_ONCE) {
+    while (counter.running.size < AT_ONCE) {
       const task = counter.queue.shift();
       if (task === undefined) break;
-      counter.running++;
+      counter.running.add(task);
       void this.#do(task).finally(() => {
-        counter.running--;
+        counter.running.delete(task);
         this.#next(owner);
       });
     }
-    if (counter.running === 0 && counter.queue.length === 0) this.#counters.delete(owner);
+    if (counter.running.size === 0 && counter.queue.length === 0) this.#counters.delete(owner);
   }
 
   /** Never rejects. */
@@ -103,13 +106,12 @@ export class Desk implements RemoteCommands {
     const { commands, ledger } = this.#o;
     const acts = ACTS.includes(asked.command.do);
     try {
-      // The audit of the command port reports a refusal.
-      if (!grants(caller.grant, asked)) return await this.#denied(task);
+      if (!grants(caller.grant, asked)) throw notGranted(task);
       inTime(asked.expires, this.#o);
-      if (acts && !(await ledger().begin(caller.owner, asked.id)))
+      if (acts && !(await ledger().begin(caller.owner, asked.id, task.sum)))
         throw new SluiceError('busy', 'every place for commands is taken; ask again later with the same id');
     } catch (thrown) {
-      this.#refuse(task, thrown);
+      await this.#refuse(task, thrown);
       return;
     }
     let json: string;
@@ -136,19 +138,6 @@ export class Desk implements RemoteCommands {
     this.#answer(caller, 'result', asked.id, json);
   }
 
-  async #denied(task: Task): Promise<void> {
-    const { asked, caller } = task;
-    const error = new SluiceError(
-      'forbidden',
-      `${asked.do} is not allowed for ${caller.by.who}: the configuration of the gateway does not grant it`,
-    );
-    const refuse = (): never => {
-      throw error;
-    };
-    await this.#o.commands.run(asked.command, caller.by, { begin: refuse }).catch(() => {});
-    this.#refuse(task, error);
-  }
-
   #noCommand(thrown: unknown, caller: RemoteCaller): void {
     this.dropped.messages++;
     const error = thrown instanceof NoCommand ? thrown : new NoCommand(toError(thrown).message);
@@ -165,8 +154,13 @@ export class Desk implements RemoteCommands {
       );
   }
 
-  #refuse({ asked, caller }: Task, thrown: unknown): void {
+  /** It does not begin. The audit of the command port reports that. Never rejects. */
+  async #refuse({ asked, caller }: Task, thrown: unknown): Promise<void> {
     this.#answer(caller, 'result', asked.id, withoutNames(caller.outward, failed(asked, thrown, this.#o.now()), asked.target));
+    const begin = (): never => {
+      throw thrown;
+    };
+    await this.#o.commands.run(asked.command, caller.by, { begin }).catch(() => {});
   }
 
   #done(asked: Asked, result: unknown): string {
@@ -185,6 +179,15 @@ export class Desk implements RemoteCommands {
       .catch(() => {})
       .finally(() => this.#answers--);
   }
+}
+
+function notGranted({ asked, caller }: Task): SluiceError {
+  const words = `${asked.do} is not allowed for ${caller.by.who}: the configuration of the gateway does not grant it`;
+  return new SluiceError('forbidden', words);
+}
+
+function otherCommand(id: string): SluiceError {
+  return new SluiceError('request-invalid', `the id ${id} was used for another command; choose a new one`);
 }
 
 function headOf({ id, do: word, target }: Asked): Record<string, unknown> {

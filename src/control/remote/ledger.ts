@@ -5,6 +5,7 @@
  * - An owner is one account: one that is made again under the same name has another text, and gets no results of the one before.
  * - A row of the log holds one id, so a command costs one small row.
  */
+import { createHash } from 'node:crypto';
 import type { Command } from '../../core/commands.ts';
 
 /** Commands that change something: their id is on the disk before they begin. */
@@ -16,8 +17,15 @@ const ALL = 256;
 export const PER_OWNER = 64;
 /** Letters of a result that is kept; a longer one is answered once, and a repeated question gets the news that it was done. */
 const MOST_RESULT = 1000;
+/** Letters of the digest of a command. */
+const SUM = 16;
 const KEY = '@command.';
 export const isLedgerState = (key: string): boolean => key.startsWith(KEY);
+
+/** Tells one command from another that comes with the same id. */
+export function sumOf(command: Command): string {
+  return createHash('sha256').update(JSON.stringify(command)).digest('base64url').slice(0, SUM);
+}
 
 /** The part of the log that it needs. */
 export interface LedgerStore {
@@ -32,6 +40,8 @@ export interface Entry {
   readonly id: string;
   /** JSON; undefined: it was begun and no result is known. */
   readonly result: string | undefined;
+  /** Of its command. Absent in rows of versions that kept none. */
+  readonly sum?: string | undefined;
 }
 
 interface Row extends Entry {
@@ -63,10 +73,10 @@ export class Ledger {
   }
 
   /** Resolves when the id is on the disk. @returns false when every place is taken by commands that run */
-  async begin(owner: string, id: string): Promise<boolean> {
+  async begin(owner: string, id: string, sum?: string): Promise<boolean> {
     const slot = this.#slotFor(owner);
     if (slot === undefined) return false;
-    this.#put({ owner, id, result: undefined, slot, order: ++this.#order, runs: true });
+    this.#put({ owner, id, result: undefined, sum, slot, order: ++this.#order, runs: true });
     try {
       await this.#store.flush();
     } catch (thrown) {
@@ -91,8 +101,9 @@ export class Ledger {
 
   #put(row: Row): void {
     this.#rows.set(nameOf(row), row);
-    const { owner, id, order, result } = row;
-    this.#store.save(KEY + row.slot, { owner, id, order, ...(result === undefined ? {} : { result }) });
+    const { owner, id, order, result, sum } = row;
+    const more = { ...(result === undefined ? {} : { result }), ...(sum === undefined ? {} : { sum }) };
+    this.#store.save(KEY + row.slot, { owner, id, order, ...more });
   }
 
   #slotFor(owner: string): number | undefined {
@@ -130,7 +141,8 @@ function nameOf({ owner, id }: Pick<Entry, 'owner' | 'id'>): string {
 function rowOf(key: string, state: unknown): Row | undefined {
   const slot = key.startsWith(KEY) ? Number(key.slice(KEY.length)) : Number.NaN;
   if (!Number.isInteger(slot) || slot < 0 || slot >= ALL || typeof state !== 'object' || state === null) return undefined;
-  const { owner, id, order, result } = state as Partial<Row>;
+  const { owner, id, order, result, sum } = state as Partial<Row>;
   if (typeof owner !== 'string' || typeof id !== 'string' || !Number.isSafeInteger(order)) return undefined;
-  return { owner, id, order: Number(order), result: typeof result === 'string' ? result : undefined, slot, runs: false };
+  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+  return { owner, id, order: Number(order), result: text(result), sum: text(sum), slot, runs: false };
 }

@@ -3,16 +3,13 @@
  * - One id of a caller acts once, also over restarts (ledger.ts). A repeated id gets the first answer again.
  * - A caller without the role leaves nothing in the ledger: the command port refuses, and its audit shows what was asked for.
  * - Who repeats an id needs the role as well. The same id with another command is refused.
+ * - What does not begin goes through the command port all the same: its audit reports it.
  */
-import { createHash } from 'node:crypto';
 import { may } from '../../access/roles.ts';
 import type { Asking, Command, Principal, RunOptions } from '../../core/commands.ts';
 import { ERRORS, type ErrorCode, SluiceError, toError } from '../../core/errors.ts';
 import { inTime, type TimeSide } from './in-time.ts';
-import { ACTS, type Ledger } from './ledger.ts';
-
-/** Letters of the digest of a command. */
-const SUM = 16;
+import { ACTS, type Ledger, sumOf } from './ledger.ts';
 
 export interface OnceOptions extends TimeSide {
   readonly ledger: () => Ledger;
@@ -21,6 +18,9 @@ export interface OnceOptions extends TimeSide {
 type Outcome =
   | { readonly sum: string; readonly ok: true; readonly result: object | null }
   | { readonly sum: string; readonly ok: false; readonly code: string; readonly message: string };
+
+/** Gives the options to the command port. */
+type Act<T> = (options: RunOptions) => Promise<T>;
 
 export class Once {
   readonly #o: OnceOptions;
@@ -32,28 +32,23 @@ export class Once {
   }
 
   /**
-   * @param act gives the options to the command port. Its result is plain JSON.
+   * @param act its result is plain JSON
    * @throws SluiceError busy, expired, clock-unknown, outcome-unknown, or what `act` rejects with
    */
-  async run<T extends object>(
-    command: Command,
-    by: Principal,
-    { id, expires }: Asking,
-    act: (options: RunOptions) => Promise<T>,
-  ): Promise<T> {
+  async run<T extends object>(command: Command, by: Principal, { id, expires }: Asking, act: Act<T>): Promise<T> {
     const begin = (): void => inTime(expires, this.#o);
     if (id === undefined || !ACTS.includes(command.do) || !may(by, command.do)) return act({ begin });
     const owner = ownerOf(by);
-    const sum = createHash('sha256').update(JSON.stringify(command)).digest('base64url').slice(0, SUM);
+    const sum = sumOf(command);
     const name = `${owner} ${id}`;
     const running = this.#running.get(name);
     const known = running ?? this.#known(owner, id);
     if (known !== undefined) {
       if (known.sum !== sum)
-        throw new SluiceError('request-invalid', `the id ${id} was used for another command; choose a new one`);
+        return refused(act, new SluiceError('request-invalid', `the id ${id} was used for another command; choose a new one`));
       return (await ('answer' in known ? known.answer : answerOf(known))) as T;
     }
-    const answer = this.#first(owner, id, sum, () => act({ begin }), begin);
+    const answer = this.#first(owner, id, sum, act, begin);
     this.#running.set(name, { sum, answer });
     try {
       return await answer;
@@ -62,14 +57,18 @@ export class Once {
     }
   }
 
-  async #first<T extends object>(owner: string, id: string, sum: string, act: () => Promise<T>, begin: () => void): Promise<T> {
+  async #first<T extends object>(owner: string, id: string, sum: string, act: Act<T>, begin: () => void): Promise<T> {
     const ledger = this.#o.ledger();
-    begin();
-    if (!(await ledger.begin(owner, id)))
-      throw new SluiceError('busy', 'every place for commands is taken; ask again later with the same id');
+    try {
+      begin();
+      if (!(await ledger.begin(owner, id)))
+        throw new SluiceError('busy', 'every place for commands is taken; ask again later with the same id');
+    } catch (thrown) {
+      return refused(act, thrown);
+    }
     const finish = (outcome: Outcome): void => ledger.finish(owner, id, JSON.stringify({ v: 1, id, ...outcome }));
     try {
-      const result = await act();
+      const result = await act({ begin });
       finish({ sum, ok: true, result });
       return result;
     } catch (thrown) {
@@ -91,6 +90,14 @@ export class Once {
       );
     return JSON.parse(entry.result) as Outcome;
   }
+}
+
+/** Rejects with `thrown`, or for the role. */
+function refused<T>(act: Act<T>, thrown: unknown): Promise<T> {
+  const begin = (): never => {
+    throw thrown;
+  };
+  return act({ begin });
 }
 
 /** Whose ids they are. A user and a token of one name are two, and so are two accounts that had a name one after the other. */

@@ -1,105 +1,13 @@
-/** Commands that come as messages: what is no command, what a grant names, one id once, expiry, bounds, kills. */
+/** Commands that come as messages: what is no command, what a grant names, expiry, bounds. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { Desk } from '../../../src/control/remote/desk.ts';
-import { Ledger, PER_OWNER } from '../../../src/control/remote/ledger.ts';
 import { grants, MOST_MESSAGE, NoCommand, parseMessage } from '../../../src/control/remote/message.ts';
-import type { Command, Principal, RunOptions } from '../../../src/core/commands.ts';
+import type { Command } from '../../../src/core/commands.ts';
 import { SluiceError } from '../../../src/core/errors.ts';
-import type { GatewayEvent } from '../../../src/core/ports.ts';
 import type { Outward } from '../../../src/core/privacy.ts';
 import type { Grant } from '../../../src/core/remote-commands.ts';
-import { ManualClock } from '../../fakes/manual-clock.ts';
-
-const bytes = (message: unknown): Uint8Array => Buffer.from(typeof message === 'string' ? message : JSON.stringify(message));
-const ALL: Grant = {
-  write: ['*'],
-  read: ['*'],
-  ack: ['*'],
-  shelve: ['*'],
-  reset: ['*'],
-  outOfService: ['*'],
-  reload: true,
-  restartFlows: true,
-  resend: true,
-};
-
-/** Saved states as the log keeps them: `disk` is what a power cut leaves, `all` what a kill leaves. */
-class Store {
-  readonly all = new Map<string, unknown>();
-  disk = new Map<string, unknown>();
-  fails = false;
-  flushes = 0;
-  get saved(): [string, unknown][] {
-    return [...this.all];
-  }
-  save(key: string, state: unknown): void {
-    if (state === null) this.all.delete(key);
-    else this.all.set(key, JSON.parse(JSON.stringify(state)));
-  }
-  async flush(): Promise<void> {
-    this.flushes++;
-    if (this.fails) throw new SluiceError('log-write', 'the disk is full');
-    this.disk = new Map(this.all);
-  }
-  powerCut(): Store {
-    const after = new Store();
-    for (const [key, state] of this.disk) after.save(key, state);
-    return after;
-  }
-}
-
-function deskBench(store = new Store(), run?: (command: Command, options: RunOptions) => unknown) {
-  const clock = new ManualClock(1_795_000_000_000);
-  const done: Command[] = [];
-  const events: GatewayEvent[] = [];
-  const answers: Record<string, unknown>[] = [];
-  const one = {
-    now: 1_795_000_000_000,
-    known: true,
-    grant: ALL,
-    owner: 'forwarder:cloud',
-    gone: false,
-    outward: undefined as Outward | undefined,
-  };
-  const desk = new Desk({
-    clock,
-    commands: {
-      run: async (command: Command, _by: Principal, options: RunOptions = {}) => {
-        options.begin?.();
-        const result = run === undefined ? { value: 1, readBack: true } : await run(command, options);
-        done.push(command);
-        return result as never;
-      },
-      permit: () => {},
-    },
-    ledger: (
-      (ledger) => () =>
-        ledger
-    )(new Ledger(store)),
-    now: () => one.now,
-    clockKnown: () => one.known,
-    tell: (event) => events.push(event),
-  });
-  const take = (message: unknown, retained = false) =>
-    desk.take(
-      bytes(message),
-      {
-        by: { who: 'forwarder cloud', door: 'mqtt', role: 'operator' },
-        ...{ owner: one.owner, grant: one.grant, outward: one.outward },
-        answer: async (kind, id, json) => {
-          if (one.gone) throw new Error('gone');
-          answers.push({ kind, topic: id, ...(JSON.parse(json) as object) });
-        },
-      },
-      retained,
-    );
-  return { desk, take, done, events, answers, one, store };
-}
-
-const settled = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
-const write = (id: string, more: object = {}) => ({ id, do: 'write', target: 'pump.speed', value: 40, ...more });
+import { bytes, deskBench, Store, settled, write } from '../../harness/desk-bench.ts';
 
 test('every word of the contract becomes its command', () => {
   const cases: [object, Command][] = [
@@ -273,42 +181,6 @@ test('a refusal says the same of a point that exists and of one that does not', 
   assert.equal(s.store.flushes, 0);
 });
 
-test('one id acts once: while it runs, after it, after a kill and after a power cut', async () => {
-  const gate = Promise.withResolvers<void>();
-  const first = deskBench(new Store(), () => gate.promise.then(() => ({ value: 40, readBack: true })));
-  first.take(write('a'));
-  first.take(write('a'));
-  await settled();
-  first.take(write('a'));
-  assert.equal(first.answers.length, 0);
-  const cut = deskBench(first.store.powerCut());
-  cut.take(write('a'));
-  await settled();
-  assert.equal(cut.done.length, 0);
-  assert.deepEqual([cut.answers[0]?.ok, cut.answers[0]?.code], [false, 'outcome-unknown']);
-  gate.resolve();
-  await settled();
-  first.take(write('a'));
-  await settled();
-  assert.equal(first.done.length, 1);
-  assert.deepEqual(first.answers[0], first.answers[1]);
-  const again = deskBench(first.store);
-  again.take(write('a'));
-  await settled();
-  assert.equal(again.done.length, 0);
-  assert.deepEqual(again.answers, [first.answers[0]]);
-});
-
-test('two callers may use the same id, and neither gets the result of the other', async () => {
-  const s = deskBench();
-  s.take(write('a'));
-  await settled();
-  s.one.owner = 'user:anna';
-  s.take(write('a'));
-  await settled();
-  assert.equal(s.done.length, 2);
-});
-
 test('a command that expired, also while it waited, does not act, and its id stays free', async () => {
   let release: () => void = () => {};
   const s = deskBench(new Store(), async (_, { begin }) => {
@@ -372,21 +244,6 @@ test('a thousand at once: each is answered, and no more wait than the bound', as
   assert.ok(s.done.length >= 64);
 });
 
-test('the table keeps so many ids of a caller, the oldest result goes first', async () => {
-  const s = deskBench();
-  for (let i = 0; i < PER_OWNER + 5; i++) {
-    s.take(write(`c${i}`));
-    await settled();
-  }
-  assert.equal(s.store.all.size, PER_OWNER);
-  s.take(write('c5'));
-  await settled();
-  assert.equal(s.done.length, PER_OWNER + 5);
-  s.take(write('c4'));
-  await settled();
-  assert.equal(s.done.length, PER_OWNER + 6);
-});
-
 test('a retained message, and one that is none, are reported and counted', async () => {
   const s = deskBench();
   s.take(write('a'), true);
@@ -400,33 +257,6 @@ test('a retained message, and one that is none, are reported and counted', async
     [['b', 'request-invalid']],
   );
   assert.equal(s.done.length, 0);
-});
-
-test('a result whose caller is gone is there when it asks again', async () => {
-  const s = deskBench();
-  s.one.gone = true;
-  s.take(write('a'));
-  await settled();
-  s.one.gone = false;
-  s.take(write('a'));
-  await settled();
-  assert.deepEqual([s.done.length, s.answers[0]?.ok], [1, true]);
-});
-
-test('damaged rows of the table are left out', () => {
-  const store = new Store();
-  const rows: [string, unknown][] = [
-    ['@command.0', null],
-    ['@command.1', 'x'],
-    ['@command.-1', { owner: 'a', id: 'b', order: 1 }],
-    ['@command.999', { owner: 'a', id: 'b', order: 1 }],
-    ['@command.2', { owner: 'a', id: 'b', order: 'x' }],
-    ['@command.3', { owner: 'a', id: 'ok', order: 1 }],
-  ];
-  for (const [key, state] of rows) store.all.set(key, state);
-  const ledger = new Ledger(store);
-  assert.equal(ledger.find('a', 'b'), undefined);
-  assert.ok(ledger.find('a', 'ok') !== undefined);
 });
 
 test('a failed write says what the device shows only where the point may leave as it is', async () => {

@@ -1,11 +1,10 @@
 /**
- * Every command that changes something, done or refused, as an event and a line of the log: who asked, by which door and in which
- * role, for what, what came of it. Writes are the event `write`, everything else is `command`. Safe values have events of their own
- * (safe-state.ts); what only looks is reported when it is refused for the role.
+ * Every command, done or refused, as an event and a line of the log: who asked, by which door and in which role, for what, what
+ * came of it. Writes are the event `write`, everything else is `command`. Safe values have events of their own (safe-state.ts).
  *
  * A caller that asks without end must not push readings out of the log: from the 61st of a minute on commands are counted and
  * reported together when the minute is over. What is refused has a count of its own: anybody can be refused, and it hides nothing that
- * was done.
+ * was done. So do readings on request, with a smaller quota: flows and platforms repeat them all day, and they change nothing.
  */
 import type { Clock } from '../core/clock.ts';
 import type { Action, Command, FlowsCommand, Principal, Results, WriteResult } from '../core/commands.ts';
@@ -18,6 +17,9 @@ import { faultsCounted } from './faults-counted.ts';
 
 const REPORTED = 60;
 const MINUTE = 60_000;
+/** Readings on request that are reported, in an hour. */
+const READS = 20;
+const HOUR = 3_600_000;
 /** Characters of a value or a name as they are kept. */
 const LONGEST = 250;
 /** Nothing was done, whatever the command. */
@@ -37,6 +39,8 @@ const REFUSALS: readonly string[] = [
 ];
 
 type Outcome = 'done' | 'refused' | 'failed';
+/** Whose quota an entry takes, and whose count it goes to when that is used up. */
+type Kind = Outcome | 'read';
 type Facts = Record<string, string | number | boolean>;
 
 export interface AuditOptions {
@@ -52,17 +56,19 @@ export class Audit {
   /** Entries about what acted on a device or on the gateway; refusals have a quota of their own. */
   readonly #acted: Quota;
   readonly #refused: Quota;
-  #suppressed: Record<Outcome, number> = { done: 0, refused: 0, failed: 0 };
+  readonly #reads: Quota;
+  #suppressed: Record<Kind, number> = { done: 0, refused: 0, failed: 0, read: 0 };
 
   constructor(options: AuditOptions) {
     this.#o = options;
     const { clock } = options;
     this.#acted = new Quota({ clock, period: MINUTE, most: REPORTED, rest: () => this.#rest('done', 'failed') });
     this.#refused = new Quota({ clock, period: MINUTE, most: REPORTED, rest: () => this.#rest('refused') });
+    this.#reads = new Quota({ clock, period: HOUR, most: READS, rest: () => this.#restOfReads() });
   }
 
   done(command: Command, by: Principal, result: Results[Command['do']]): void {
-    if (command.do === 'read' || command.do === 'safe') return;
+    if (command.do === 'safe') return;
     if (command.do === 'write') {
       const { value: read, type, readBack } = result as WriteResult;
       const value = plainValue(read, type);
@@ -77,7 +83,7 @@ export class Audit {
 
   failed(command: Command, by: Principal, thrown: unknown): void {
     const { code, data } = thrown instanceof SluiceError ? thrown : new SluiceError('internal');
-    if ((command.do === 'read' && code !== 'forbidden') || command.do === 'safe') return;
+    if (command.do === 'safe') return;
     const outcome = data.sent === false || REFUSALS.includes(code) ? 'refused' : 'failed';
     if (command.do === 'write') {
       // Once is enough.
@@ -89,7 +95,8 @@ export class Audit {
       return;
     }
     const message = `${nameOf(command)} was not done${byWhom(by)}: ${clean(toError(thrown).message)}.`;
-    const counted = faultsCounted(thrown);
+    // The words of a failed reading may have what the device sent.
+    const counted = command.do === 'read' ? code : faultsCounted(thrown);
     const bare = counted && `${nameOf(command)} was not done${byWhom(by)}: ${counted}.`;
     this.#report({ event: 'command', bare }, by, factsOf(command), outcome, message, code);
   }
@@ -110,6 +117,7 @@ export class Audit {
   flush(): void {
     this.#acted.flush();
     this.#refused.flush();
+    this.#reads.flush();
   }
 
   /** Reports what was only counted of these. */
@@ -123,6 +131,22 @@ export class Audit {
     this.#o.tell({ event: 'write', severity: 'warning', message, data: { result: 'more', done, refused, failed } });
   }
 
+  #restOfReads(): void {
+    const more = this.#suppressed.read;
+    this.#suppressed.read = 0;
+    const message = `${more} more readings were asked for within an hour.`;
+    this.#o.logger.info({ do: 'read', more }, message);
+    this.#o.tell({ event: 'command', severity: 'info', message, data: { do: 'read', result: 'more', more } });
+  }
+
+  /** @returns false: it is counted, and reported with others when their time is over */
+  #takes(kind: Kind): boolean {
+    const quota = kind === 'read' ? this.#reads : kind === 'refused' ? this.#refused : this.#acted;
+    if (quota.take()) return true;
+    this.#suppressed[kind]++;
+    return false;
+  }
+
   #report(
     of: Pick<GatewayEvent, 'event' | 'bare'>,
     { who, door, role }: Principal,
@@ -131,10 +155,8 @@ export class Audit {
     message: string,
     code?: string,
   ): void {
-    if (!(result === 'refused' ? this.#refused : this.#acted).take()) {
-      this.#suppressed[result]++;
-      return;
-    }
+    // A refusal for the role is no reading.
+    if (!this.#takes(facts.do === 'read' && code !== 'forbidden' ? 'read' : result)) return;
     const data: Facts = {
       ...{ ...facts, result, ...(code === undefined ? {} : { code }) },
       ...{ via: door, who: clean(who), role },
@@ -163,6 +185,7 @@ function nameOf(command: Command): string {
   if (command.do === 'restart-flows') return 'a restart of Node-RED';
   if (command.do === 'shelve') return `${command.for === null ? 'unshelve' : 'shelve'} ${clean(command.rule)}`;
   if (command.do === 'configure') return `configuration ${command.version}`;
+  if (command.do === 'read') return `read ${clean(command.device)}`;
   return 'rule' in command ? `${command.do} ${clean(command.rule)}` : command.do;
 }
 

@@ -144,7 +144,7 @@ test('a text that was not written is not repeated: people type passwords into th
   }
 });
 
-test('other commands are the event `command`; those that only look are reported when refused', async () => {
+test('other commands are the event `command`, and so are readings, done and not', async () => {
   const { commands, events } = bench({
     acknowledge: async ({ rule }) => ({ rule, state: 'active-acknowledged', message: 'it is dry' }),
   });
@@ -163,9 +163,34 @@ test('other commands are the event `command`; those that only look are reported 
       ['command', { do: 'reload', result: 'done', ...by, who: 'root', role: 'administrator' }],
       ['command', { do: 'acknowledge', rule: 'dry', result: 'done', ...by }],
       ['command', { do: 'resend', log: 'k3', first: 1, last: 9, result: 'refused', code: 'unsupported', ...by }],
+      ['command', { do: 'read', device: 'pump', result: 'done', ...by }],
+      ['command', { do: 'read', device: 'ghost', result: 'refused', code: 'not-found', ...by }],
       ['command', { do: 'read', device: 'pump', result: 'refused', code: 'forbidden', ...by, role: 'viewer' }],
     ],
   );
+  assert.equal(events[3]?.message, 'read pump was done on this board (ann).');
+});
+
+test('readings without end are counted from the 21st of an hour on, and hide no other command', async () => {
+  const { clock, commands, events } = bench();
+  for (let i = 0; i < 50; i++) await commands.run({ do: 'read', device: 'pump' }, ann);
+  await refused(commands, { do: 'read', device: 'ghost' });
+  assert.equal(events.length, 20);
+  for (let i = 0; i < 60; i++) await commands.run(write(5), ann);
+  assert.equal(events.filter(({ event }) => event === 'write').length, 60);
+  await refused(commands, { do: 'read', device: 'pump' }, { ...ann, role: 'viewer' });
+  assert.equal(events[80]?.data?.code, 'forbidden');
+  await clock.advance(60 * 60_000 - 1);
+  assert.equal(events.length, 81);
+  await clock.advance(1);
+  assert.deepEqual(
+    events.slice(81).map(({ event, message, data }) => [event, message, data]),
+    [['command', '31 more readings were asked for within an hour.', { do: 'read', result: 'more', more: 31 }]],
+  );
+  for (let i = 0; i < 30; i++) await commands.run({ do: 'read', device: 'pump' }, ann);
+  assert.equal(events.length, 82 + 19, 'the report is the first of the next hour');
+  commands.flush();
+  assert.equal(events.at(-1)?.data?.more, 11);
 });
 
 test('what comes from outside is cut and cleaned', async () => {

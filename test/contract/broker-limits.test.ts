@@ -82,3 +82,32 @@ test('the page of the limits names every counter, and no other one', () => {
   for (const [, group, name] of section.matchAll(/\b(refused|dropped|reached) `([\w-]+)`/g))
     assert.ok(Object.hasOwn(GROUPS[group as Group], name as string), `${group} ${name}`);
 });
+
+test('the page has the numbers of bounds that follow from others', () => {
+  const {
+    MAX_CONNECTIONS: clients,
+    MAX_PER_ACCOUNT: ofAccount,
+    MAX_PER_ADDRESS: ofAddress,
+    MAX_SUBSCRIPTIONS: filters,
+    MAX_SESSIONS: sessions,
+    MAX_ACCOUNT_SESSIONS: ofSessions,
+    KNOWN_REQUESTS_AT_ONCE: atOnce,
+    KNOWN_REQUESTS_PER_SECOND: perSecond,
+  } = limits;
+  const n = (value: number): string => value.toLocaleString('en');
+  const rows: Readonly<Record<string, readonly string[]>> = {
+    'subscriptions of its clients': [`${n(ofAccount * filters)}: ${filters} of`, `${n(clients * filters)}: ${filters} of`],
+    'subscriptions of its sessions whose clients are away': [`${n(ofSessions * filters)}: `, `${n(sessions * filters)}: `],
+    'requests of its clients (packets, topic filters in them, and wills)': [
+      `${n(limits.ACCOUNT_REQUESTS_AT_ONCE)} at once, ${n(limits.ACCOUNT_REQUESTS_PER_SECOND)} a second`,
+      `${n(clients * atOnce)} at once, ${n(clients * perSecond)} a second`,
+    ],
+  };
+  for (const [what, [account = '', all = '']] of Object.entries(rows)) {
+    const row = page.split('\n').find((line) => line.startsWith(`| ${what} |`));
+    const [, , one = '', total = ''] = row?.split('|') ?? [];
+    assert.ok(one.includes(account) && total.includes(all), `${what}: ${row}`);
+  }
+  const words = `${n(ofAddress)} connections, so it may ask for ${n(ofAddress * atOnce)} at once and ${n(ofAddress * perSecond)} a second`;
+  assert.ok(page.includes(words), words);
+});

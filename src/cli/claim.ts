@@ -22,11 +22,12 @@ export async function claim(options: ClaimOptions): Promise<void> {
     readonly code: string | null;
   };
   const { state, fault, code } = answer;
-  const addresses = webAddresses((await request(socket, 'GET', '/api/v1/status')) as GatewayStatus);
+  const status = (await request(socket, 'GET', '/api/v1/status')) as GatewayStatus;
+  const addresses = webAddresses(status);
   if (options.json) process.stdout.write(`${JSON.stringify({ ...answer, addresses })}\n`);
   else if (code !== null) {
     secret(options, {}, code, 'The gateway has no administrator yet. Its claim code:');
-    process.stderr.write(browserWords(addresses));
+    process.stderr.write(addresses.length > 0 ? browserWords(addresses) : certificateWords(status));
   } else if (state === 'locked') throw new SluiceError('access-locked', fault);
   else throw new SluiceError('exists', 'the gateway is claimed, so it has no claim code; sluice user list shows its users');
 }
@@ -41,6 +42,11 @@ function browserWords(addresses: readonly WebAddress[]): string {
     `${first.fingerprint}`,
     '',
   ].join('\n');
+}
+
+/** Without a page, clients of the embedded broker compare it. */
+function certificateWords({ certificate }: GatewayStatus): string {
+  return certificate === undefined ? '' : `The SHA-256 fingerprint of its certificate: ${certificate.fingerprint}\n`;
 }
 
 async function claimAgain(socket: string, options: ClaimOptions): Promise<void> {

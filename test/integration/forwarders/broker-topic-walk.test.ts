@@ -6,10 +6,10 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
-import type { MqttAccess, MqttCredential } from '../../../src/core/access-ports.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { ROLES, type Role } from '../../../src/core/commands.ts';
 import { SystemTopics } from '../../../src/forwarders/broker/system-topics.ts';
+import { claimedAccess, ROOT as OWNER, PASSWORD, testAccess } from '../../fakes/test-access.ts';
 import { BrokerBench, Raw, ROOT, remaining, text } from '../../harness/embedded-broker.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
@@ -67,28 +67,28 @@ const FILTERS: readonly (readonly [filter: string, subscribe: readonly Who[]])[]
   ...['$share/g/#', '$share/+/a', '$command/#', '$/#', '$other/+'].map((filter) => [filter, []] as const),
 ];
 
-const credential = (who: Who): MqttCredential => ({
-  principal: { who, door: 'mqtt', role: who === NOBODY ? 'viewer' : who },
-  owner: who === NOBODY ? NOBODY : `user:${who}`,
-  ...(who === 'device' ? { publish: ['mine/#'], subscribe: ['mine/in/#'] } : { publish: [], subscribe: [] }),
-});
-const access: MqttAccess = {
-  claimed: true,
-  logIn: async ({ username }) => credential((username ?? NOBODY) as Who),
-  has: () => true,
-  onRevoked: () => () => {},
-};
+/** A broker with the accounts of a gateway, one for each role; for nobody those of a gateway that is not claimed. */
+async function walked(t: TestContext, who: Who): Promise<{ readonly port: number; readonly login: readonly Buffer[] }> {
+  const { access } = await (who === NOBODY ? testAccess(t) : claimedAccess(t));
+  const bench = async () => new BrokerBench(t, { access: access.mqtt }).start();
+  if (who === NOBODY) return { port: await bench(), login: [] };
+  let secret: string = PASSWORD;
+  if (who === 'device')
+    secret = (await access.accounts.addDevice({ name: who, publish: ['mine/#'], subscribe: ['mine/in/#'] }, OWNER)) ?? '';
+  else await access.accounts.addUser({ name: who, role: who, password: PASSWORD }, OWNER);
+  return { port: await bench(), login: [text(who), text(secret)] };
+}
+type Walked = Awaited<ReturnType<typeof walked>>;
 
-async function asked(t: TestContext, port: number, who: Who): Promise<Raw> {
+async function asked(t: TestContext, { port, login }: Walked): Promise<Raw> {
   const raw = await Raw.open(t, port);
-  const code = who === NOBODY ? raw.connect('c') : raw.connect('c', 0xc2, [text(who), text('x')]);
-  assert.equal(await code, 0, who);
+  assert.equal(await raw.connect('c', login.length === 0 ? 0x02 : 0xc2, login), 0);
   return raw;
 }
 
 /** @returns whether a message with QoS 1 is acknowledged; its connection ends otherwise */
-async function publishes(t: TestContext, port: number, who: Who, topic: string): Promise<boolean> {
-  const raw = await asked(t, port, who);
+async function publishes(t: TestContext, as: Walked, topic: string): Promise<boolean> {
+  const raw = await asked(t, as);
   const body = Buffer.concat([text(topic), Buffer.from([0, 5]), Buffer.from('{}')]);
   raw.send(0x32, remaining(body.length), body);
   await waitFor('a PUBACK or the end', () => raw.closed || raw.bytes.subarray(4).includes(Buffer.from([0x40, 2, 0, 5])));
@@ -96,8 +96,8 @@ async function publishes(t: TestContext, port: number, who: Who, topic: string):
   raw.socket.destroy();
   return taken;
 }
-async function subscribes(t: TestContext, port: number, who: Who, topic: string): Promise<boolean> {
-  const raw = await asked(t, port, who);
+async function subscribes(t: TestContext, as: Walked, topic: string): Promise<boolean> {
+  const raw = await asked(t, as);
   raw.subscribe([topic]);
   await waitFor('a SUBACK', () => raw.closed || raw.bytes.length >= 9);
   assert.equal(raw.bytes[4], 0x90);
@@ -127,9 +127,9 @@ test('each topic below $SYS that the broker has is in the walk', () => {
 
 for (const who of WHO)
   test(`filters with wildcards that ${who} may subscribe to, and no others`, { timeout: 400_000 }, async (t) => {
-    const port = await new BrokerBench(t, { access }).start();
+    const as = await walked(t, who);
     const found: unknown[] = [];
-    for (const [filter] of FILTERS) found.push([filter, await subscribes(t, port, who, filter)]);
+    for (const [filter] of FILTERS) found.push([filter, await subscribes(t, as, filter)]);
     assert.deepEqual(
       found,
       FILTERS.map(([filter, subscribe]) => [filter, subscribe.includes(who)]),
@@ -138,9 +138,9 @@ for (const who of WHO)
 
 for (const who of WHO)
   test(`topics that ${who} may publish and subscribe to, and no others`, { timeout: 400_000 }, async (t) => {
-    const port = await new BrokerBench(t, { access }).start();
+    const as = await walked(t, who);
     const found: unknown[] = [];
-    for (const [topic] of TABLE) found.push([topic, await publishes(t, port, who, topic), await subscribes(t, port, who, topic)]);
+    for (const [topic] of TABLE) found.push([topic, await publishes(t, as, topic), await subscribes(t, as, topic)]);
     assert.deepEqual(
       found,
       TABLE.map(([topic, publish, subscribe]) => [topic, publish.includes(who), subscribe.includes(who)]),

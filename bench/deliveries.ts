@@ -1,7 +1,7 @@
 /**
  * Deliveries of the embedded broker per CPU second of its process, with and without the check of client packets and accounts, beside
  * aedes alone and Mosquitto, in turns within one run. "From outside": a client publishes with QoS 1. Subscribers are a process of their own; at QoS 1 they acknowledge each message. The
- * gateway's messages and those of aedes come from inside; Mosquitto receives them with QoS 1. "Left out" is what the embedded
+ * gateway's messages and those of aedes come from inside, four in a turn of the event loop, or one; Mosquitto receives them with QoS 1. "Left out" is what the embedded
  * broker counted itself. `npm run bench:deliveries`
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -24,19 +24,23 @@ const BROKERS = {
   unchecked: 'embedded broker without the check',
   accounts: 'embedded broker with accounts and rules',
   aedes: 'aedes alone',
+  single: 'embedded broker with accounts and rules, one message in a turn',
+  bareSingle: 'aedes alone, one message in a turn',
   outside: 'embedded broker with accounts and rules, from outside',
   bare: 'aedes alone, from outside',
   mosquitto: 'Mosquitto, from outside',
 } as const;
 type Kind = keyof typeof BROKERS;
-/** What the broker process is asked to be, and whether a client publishes. */
-const WAYS: Readonly<Record<Exclude<Kind, 'mosquitto'>, readonly [kind: string, outside: boolean]>> = {
+/** What the broker process is asked to be, whether a client publishes, and how many messages the broker publishes in a turn. */
+const WAYS: Readonly<Record<Exclude<Kind, 'mosquitto'>, readonly [kind: string, outside: boolean, atOnce?: number]>> = {
   ...{ guard: ['guard', false], unchecked: ['unchecked', false], accounts: ['accounts', false], aedes: ['aedes', false] },
+  ...{ single: ['accounts', false, 1], bareSingle: ['aedes', false, 1] },
   ...{ outside: ['accounts', true], bare: ['aedes', true] },
 };
 /** With which row of aedes a row is compared. */
 const BESIDE: Readonly<Record<Kind, Kind>> = {
   ...{ guard: 'aedes', unchecked: 'aedes', accounts: 'aedes', aedes: 'aedes' },
+  ...{ single: 'bareSingle', bareSingle: 'bareSingle' },
   ...{ outside: 'bare', bare: 'bare', mosquitto: 'bare' },
 };
 
@@ -79,7 +83,8 @@ const run = (kind: Kind, qos: number): Promise<Run> =>
       pid = broker.pid ?? 0;
     }
     const outside = kind === 'mosquitto' || WAYS[kind][1];
-    const named = kind === 'accounts' || kind === 'outside' ? 'named' : '';
+    const named = kind === 'accounts' || kind === 'single' || kind === 'outside' ? 'named' : '';
+    const atOnce = kind === 'mosquitto' ? undefined : WAYS[kind][2];
     const topic = outside ? 'plant/bench' : 'sluice/bench/event';
     const clients = started(space, 'deliveries-clients.ts', `${port}`, `${SUBSCRIBERS}`, `${qos}`, topic, named);
     await said(clients, 'ready');
@@ -90,7 +95,7 @@ const run = (kind: Kind, qos: number): Promise<Run> =>
       const counting = said(clients, 'counting');
       clients.send({ expect: messages * SUBSCRIBERS, bytes: BYTES, ...(outside ? { publish: messages } : {}) });
       await counting;
-      if (!outside) broker?.send({ messages, bytes: BYTES });
+      if (!outside) broker?.send({ messages, bytes: BYTES, ...(atOnce === undefined ? {} : { atOnce }) });
       const arrived = await done;
       return { cpu: cpuSeconds(pid) - before, arrived };
     };

@@ -8,7 +8,7 @@ import type { MqttAccess } from '../../src/core/access-ports.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { silentLogger } from '../../src/core/logger.ts';
 
-/** Messages of one turn of the event loop, and bytes that may wait for all clients meanwhile. */
+/** Messages of one turn of the event loop where nothing else is asked for, and bytes that may wait for all clients meanwhile. */
 const AT_ONCE = 4;
 const UNSENT = 256 * 1024;
 
@@ -84,16 +84,16 @@ async function embedded(kind: string | undefined): Promise<Broker> {
 
 const kind = process.argv[2];
 const broker = kind === 'aedes' ? await bare() : await embedded(kind);
-type Order = 'leftOut' | { readonly messages: number; readonly bytes: number };
+type Order = 'leftOut' | { readonly messages: number; readonly bytes: number; readonly atOnce?: number };
 process.on('message', async (order: Order) => {
   if (order === 'leftOut') {
     process.send?.({ leftOut: broker.leftOut() });
     return;
   }
-  const { messages, bytes } = order;
+  const { messages, bytes, atOnce = AT_ONCE } = order;
   const payload = JSON.stringify('x'.repeat(bytes - 2));
   for (let i = 0; i < messages; ) {
-    if (broker.ready()) for (let k = 0; k < AT_ONCE && i < messages; k++, i++) broker.publish(payload);
+    if (broker.ready()) for (let k = 0; k < atOnce && i < messages; k++, i++) broker.publish(payload);
     await nextTurn();
   }
 });

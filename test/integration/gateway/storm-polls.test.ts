@@ -1,13 +1,16 @@
 /**
  * Whole-gateway storms on a grid of 1 Hz: while each of them goes on, every due poll of every device happens. The devices count the
- * polls themselves, and the gateway says that it left none out. The storms are those of bench/storm.ts and of storm.ts.
+ * polls themselves, and the gateway says that it left none out. Each message of a client that behaves arrives at another one, and the
+ * memory stays below what the unit of systemd allows. The storms are those of bench/storm.ts and of storm.ts.
  */
 // Needs a quiet machine: it counts polls beside what takes all of the processor.
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import mqtt from 'mqtt';
 import { request } from '../../../src/admin/client.ts';
 import { startChild } from '../../harness/child.ts';
 import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
@@ -32,6 +35,11 @@ const MARKS: Readonly<Record<string, string>> = {
     status: 'status',
   },
 };
+
+/** Megabytes that the daemon may have: beyond them systemd ends it. */
+const MOST_MEMORY = Number(/^MemoryMax=(\d+)M$/m.exec(readFileSync(path.join(ROOT, 'systemd', 'sluice.service'), 'utf8'))?.[1]);
+/** Milliseconds between two messages of the client that behaves. */
+const BEAT = 50;
 
 /** Arrivals of the polls of a device, ms of its own clock. */
 type Arrivals = number[];
@@ -98,9 +106,55 @@ async function stormSite(t: TestContext) {
   await post('users/add', { name: 'anna', role: 'administrator', password: 'a long enough password' });
   const device = { name: 'storm', device: true, publish: ['storm/#'], subscribe: ['storm/#'] };
   const { password } = (await post('users/add', device)) as { password: string };
+  const calm = { name: 'calm', device: true, publish: ['calm/#'], subscribe: ['calm/#'] };
+  const { password: secret } = (await post('users/add', calm)) as { password: string };
   const { token } = (await post('tokens/add', { name: 'reads', role: 'viewer', lasts: 86_400_000 })) as { token: string };
   const order = { ...ports, device: { name: 'storm', password }, reader: { name: 'reads', password: token } };
-  return { field, gateway, order };
+  return { field, gateway, order, healthy: await Healthy.start(t, ports.port, secret) };
+}
+
+/** Two clients of one account that behave: what the one publishes, the other gets. */
+class Healthy {
+  readonly #got: number[] = [];
+  readonly #lost: string[] = [];
+  #sent = 0;
+
+  static async start(t: TestContext, port: number, password: string): Promise<Healthy> {
+    const healthy = new Healthy();
+    const to = { protocol: 'mqtt', host: '127.0.0.1', port, username: 'calm', password, reconnectPeriod: 0 } as const;
+    const [writer, reader] = await Promise.all(['writer', 'reader'].map((clientId) => mqtt.connectAsync({ ...to, clientId })));
+    assert.ok(writer !== undefined && reader !== undefined);
+    for (const [name, client] of Object.entries({ writer, reader })) {
+      t.after(() => client.end(true));
+      client.on('close', () => healthy.#lost.push(name));
+    }
+    reader.on('message', (_topic, payload) => healthy.#got.push(Number(payload)));
+    await reader.subscribeAsync('calm/beat', { qos: 1 });
+    const beat = setInterval(() => writer.publish('calm/beat', `${++healthy.#sent}`, { qos: 1 }), BEAT);
+    t.after(() => clearInterval(beat));
+    return healthy;
+  }
+
+  /** Each message so far has arrived once and in order. @returns how many */
+  async whole(what: string): Promise<number> {
+    const sent = this.#sent;
+    await waitFor(
+      () => `message ${sent} under the storm ${what}; ${this.#got.length} came, lost: ${this.#lost}`,
+      () => this.#got.length >= sent || this.#lost.length > 0,
+    );
+    assert.deepEqual(this.#lost, [], `${what}: a client that behaves lost its connection`);
+    assert.deepEqual(
+      this.#got,
+      Array.from({ length: this.#got.length }, (_, i) => i + 1),
+      what,
+    );
+    return sent;
+  }
+}
+
+/** The most memory that it ever had, megabytes. */
+function mostMemory({ pid }: Gateway): number {
+  return Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
 async function countersOf(gateway: Gateway) {
@@ -126,6 +180,9 @@ async function counted(s: Awaited<ReturnType<typeof stormSite>>, what: string): 
     polls += seen.length - 1;
   }
   assert.deepEqual(await countersOf(s.gateway), counters, `${what}: polls that were left out or not answered`);
+  await s.healthy.whole(what);
+  const memory = mostMemory(s.gateway);
+  assert.ok(memory < MOST_MEMORY, `${what}: ${memory} MB of ${MOST_MEMORY}`);
   return polls;
 }
 
@@ -157,6 +214,7 @@ test('every due poll happens in each storm of MQTT and HTTPS clients', { timeout
     child.kill('SIGKILL');
   }
   t.diagnostic(`polls under each storm: ${told.join(', ')}`);
+  t.diagnostic(`${await s.healthy.whole('all')} messages, at most ${mostMemory(s.gateway).toFixed(0)} of ${MOST_MEMORY} MB`);
   const { missed } = await countersOf(s.gateway);
   assert.equal(missed, 0);
 });

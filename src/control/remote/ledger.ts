@@ -40,7 +40,7 @@ export interface Entry {
   readonly id: string;
   /** JSON; undefined: it was begun and no result is known. */
   readonly result: string | undefined;
-  /** Of its command. Absent in rows of versions that kept none. */
+  /** Digest of its command. Absent in rows of versions that kept none. */
   readonly sum?: string | undefined;
 }
 

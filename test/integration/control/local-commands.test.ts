@@ -138,7 +138,7 @@ broker:
   return { device, gateway, client, heard, answers, say, ask };
 }
 
-test('a client of the embedded broker reads, acknowledges and shelves by its role, and each is audited', async (t) => {
+test('a local client reads, acknowledges and shelves by its role, and each is audited', async (t) => {
   const s = await localSite(t);
   if (s === undefined) return;
   const [olga, vera] = [await s.client('olga'), await s.client('vera')];

@@ -133,7 +133,7 @@ test('an id that waits is not begun twice, and its place is free when it is done
   assert.equal(s.done.length, 6);
 });
 
-test('an id with another command is refused, also when it waits, runs or is done, and after a kill', async () => {
+test('an id with another command is refused while it waits, runs or is done', async () => {
   const gate = Promise.withResolvers<void>();
   const s = deskBench(new Store(), () => gate.promise.then(() => ({ value: 40, readBack: true })));
   const others = [write('a', { value: 41 }), write('a', { target: 'pump.other' }), { id: 'a', do: 'read', target: 'pump' }];

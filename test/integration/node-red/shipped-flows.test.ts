@@ -56,7 +56,12 @@ async function flowSite(t: TestContext): Promise<{ site: NodeRedSite; device: Se
 }
 
 /** Loads a flow with `sluice flows load`'s call, and sets the variables of its tab as a person does in the editor. */
-async function load(s: NodeRedSite, name: string, values: Readonly<Record<string, string | number>>): Promise<FlowNode[]> {
+async function load(
+  s: NodeRedSite,
+  name: string,
+  values: Readonly<Record<string, string | number>>,
+  more: (nodes: readonly FlowNode[]) => readonly FlowNode[] = () => [],
+): Promise<FlowNode[]> {
   const result = (await request(s.gateway.socket, 'POST', '/api/v1/flows/load', { name }, 60_000)) as FlowsResult;
   assert.equal(result.flows, 'started', name);
   const all = JSON.parse((await s.ask('GET', '/flows')).body) as FlowNode[];
@@ -67,8 +72,9 @@ async function load(s: NodeRedSite, name: string, values: Readonly<Record<string
       `${name} has ${key}`,
     );
   const set = { ...tab, env: tab.env?.map((one) => ({ ...one, value: String(values[one.name] ?? one.value) })) };
-  assert.equal(await s.deploy(all.map((node) => (node === tab ? set : node))), 204);
-  return all.filter((node) => node.z === tab.id);
+  const nodes = all.filter((node) => node.z === tab.id);
+  assert.equal(await s.deploy([...all.map((node) => (node === tab ? set : node)), ...more(nodes)]), 204);
+  return nodes;
 }
 
 const HOUR = 3_600_000;
@@ -78,17 +84,23 @@ const nodeOf = (nodes: readonly FlowNode[], name: string): FlowNode =>
 const click = async (s: NodeRedSite, id: string): Promise<void> => {
   await waitFor('the inject node', async () => (await s.ask('POST', `/inject/${id}`, {})).code === 200);
 };
-/** As if the clock of the gateway showed this time, UTC ms. @param to the function that gets it */
-async function atTime(s: NodeRedSite, to: FlowNode, time: number): Promise<void> {
-  const all = JSON.parse((await s.ask('GET', '/flows')).body) as FlowNode[];
+/** The nodes of a deploy are there, and connected: one that takes long opens a connection of its own. @param id of an inject node */
+const connected = async (s: NodeRedSite, id: string): Promise<void> => {
+  await waitFor('the nodes', async () => (await s.ask('POST', `/inject/${id}`, { __user_inject_props__: [] })).code === 200);
+  await waitFor('their connection', async () => ((await s.flows()).door?.connections ?? 0) > 0);
+};
+/** Nodes that lead to a function as if the clock of the gateway showed this time, UTC ms: `ready` says nothing, `as-if` the time. */
+function asIf(to: FlowNode, time: number): FlowNode[] {
   const payload = JSON.stringify({ clock: { known: true, time } });
   const props = [
     { p: 'payload', v: payload, vt: 'json' },
     { p: 'again', v: 'true', vt: 'bool' },
   ];
-  const more = { id: 'as-if', type: 'inject', z: to.z, props, repeat: '', crontab: '', once: false, wires: [[to.id]] };
-  assert.equal(await s.deploy([...all, more]), 204);
-  await click(s, more.id);
+  const inject = { type: 'inject', z: to.z ?? '', repeat: '', crontab: '', once: false };
+  return [
+    { ...inject, id: 'ready', props: [], wires: [[]] },
+    { ...inject, id: 'as-if', props, wires: [[to.id]] },
+  ];
 }
 const clockKnown = (s: NodeRedSite) => waitFor('a known clock', async () => (await s.gateway.status()).clock.known);
 
@@ -203,15 +215,18 @@ test('hourly-averages: the mean of a clock hour is a reading of the derived poin
   if (made === undefined) return;
   const { site: s, device } = made;
   await twoLevels(s, device, 40);
-  const nodes = await load(s, 'hourly-averages', { POINT: 'tank.level', TARGET: 'calc.mean' });
-  // All readings are of this hour. A click now asks for the hour before, which has none.
   await clockKnown(s);
+  // As if the hour were over by two minutes.
+  const hour = Math.floor(Date.now() / HOUR) * HOUR;
+  const nodes = await load(s, 'hourly-averages', { POINT: 'tank.level', TARGET: 'calc.mean' }, (all) =>
+    asIf(nodeOf(all, 'the clock hour that is over'), hour + HOUR + 120_000),
+  );
+  await connected(s, 'ready');
+  // All readings are of this hour. A click now asks for the hour before, which has none.
   await click(s, nodeOf(nodes, 'the last hour again').id);
   await waitFor('a mean of nothing', async () => (await exported(s, 'calc.mean')).find(({ bad }) => bad));
   const asked = Date.now();
-  // As if the hour were over by two minutes.
-  const hour = Math.floor(asked / HOUR) * HOUR;
-  await atTime(s, nodeOf(nodes, 'the clock hour that is over'), hour + HOUR + 120_000);
+  await click(s, 'as-if');
   const mean = await waitFor('a mean', async () => (await exported(s, 'calc.mean')).find(({ bad }) => !bad));
   const ofHour = (await exported(s, 'tank.level')).filter(({ time }) => time >= hour && time < hour + HOUR);
   const expected = prefixes(ofHour, asked, mean.time);
@@ -232,9 +247,12 @@ test('shift-report: a CSV in the folder of Node-RED, with a line for each point 
   // As if this hour were the last one of a shift, and over by two minutes.
   const end = Math.floor(asked / HOUR) * HOUR + HOUR;
   const points = 'tank.level, ghost.point, tank.speed';
-  const nodes = await load(s, 'shift-report', { POINTS: points, ENDS: new Date(end).getHours(), HOURS: 8 });
+  await load(s, 'shift-report', { POINTS: points, ENDS: new Date(end).getHours(), HOURS: 8 }, (all) =>
+    asIf(nodeOf(all, 'the shift that is over'), end + 120_000),
+  );
+  await connected(s, 'ready');
   const folder = s.runsAs === 'user' ? `${s.gateway.stateDir}-node-red` : path.join(s.gateway.stateDir, 'node-red');
-  await atTime(s, nodeOf(nodes, 'the shift that is over'), end + 120_000);
+  await click(s, 'as-if');
   const day = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
   const file = await waitFor('the file', () => {
     for (const name of day)

@@ -21,10 +21,10 @@ test('a forwarder fails over to the next broker and goes back to the first, with
   const first = await Mosquitto.start(t);
   const second = await Mosquitto.start(t);
   if (first === undefined || second === undefined) return;
-  const folder = scratch(t, 'brokers');
-  // Before the folder goes.
+  // Before the folder goes: what is said first to be done afterwards is done first.
   let close = async () => {};
   t.after(() => close());
+  const folder = scratch(t, 'brokers');
   const log = await Log.open({
     ...{ stateDir: path.join(folder, 'state'), runtimeDir: path.join(folder, 'run'), clock: systemClock },
     ...{ maxSize: 64e6, maxAge: 1e12, commitEvery: 50 },
@@ -64,7 +64,8 @@ test('a forwarder fails over to the next broker and goes back to the first, with
   await at(second.url);
   await five(second, atSecond, 0);
   await first.start();
-  const again = await Subscriber.start(t, first.port, ['sluice/#']);
+  // With a session of its own: the other one comes back as well, and two clients of one name take it from each other.
+  const again = await Subscriber.start(t, first.port, ['sluice/#'], { id: 'again' });
   if (again === undefined) return;
   await at(first.url);
   await five(first, again, 0);
@@ -87,9 +88,9 @@ async function behindProxy(t: TestContext) {
   const proxy = new DropProxy(first.port);
   await proxy.start();
   t.after(() => proxy.stop());
-  const folder = scratch(t, 'unanswered');
   let close = async () => {};
   t.after(() => close());
+  const folder = scratch(t, 'unanswered');
   const clock = new SkipClock(Date.now());
   const log = await Log.open({
     ...{ stateDir: path.join(folder, 'state'), runtimeDir: path.join(folder, 'run'), clock },

@@ -236,6 +236,17 @@ export function isAlike({ exponents: a }: Dimension, { exponents: b }: Dimension
   return a.size === b.size && [...a].every(([name, exponent]) => b.get(name) === exponent);
 }
 
+/** One unit of a scale of its own and nothing else: `[pH]`, and no `[CFU]/dL`. */
+export function isOwnScale({ exponents }: Dimension): boolean {
+  const [[name, exponent] = ['', 0]] = exponents;
+  return exponents.size === 1 && exponent === 1 && !BASE.has(name);
+}
+
+/** A number and nothing else: `1` and `{pH}`, and no `%`. */
+export function isNumber({ exponents, size }: Dimension): boolean {
+  return exponents.size === 0 && size === 1;
+}
+
 /** @param power of the second one */
 export function product(a: Dimension, b: Dimension, power: number): Dimension {
   return times(a, b, power);

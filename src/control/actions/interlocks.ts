@@ -27,11 +27,12 @@ export class Interlocks {
       // A trip stays one until a person resets it. A rule out of service says nothing.
       const locked = now !== undefined && now.state !== 'out-of-service' && (now.holds || now.state === 'latched');
       if (!locked || (by.door === 'rule' && by.who === ruleName(rule))) continue;
-      throw new SluiceError(
-        'write-refused',
-        `${point} is locked by the rule ${rule} while its alarm is active (${now.message}); write it when the cause is gone`,
-        { data: { sent: false, interlock: rule } },
-      );
+      const why = now.holds
+        ? `while its alarm is active (${now.message}); write it when the cause is gone`
+        : `until its alarm is reset (${now.message}); reset the alarm first`;
+      throw new SluiceError('write-refused', `${point} is locked by the rule ${rule} ${why}`, {
+        data: { sent: false, interlock: rule },
+      });
     }
   }
 

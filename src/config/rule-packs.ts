@@ -7,12 +7,14 @@
  *   pack left out. A list of points in a device loses those of devices that were left out, and a device that loses all of a list is
  *   left out itself: the index of a place is that of what the place measures. What a rule does (`do`, `escalate`, `interlock`) is left
  *   out alone: the rule then only reports.
+ * - A value that a person gave and that ends in no rule and no point is refused: a switch that nobody names in a rule stops no pump.
  * - Everything that a pack becomes goes through `sluice check` like words of a person.
  */
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import * as z from 'zod';
 import { SluiceError } from '../core/errors.ts';
+import { listed, wordsIn } from '../core/sentence.ts';
 import { unitWords } from '../core/unit-words.ts';
 import { check, isSection, placeOf } from './checker.ts';
 import { type Fault, formatFault } from './fault.ts';
@@ -57,6 +59,8 @@ export const packSchema = z.strictObject({
 });
 export type RulePack = z.output<typeof packSchema> & { readonly name: string };
 export type PackParameter = z.output<typeof parameterSchema>;
+
+type Values = ReadonlyMap<string, string | number>;
 
 /** Sections that a pack adds to, in the order in which they are written. */
 export const PACK_SECTIONS = ['buses', 'devices', 'rules'] as const;
@@ -111,7 +115,7 @@ function marksOf(value: unknown): string[] {
 /**
  * What a pack adds to a configuration.
  * @param given texts as a person writes them, by parameter
- * @throws SluiceError usage: an unknown parameter, one that is missing, or a value that does not fit
+ * @throws SluiceError usage: an unknown parameter, one that is missing, a value that does not fit, or one that changes nothing
  */
 export function applyPack(pack: RulePack, given: ReadonlyMap<string, string>): PackSections {
   const names = Object.keys(pack.parameters);
@@ -142,12 +146,49 @@ export function applyPack(pack: RulePack, given: ReadonlyMap<string, string>): P
   const buses = Object.entries(section(pack.buses)).filter(([bus]) => used.includes(bus));
   const wanted = Object.fromEntries(Object.entries(pack.rules ?? {}).map(([rule, written]) => [rule, asked(written)]));
   const rules = Object.fromEntries(Object.entries(section(wanted)).filter(([, rule]) => !pointsAt(rule, absent)));
+  const made = { buses: Object.fromEntries(buses), devices, rules };
+  const written = { ...pack, rules: wanted };
+  const kept = PACK_SECTIONS.flatMap((part) =>
+    Object.entries(written[part] ?? {}).filter(([key]) => Object.hasOwn(made[part], String(filled(key, values)))),
+  );
+  const served = marksOf(kept);
+  const idle = [...given.keys()].filter((name) => mustServe(name, pack) && !served.includes(name));
+  if (idle.length > 0) throw new SluiceError('usage', idle.map((name) => idleFault(name, pack, values)).join('\n'));
   if (Object.keys(rules).length === 0) {
     const points = Object.entries(pack.parameters).filter(([, { kind }]) => kind === 'point');
     const lines = points.map(([name, { about }]) => `  --set ${name}=…  ${about.en}`);
     throw new SluiceError('usage', `the pack ${pack.name} has no rule without a point; give some of:\n${lines.join('\n')}`);
   }
-  return { buses: Object.fromEntries(buses), devices, rules };
+  return made;
+}
+
+/** A limit may stay beside a point that is left out, and words say nothing alone. Each other value is given so that something is done. */
+function mustServe(name: string, { parameters, buses, devices, rules }: RulePack): boolean {
+  const parameter = parameters[name];
+  if (parameter === undefined || parameter.kind === 'name' || parameter.default !== undefined) return false;
+  const sections = JSON.stringify([buses, devices, rules], (key, part) => (key === 'message' ? undefined : part));
+  return marksOf(sections).includes(name);
+}
+
+/** The entry that lacks the least says what the value needs. */
+function idleFault(name: string, { name: pack, parameters, devices = {}, rules = {} }: RulePack, values: Values): string {
+  const lacking = [...Object.entries(devices), ...Object.entries(rules)]
+    .map((entry) => marksOf(partsFor(name, entry)))
+    .filter((marks) => marks.includes(name))
+    .map((marks) => Object.keys(parameters).filter((mark) => marks.includes(mark) && !values.has(mark)))
+    .filter(({ length }) => length > 0)
+    .sort((a, b) => a.length - b.length);
+  const [least] = lacking;
+  if (least === undefined)
+    return `${name} is used by no rule of the pack ${pack} as it is set; leave ${name} out, or see: sluice pack show ${pack}`;
+  const them = least.length === 1 ? 'it' : 'them';
+  return `${name} is used by no rule without ${wordsIn(listed(least), 'en')}: set ${them} too, or leave ${name} out`;
+}
+
+/** An entry without the acts that do not name the parameter: the rule stands without these. */
+function partsFor(name: string, [key, entry]: [string, unknown]): unknown {
+  if (!isSection(entry)) return [key, entry];
+  return [key, Object.entries(entry).filter(([part, acts]) => !ACTS.includes(part) || marksOf(acts).includes(name))];
 }
 
 /** @param called all devices of the pack @returns those that are left, and the names of the others */
@@ -212,7 +253,7 @@ function read(name: string, { kind, unit }: PackParameter, written: string): str
   }
 }
 
-function filled(value: unknown, values: ReadonlyMap<string, string | number>): unknown {
+function filled(value: unknown, values: Values): unknown {
   if (typeof value === 'string') {
     const whole = WHOLE.exec(value)?.[1];
     if (whole !== undefined) return values.get(whole);

@@ -179,3 +179,26 @@ test('pack apply: what does not fit is said in words, and the file stays', async
   assert.match(missing.stderr, /none\.yaml cannot be read.*sluice init/);
   assert.deepEqual(readdirSync(folder), ['gateway.yaml']);
 });
+
+test('pack apply: a switch that would stop nothing is refused, and the file stays', async (t) => {
+  const { config, text } = file(t);
+  const apply = (...more: string[]) => {
+    const set = ['level=fridge.level', 'level-high=2', ...more].flatMap((one) => ['--set', one]);
+    return sluice(t, 'pack', 'apply', 'pump-and-tank', ...set, '-c', config);
+  };
+  const idle = await apply('pressure=fridge.pressure', 'stop=fridge.switch');
+  assert.deepEqual([idle.code, idle.stdout], [2, '']);
+  assert.match(idle.stderr, /^sluice: pressure is used by no rule without pump: set it too, or leave pressure out$/m);
+  assert.match(idle.stderr, /^stop is used by no rule without pump: set it too, or leave stop out$/m);
+  const alone = await sluice(
+    t,
+    ...['pack', 'apply', 'pump-and-tank', '--set', 'level=fridge.level', '--set', 'level-high=2'],
+    ...['--set', 'stop=fridge.switch', '--write', '-c', config],
+  );
+  assert.equal(alone.code, 2);
+  assert.match(alone.stderr, /stop is used by no rule without pump and pressure: set them too, or leave stop out/);
+  assert.equal(text(), YAML);
+  const whole = await apply('pressure=fridge.pressure', 'stop=fridge.switch', 'pump=fridge.pump');
+  assert.equal(whole.code, 0, whole.stderr);
+  assert.match(whole.stdout, /^ {2}tank-pump-dry:\n(?: {4}.*\n)* {4}interlock:/m);
+});

@@ -135,7 +135,65 @@ test('pump-and-tank: a dry pump runs, and is stopped only where the site names i
   assert.deepEqual([dry().do, dry().interlock], [[{ write: 'meter.stop', value: false }], ['meter.stop']]);
   const alone = dry((name) => name !== 'stop');
   assert.deepEqual([alone.do, alone.interlock, alone.latch], [undefined, undefined, true]);
-  assert.equal(load(pack, (name) => name !== 'pump').made.rules['tank-pump-dry'], undefined);
+  assert.equal(load(pack, (name) => name === 'pump').made.rules['tank-pump-dry'], undefined);
+});
+
+test('a given value that ends in no rule is refused, with what it needs', () => {
+  const pack = loadPack(PACKS, 'pump-and-tank');
+  const fault = (...wanted: string[]) => {
+    try {
+      load(pack, (name) => wanted.includes(name));
+      return undefined;
+    } catch (thrown) {
+      return (thrown as Error).message;
+    }
+  };
+  const idle = (name: string, needs: string, them = 'it') =>
+    `${name} is used by no rule without ${needs}: set ${them} too, or leave ${name} out`;
+  assert.equal(fault('stop'), idle('stop', 'pump and pressure', 'them'));
+  assert.equal(fault('stop', 'pump'), idle('stop', 'pressure'));
+  assert.equal(fault('pressure'), idle('pressure', 'pump'));
+  assert.equal(fault('pressure', 'stop'), `${idle('pressure', 'pump')}\n${idle('stop', 'pump')}`);
+  assert.deepEqual(
+    [fault(), fault('pump'), fault('pump', 'pressure'), fault('pump', 'pressure', 'stop')],
+    Array(4).fill(undefined),
+  );
+});
+
+test('a limit with a default, a name, and words may be given and end in no rule', (t) => {
+  const dir = scratch(t, 'packs');
+  mkdirSync(path.join(dir, 'own'));
+  const about = { en: 'words', bn: 'কথা' };
+  const parameters = {
+    ...{ name: { kind: 'name', default: 'own', about }, label: { kind: 'name', optional: true, about } },
+    ...{ limit: { kind: 'number', default: 3, about }, wait: { kind: 'duration', optional: true, about } },
+    ...{ p: { kind: 'point', about }, q: { kind: 'point', optional: true, about }, r: { kind: 'point', optional: true, about } },
+    ...{ who: { kind: 'text', optional: true, about }, far: { kind: 'point', optional: true, about } },
+  };
+  const rules = {
+    '{{name}}-one': { point: '{{p}}', above: 1 },
+    '{{name}}-two': { point: '{{q}}', above: '{{limit}}', onDelay: '{{wait}}', message: { en: 'Call {{who}}', bn: '{{who}}' } },
+    '{{label}}-three': { point: '{{q}}', above: 2 },
+    '{{name}}-four': { point: '{{name}}-made.four', above: 4, do: [{ write: '{{far}}', value: 1 }] },
+  };
+  const devices = { '{{name}}-made': { bus: 'derived', points: { four: { compute: 'sum', from: ['{{q}}', '{{r}}'] } } } };
+  const buses = { derived: { protocol: 'derived' } };
+  const pack = { title: about, about, sources: [], parameters, buses, devices, rules };
+  writeFileSync(path.join(dir, 'own', 'pack.yaml'), stringify(pack, { aliasDuplicateObjects: false }));
+  const apply = (given: Readonly<Record<string, string>>) =>
+    Object.keys(applyPack(loadPack(dir, 'own'), new Map(Object.entries({ p: 'a.p', ...given }))).rules);
+  assert.deepEqual(apply({ name: 'x', label: 'y', limit: '9', who: 'Anna' }), ['x-one']);
+  assert.throws(() => apply({ wait: '5m' }), {
+    message: 'wait is used by no rule without q and who: set them too, or leave wait out',
+  });
+  assert.throws(() => apply({ q: 'a.q' }), { message: 'q is used by no rule without r: set it too, or leave q out' });
+  assert.deepEqual(apply({ q: 'a.q', label: 'y' }), ['own-one', 'y-three']);
+  // The rule that writes looks at a point that is not made.
+  assert.throws(
+    () => apply({ far: 'a.far' }),
+    /far is used by no rule of the pack own as it is set; leave far out, or see: sluice pack show own/,
+  );
+  assert.deepEqual(apply({ q: 'a.q', r: 'a.r', far: 'a.far' }), ['own-one', 'own-four']);
 });
 
 test('vaccine-fridge: single events and sums of short ones, and 30 °C itself counts', () => {

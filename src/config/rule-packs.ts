@@ -2,7 +2,8 @@
  * Rule packs: rules and computed points for one kind of site, as data. `rule-packs/<name>/pack.yaml`. Values that a site chooses are
  * parameters; `{{name}}` stands for one. A pack writes nothing by itself: it becomes YAML that a person adds to a configuration.
  *
- * - A text that is one `{{name}}` alone becomes the value with its type. Inside a longer text it becomes a part of the text.
+ * - A text that is one `{{name}}` alone becomes the value with its type. Inside a longer text it becomes a part of the text, and a
+ *   duration in the words of a message becomes words of its language.
  * - An entry that needs a parameter which was not given, and has no default, is left out, and so is one that needs a device which the
  *   pack left out. A list of points in a device loses those of devices that were left out, and a device that loses all of a list is
  *   left out itself: the index of a place is that of what the place measures. What a rule does (`do`, `escalate`, `interlock`) is left
@@ -14,7 +15,8 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import * as z from 'zod';
 import { SluiceError } from '../core/errors.ts';
-import { listed, wordsIn } from '../core/sentence.ts';
+import { LANGUAGES, type Language } from '../core/languages.ts';
+import { listed, longDuration, wordsIn } from '../core/sentence.ts';
 import { unitWords } from '../core/unit-words.ts';
 import { check, isSection, placeOf } from './checker.ts';
 import { type Fault, formatFault } from './fault.ts';
@@ -60,7 +62,7 @@ export const packSchema = z.strictObject({
 export type RulePack = z.output<typeof packSchema> & { readonly name: string };
 export type PackParameter = z.output<typeof parameterSchema>;
 
-type Values = ReadonlyMap<string, string | number>;
+type Values = ReadonlyMap<string, Readonly<{ kind: PackParameter['kind']; value: string | number }>>;
 
 /** Sections that a pack adds to, in the order in which they are written. */
 export const PACK_SECTIONS = ['buses', 'devices', 'rules'] as const;
@@ -122,12 +124,12 @@ export function applyPack(pack: RulePack, given: ReadonlyMap<string, string>): P
   for (const name of given.keys())
     if (!names.includes(name))
       throw new SluiceError('usage', `the pack ${pack.name} has no parameter "${name.slice(0, 64)}"${hint(name, names)}`);
-  const values = new Map<string, string | number>();
+  const values = new Map<string, { kind: PackParameter['kind']; value: string | number }>();
   const missing: string[] = [];
   for (const [name, parameter] of Object.entries(pack.parameters)) {
     const written = given.get(name);
     const value = written === undefined ? parameter.default : read(name, parameter, written);
-    if (value !== undefined) values.set(name, value);
+    if (value !== undefined) values.set(name, { kind: parameter.kind, value });
     else if (parameter.optional !== true) missing.push(`  --set ${name}=…  ${parameter.about.en}`);
   }
   if (missing.length > 0) throw new SluiceError('usage', `the pack ${pack.name} also needs:\n${missing.join('\n')}`);
@@ -253,14 +255,30 @@ function read(name: string, { kind, unit }: PackParameter, written: string): str
   }
 }
 
-function filled(value: unknown, values: Values): unknown {
+/** @param language of the text that is filled; undefined: it is for no person */
+function filled(value: unknown, values: Values, language?: Language): unknown {
   if (typeof value === 'string') {
     const whole = WHOLE.exec(value)?.[1];
-    if (whole !== undefined) return values.get(whole);
-    return value.replace(MARK, (_, name: string) => String(values.get(name)));
+    if (whole !== undefined) return values.get(whole)?.value;
+    return value.replace(MARK, (_, name: string) => {
+      const { kind, value: part } = values.get(name) ?? {};
+      return language !== undefined && kind === 'duration' ? longDuration(String(part), language) : String(part);
+    });
   }
   if (Array.isArray(value)) return value.map((part) => filled(part, values));
-  if (typeof value === 'object' && value !== null)
-    return Object.fromEntries(Object.entries(value).map(([key, part]) => [String(filled(key, values)), filled(part, values)]));
-  return value;
+  if (!isSection(value)) return value;
+  const parts = Object.entries(value).map(([key, part]) => {
+    const said = key === 'message' && isSection(part) ? inEach(part, values) : filled(part, values);
+    return [String(filled(key, values)), said] as const;
+  });
+  return Object.fromEntries(parts);
+}
+
+/** A message with a text for each language. */
+function inEach(message: Readonly<Record<string, unknown>>, values: Values): unknown {
+  const texts = Object.entries(message).map(([key, text]) => {
+    const language = LANGUAGES.find((one) => one === key);
+    return [key, filled(text, values, language)] as const;
+  });
+  return Object.fromEntries(texts);
 }

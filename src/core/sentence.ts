@@ -74,6 +74,17 @@ function durationIn(ms: number, language: Language): string {
   return text.replace(/(ms|s|m|h|d)$/, (unit) => ` ${UNITS_BN[unit as keyof typeof UNITS_BN]}`);
 }
 
+const UNITS_EN = { ms: 'millisecond', s: 'second', m: 'minute', h: 'hour', d: 'day' } as const;
+
+/** A duration as a configuration has it, inside a text that a person wrote: `10m` is `10 minutes` and `10 মিনিট`. */
+export function longDuration(written: string, language: Language): string {
+  const [, count = '', unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(written) ?? [];
+  if (unit === undefined) return written;
+  const of = unit as keyof typeof UNITS_EN;
+  if (language === 'bn') return `${count} ${UNITS_BN[of]}`;
+  return `${count} ${UNITS_EN[of]}${Number(count) === 1 ? '' : 's'}`;
+}
+
 /** The words in every language in which they differ from the message. undefined: in none. */
 export function otherWords(sentence: Sentence, message: string): Messages | undefined {
   if (typeof sentence === 'string') return undefined;

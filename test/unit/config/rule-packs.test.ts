@@ -196,6 +196,24 @@ test('a limit with a default, a name, and words may be given and end in no rule'
   assert.deepEqual(apply({ q: 'a.q', r: 'a.r', far: 'a.far' }), ['own-one', 'own-four']);
 });
 
+test('a duration in the words of a message is words of its language', () => {
+  const pack = loadPack(PACKS, 'clinic-cold-chain');
+  const messages = (given: Readonly<Record<string, string>>) => {
+    const { rules } = applyPack(pack, new Map(Object.entries({ voltage: 'mains.voltage', ...given }))) as {
+      rules: Record<string, { onDelay: string; message: unknown }>;
+    };
+    return [rules['clinic-power-off']?.onDelay, rules['clinic-power-off']?.message, rules['clinic-power-off-long']?.message];
+  };
+  assert.deepEqual(messages({ outage: '1h' }), [
+    '2m',
+    { en: 'No mains power for 2 minutes. Keep the fridges shut.', bn: '2 মিনিট ধরে বিদ্যুৎ নেই। ফ্রিজ বন্ধ রাখুন।' },
+    { en: 'No mains power for 1 hour. Prepare the cold boxes.', bn: '1 ঘণ্টা ধরে বিদ্যুৎ নেই। কোল্ড বক্স প্রস্তুত করুন।' },
+  ]);
+  // A name that looks like a duration is a name.
+  const { rules } = applyPack(loadPack(PACKS, 'vaccine-fridge'), new Map(Object.entries({ name: '10m', temperature: 'a.b' })));
+  assert.match(JSON.stringify(rules['10m-silent']), /"10m: the sensor is silent/);
+});
+
 test('vaccine-fridge: single events and sums of short ones, and 30 °C itself counts', () => {
   const { rules } = load(loadPack(PACKS, 'vaccine-fridge')).made as { rules: Record<string, Record<string, unknown>> };
   assert.deepEqual([rules['fridge-warm']?.above, rules['fridge-warm']?.onDelay], [8, '10h']);

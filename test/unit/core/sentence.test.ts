@@ -4,7 +4,16 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { LANGUAGES } from '../../../src/core/languages.ts';
 import { readSentence } from '../../../src/core/saved-sentence.ts';
-import { duration, joined, listed, otherWords, phrase, type Sentence, wordsIn } from '../../../src/core/sentence.ts';
+import {
+  duration,
+  joined,
+  listed,
+  longDuration,
+  otherWords,
+  phrase,
+  type Sentence,
+  wordsIn,
+} from '../../../src/core/sentence.ts';
 import { SENTENCES, type SentenceKey } from '../../../src/core/sentences.ts';
 
 const placesOf = (text: string): string[] => [...text.matchAll(/\{(\w+)\}/g)].map(([, place = '']) => place);
@@ -40,6 +49,16 @@ test('a sentence becomes words in the language of the reader', () => {
   assert.equal(wordsIn(duration(90_000), 'bn'), '90 সেকেন্ড');
   assert.equal(wordsIn({ en: 'Close the door' }, 'bn'), 'Close the door');
   assert.equal(wordsIn({ parts: [{ en: 'Close it', bn: 'বন্ধ করুন' }, 'x'] }, 'bn'), 'বন্ধ করুন x');
+});
+
+test('a duration inside the words of a person is written out', () => {
+  const of = (written: string) => [longDuration(written, 'en'), longDuration(written, 'bn')];
+  assert.deepEqual(of('1h'), ['1 hour', '1 ঘণ্টা']);
+  assert.deepEqual(of('1.5h'), ['1.5 hours', '1.5 ঘণ্টা']);
+  assert.deepEqual(of('60m'), ['60 minutes', '60 মিনিট']);
+  assert.deepEqual(of('30d'), ['30 days', '30 দিন']);
+  assert.deepEqual(of('250ms'), ['250 milliseconds', '250 মিলিসেকেন্ড']);
+  assert.deepEqual(of('soon'), ['soon', 'soon']);
 });
 
 test('a value that looks like a place is no place', () => {

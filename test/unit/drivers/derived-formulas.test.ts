@@ -307,16 +307,16 @@ function finite(name: string, { value, reason }: Result): void {
 }
 
 test('no formula throws or hangs, and none gives a value that is no number as a good one', () => {
-  // What the graph hands over is finite, and at the ends of a double it takes sums that are not for bad (derived-every-formula.test.ts).
+  // As instruments give them. At the ends of a double the graph takes sums that are not finite for bad (derived-every-formula.test.ts).
   const number = fc.oneof(
-    fc.double({ min: -1e150, max: 1e150, noNaN: true }),
-    fc.constantFrom(0, -0, 1e150, -1e150, 5e-324, -5e-324, -273.15, -237.3, -243.12, 100, 0.5),
+    fc.integer({ min: -1e9, max: 1e9 }).map((n) => n / 1000),
+    fc.constantFrom(0, -0, 1e6, -1e6, -273.15, -237.3, -243.12, 100, 0.5),
   );
   const names = FORMULAS.map(({ name }) => name);
   fc.assert(
     fc.property(
       fc.constantFrom(...names),
-      fc.array(fc.tuple(number, number, number, fc.double({ min: -1e13, max: 1e13, noNaN: true })), { maxLength: 20 }),
+      fc.array(fc.tuple(number, number, number, fc.integer({ min: -1e13, max: 1e13 })), { maxLength: 20 }),
       (name, steps) => {
         const formula = formulaOf(name);
         assert.ok(formula);
@@ -340,6 +340,18 @@ test('no formula throws or hangs, and none gives a value that is no number as a 
         }
       },
     ),
+    // Two readings with less time between them than a double can divide.
+    {
+      examples: [
+        [
+          'rate',
+          [
+            [0, 0, 0, 0],
+            [0, 0, 0, 5e-324],
+          ],
+        ],
+      ],
+    },
   );
 });
 

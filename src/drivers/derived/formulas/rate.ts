@@ -42,10 +42,13 @@ export const rate: Formula = {
           lastAt = at;
           return last;
         }
-        if (passed <= 0) return last;
+        // A time too short for a double is none either.
+        const seconds = passed / 1000;
+        if (seconds <= 0) return last;
         lastAt = at;
         const grown = Math.max(0, growth(before.total, next.state.total));
-        const value = (grown * scale) / (passed / 1000);
+        const value = (grown * scale) / seconds;
+        if (!Number.isFinite(value)) return because('not-a-number', last.value);
         last = good(value);
         return passed > staleAfter ? because('partial', value) : last;
       },

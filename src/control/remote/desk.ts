@@ -16,7 +16,7 @@ import { reasonName } from '../../core/reasons.ts';
 import type { RemoteCaller, RemoteCommands } from '../../core/remote-commands.ts';
 import { faultsCounted } from '../faults-counted.ts';
 import { inTime, type TimeSide } from './in-time.ts';
-import { ACTS, type Ledger, PER_OWNER, sumOf } from './ledger.ts';
+import { ACTS, type Ledger, neverBegan, PER_OWNER, sumOf } from './ledger.ts';
 import { type Asked, grants, NoCommand, parseMessage } from './message.ts';
 
 /** Commands of one caller that wait for their turn, and those of it that are done at one time: together as many as the ledger keeps. */
@@ -127,8 +127,7 @@ export class Desk implements RemoteCommands {
       );
     } catch (thrown) {
       json = withoutNames(caller.outward, failed(asked, thrown, this.#o.now(), caller.outward), asked.target);
-      // It never began: the same id may be asked again.
-      if (acts && thrown instanceof SluiceError && thrown.code === 'expired') {
+      if (acts && neverBegan(thrown)) {
         ledger().forget(caller.owner, asked.id);
         this.#answer(caller, 'result', asked.id, json);
         return;

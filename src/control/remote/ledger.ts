@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Command } from '../../core/commands.ts';
+import { SluiceError } from '../../core/errors.ts';
 
 /** Commands that change something: their id is on the disk before they begin. */
 export const ACTS: readonly Command['do'][] = [
@@ -25,6 +26,11 @@ export const isLedgerState = (key: string): boolean => key.startsWith(KEY);
 /** Tells one command from another that comes with the same id. */
 export function sumOf(command: Command): string {
   return createHash('sha256').update(JSON.stringify(command)).digest('base64url').slice(0, SUM);
+}
+
+/** Nothing was done, and later it may be: the same id may be asked again. */
+export function neverBegan(thrown: unknown): boolean {
+  return thrown instanceof SluiceError && (thrown.code === 'expired' || thrown.code === 'busy');
 }
 
 /** The part of the log that it needs. */

@@ -9,7 +9,7 @@ import { may } from '../../access/roles.ts';
 import type { Asking, Command, Principal, RunOptions } from '../../core/commands.ts';
 import { ERRORS, type ErrorCode, SluiceError, toError } from '../../core/errors.ts';
 import { inTime, type TimeSide } from './in-time.ts';
-import { ACTS, type Ledger, sumOf } from './ledger.ts';
+import { ACTS, type Ledger, neverBegan, sumOf } from './ledger.ts';
 
 export interface OnceOptions extends TimeSide {
   readonly ledger: () => Ledger;
@@ -73,8 +73,7 @@ export class Once {
       return result;
     } catch (thrown) {
       const { code, message } = thrown instanceof SluiceError ? thrown : new SluiceError('internal', toError(thrown).message);
-      // It never began: the same id may be asked again.
-      if (code === 'expired') ledger.forget(owner, id);
+      if (neverBegan(thrown)) ledger.forget(owner, id);
       else finish({ sum, ok: false, code, message });
       throw thrown;
     }

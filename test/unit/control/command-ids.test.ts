@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Ledger, PER_OWNER } from '../../../src/control/remote/ledger.ts';
+import { SluiceError } from '../../../src/core/errors.ts';
 import { deskBench, Store, settled, write } from '../../harness/desk-bench.ts';
 
 test('one id acts once: while it runs, after it, after a kill and after a power cut', async () => {
@@ -28,6 +29,32 @@ test('one id acts once: while it runs, after it, after a kill and after a power 
   await settled();
   assert.equal(again.done.length, 0);
   assert.deepEqual(again.answers, [first.answers[0]]);
+});
+
+test('an id whose command was busy stays free, and acts once when it is asked again', async () => {
+  let starting = true;
+  const s = deskBench(new Store(), () => {
+    if (starting) throw new SluiceError('busy', 'Node-RED is starting already; nothing was done');
+    return { state: 'running' };
+  });
+  const ask = async (): Promise<void> => {
+    s.take({ id: 'a', do: 'restart-flows' });
+    await settled();
+  };
+  await ask();
+  assert.equal(s.store.all.size, 0);
+  starting = false;
+  await ask();
+  await ask();
+  assert.deepEqual(
+    s.answers.map(({ ok, code }) => [ok, code]),
+    [
+      [false, 'busy'],
+      [true, undefined],
+      [true, undefined],
+    ],
+  );
+  assert.equal(s.done.length, 1);
 });
 
 test('two callers may use the same id, and neither gets the result of the other', async () => {

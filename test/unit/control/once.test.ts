@@ -69,6 +69,19 @@ test('a fault is answered the same; what expired may be asked again with its id'
   await assert.rejects(s.run({ expires: 9000 }), { code: 'clock-unknown' });
 });
 
+test('an id whose command was busy stays free, and acts once when it is asked again', async () => {
+  const s = onceBench();
+  const command: Command = { do: 'restart-flows' };
+  const busy = async (): Promise<object> => {
+    throw new SluiceError('busy', 'Node-RED is starting already; nothing was done');
+  };
+  await assert.rejects(s.run({ id: 'a' }, { command, act: busy }), { code: 'busy' });
+  assert.equal(s.rows.size, 0);
+  assert.deepEqual(await s.run({ id: 'a' }, { command }), { n: 2 });
+  assert.deepEqual(await s.run({ id: 'a' }, { command }), { n: 2 });
+  assert.equal(s.acts(), 2);
+});
+
 test('a command of which a kill left no result is not done again', async () => {
   const s = onceBench();
   void s.run({ id: 'a' }, { act: () => new Promise(() => {}) });

@@ -171,7 +171,8 @@ export class PageServer {
     if (refusal !== undefined) return refused(res, refusal.status, refusal.code);
     if (pathname === '/api/v1/session') this.answers.session = { name: 'anna', role: 'operator' };
     if (pathname === '/api/v1/session/end') this.answers.session = 'nobody';
-    json(res, {});
+    const state = this.answers.flows === 'odd' ? 'safe-mode' : 'running';
+    json(res, pathname === '/api/v1/flows/restart' ? { state } : {});
   }
 
   #live(res: ServerResponse, asked: URLSearchParams): void {

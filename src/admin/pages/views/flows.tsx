@@ -2,7 +2,9 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { FlowExample, FlowsList, Revision } from '../../../core/flow-revisions.ts';
+import type { FlowsRestarted } from '../../../core/flow-supervisor.ts';
 import { call } from '../gateway/calls.ts';
+import { restartedWords } from '../gateway/restarted.ts';
 import { OpenEditor } from '../parts/open-editor.tsx';
 import { mayDo, refusalWords, useShell } from '../parts/shell.ts';
 import { More, useSlice } from '../parts/slice.tsx';
@@ -69,7 +71,7 @@ function Lists({ changed }: { changed: () => void }): JSX.Element {
             words={words.t('flows.restart')}
             label={words.t('flows.restart')}
             sure={words.t('flows.restartSure')}
-            done={words.t('flows.restarted')}
+            done={restartedWords}
             within={RESTARTED_WITHIN}
             changed={changed}
           />
@@ -221,7 +223,7 @@ interface ChangeProps {
   /** Asked before it is done. */
   readonly sure: string;
   /** Said afterwards; absent: that the flows run. */
-  readonly done?: string;
+  readonly done?: (answer: Partial<FlowsRestarted>) => WordKey;
   /** Milliseconds that the answer may take; absent: as of other calls. */
   readonly within?: number;
   readonly changed: () => void;
@@ -238,8 +240,8 @@ function Change({ path, body, words: text, label, sure, done, within, changed }:
     if (asking) first.current?.focus();
   }, [asking]);
   const act = async (): Promise<void> => {
-    await call<object>(path, body, session?.csrf, within);
-    announce(done ?? words.t('flows.done'));
+    const answer = await call<Partial<FlowsRestarted>>(path, body, session?.csrf, within);
+    announce(words.t(done?.(answer) ?? 'flows.done'));
     changed();
   };
   const close = (): void => {

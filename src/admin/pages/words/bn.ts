@@ -260,6 +260,7 @@ export const bn: Readonly<Record<WordKey, string>> = {
   'flows.restart': 'Node-RED আবার চালু করুন',
   'flows.restartSure': 'Node-RED থেমে একই ফ্লো নিয়ে আবার চালু হবে। রিডিং, অ্যালার্ম ও পাঠানো চলতে থাকবে।',
   'flows.restarted': 'Node-RED আবার চালু হয়েছে।',
+  'flows.restartedSafe': 'Node-RED আবার চালু হয়েছে। এটি নিরাপদ মোডে আছে, তাই ফ্লো চলছে না।',
   'flows.revisions': 'ডিপ্লয়',
   'flows.none': 'এখনও কোনো ডিপ্লয় নেই।',
   'flows.number': 'নং {n}',

@@ -259,6 +259,7 @@ export const en = {
   'flows.restart': 'Restart Node-RED',
   'flows.restartSure': 'Node-RED ends and starts again with the same flows. Readings, alarms and delivery continue.',
   'flows.restarted': 'Node-RED was restarted.',
+  'flows.restartedSafe': 'Node-RED was restarted. It is in safe mode, so its flows do not run.',
   'flows.revisions': 'Deploys',
   'flows.none': 'There is no deploy yet.',
   'flows.number': 'No. {n}',

@@ -49,10 +49,10 @@ export function flowParts(g: FlowSide, { tell, time, door }: FlowPartsOptions) {
     changed: (state) => restarts.changed(state),
   });
   const status = () => (g.config.nodeRed?.enabled === true ? flows.status() : undefined);
-  const restarts = new Restarts({ clock, status, restart: () => flows.restart() });
   const revisions = new FlowDesk({
     ...{ store, recorder, address, status },
   });
+  const restarts = new Restarts({ clock, status, deploying: () => revisions.deploying, restart: () => flows.restart() });
   const deploys: FlowDeploys = recorder;
   return { flows, revisions, restarts, deploys };
 }

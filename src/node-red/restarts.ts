@@ -1,6 +1,6 @@
 /**
  * A restart of Node-RED that somebody asks for: of one that answers, and does nothing useful. Invariants:
- * - One at a time, and none while Node-RED starts or ends by itself: whoever asks then hears that, and nothing is done.
+ * - One at a time, and none while Node-RED starts or ends by itself or gets other flows: whoever asks then hears that.
  * - It ends in an answer: the next process passes messages, or none will soon, or RESTARTED_WITHIN is over.
  * - It is no crash, and it neither ends safe mode nor changes flows.
  */
@@ -16,6 +16,8 @@ export interface RestartsSide {
   readonly clock: Clock;
   /** undefined: the configuration has no Node-RED. */
   readonly status: () => FlowStatus | undefined;
+  /** Node-RED is getting other flows from the gateway. */
+  readonly deploying: () => boolean;
   /** Ends the process and starts another one. */
   readonly restart: () => void;
 }
@@ -89,5 +91,8 @@ export class Restarts {
       throw new SluiceError('busy', `Node-RED is ${state} already; nothing was done, and sluice flows list shows its state`);
     if (state === 'stopped')
       throw new SluiceError('not-running', 'Node-RED is stopped: the gateway does not run it now; nothing was done');
+    // Its end would leave open whether it has them.
+    if (this.#side.deploying())
+      throw new SluiceError('busy', 'Node-RED is getting other flows; nothing was done, so ask again when they are there');
   }
 }

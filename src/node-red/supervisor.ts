@@ -65,12 +65,12 @@ export class Supervisor implements FlowSupervisor {
 
   /** The socket of the editor, while it can be reached. */
   get editor(): string | undefined {
-    return this.flowAddress?.socket;
+    return this.#start?.address?.socket;
   }
 
-  /** Where its flows are asked for, while that is possible. */
+  /** Where its flows are asked for, while that is possible. One that ends may keep what it gets, and answers nobody. */
   get flowAddress(): FlowAddress | undefined {
-    return this.#start?.address;
+    return this.#machine.state === 'stopping' ? undefined : this.#start?.address;
   }
 
   /** What the next configuration asks for; `apply` starts, ends or restarts, and returns at once. */

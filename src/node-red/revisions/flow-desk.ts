@@ -42,9 +42,15 @@ interface Wanted {
 
 export class FlowDesk implements FlowRevisions {
   readonly #o: DeskOptions;
+  #deploying = false;
 
   constructor(options: DeskOptions) {
     this.#o = options;
+  }
+
+  /** Node-RED is getting other flows. */
+  get deploying(): boolean {
+    return this.#deploying;
   }
 
   async list(): Promise<FlowsList> {
@@ -98,8 +104,15 @@ export class FlowDesk implements FlowRevisions {
         );
       const wanted = early ?? (await this.#restored(change, revision));
       const { order, content, about } = wanted;
-      const answer = await (this.#o.deploy ?? deploy)(at, { mode: order, rev: present.rev }, content);
-      return { ...answer, revision: await this.#kept(at, { ...about, who: by.who, door: by.door }) };
+      // It may have been asked to end since.
+      const now = this.#address();
+      this.#deploying = true;
+      try {
+        const answer = await (this.#o.deploy ?? deploy)(now, { mode: order, rev: present.rev }, content);
+        return { ...answer, revision: await this.#kept(now, { ...about, who: by.who, door: by.door }) };
+      } finally {
+        this.#deploying = false;
+      }
     });
   }
 

@@ -24,7 +24,7 @@ function recorderBench(t: TestContext) {
   const clock = new ManualClock();
   const store = new RevisionStore(folder);
   const events: GatewayEvent[] = [];
-  const node = { text: 'one', runs: true, asked: 0, rev: 0, fault: undefined as Error | undefined };
+  const node = { text: 'one', runs: true, asked: 0, rev: 0, fault: undefined as Error | undefined, looked: () => {} };
   const flowsOf = (): PresentFlows => ({
     rev: String(node.rev),
     summary: { tabs: [{ id: 't', label: node.text, nodes: 1, mark: node.text }], moreTabs: 0, nodes: 2, rest: 'r' },
@@ -37,13 +37,18 @@ function recorderBench(t: TestContext) {
     ask: async () => {
       node.asked++;
       if (node.fault !== undefined) throw node.fault;
-      return flowsOf();
+      const present = flowsOf();
+      node.looked();
+      return present;
     },
   });
   const orders: DeployOrder[] = [];
-  const desk = new FlowDesk({
+  /** Whether the desk says so, at each deploy. */
+  const underWay: boolean[] = [];
+  const desk: FlowDesk = new FlowDesk({
     ...{ store, recorder, address, status: () => undefined },
     deploy: async (_, order, { flows }) => {
+      underWay.push(desk.deploying);
       if (order.rev !== String(node.rev)) throw new SluiceError('conflict', 'the flows were deployed');
       orders.push(order);
       node.text = (JSON.parse(flows) as { text: string }[])[0]?.text ?? '';
@@ -61,7 +66,7 @@ function recorderBench(t: TestContext) {
   };
   const names = (): string[] => store.all.map(({ who }) => who);
   const run = (change: FlowsChange) => desk.run(change, BEN).then(() => node.text);
-  return { folder, clock, store, events, node, recorder, desk, orders, deploy, names, run };
+  return { folder, clock, store, events, node, recorder, desk, orders, underWay, deploy, names, run };
 }
 
 test('a revision has the name of the person whose request went before it, once, and not later', async (t) => {
@@ -139,6 +144,29 @@ test('flows that have no revision are kept before an undo replaces them, or the 
   assert.equal(s.node.text, 'large');
   s.node.runs = false;
   await assert.rejects(s.run({ act: 'undo' }), /this gateway has no Node-RED/);
+});
+
+test('the desk says that flows are under way while a deploy is, and no longer when it failed', async (t) => {
+  const s = recorderBench(t);
+  for (const text of ['one', 'two']) await s.deploy(text);
+  assert.equal(await s.run({ act: 'undo' }), 'one');
+  assert.deepEqual([s.underWay, s.desk.deploying], [[true], false]);
+  s.node.looked = () => {
+    s.node.rev++;
+  };
+  await assert.rejects(s.run({ act: 'restore', revision: 2 }), { code: 'conflict' });
+  assert.deepEqual([s.underWay, s.desk.deploying], [[true, true], false]);
+});
+
+test('a Node-RED that was asked to end after the look gets no flows', async (t) => {
+  const s = recorderBench(t);
+  for (const text of ['one', 'two']) await s.deploy(text);
+  const before = s.node.asked;
+  s.node.looked = () => {
+    s.node.runs = false;
+  };
+  await assert.rejects(s.run({ act: 'undo' }), { code: 'not-running' });
+  assert.deepEqual([s.node.asked - before, s.orders, s.node.text], [1, [], 'two']);
 });
 
 test('what cannot be kept is reported once, tried again, and ends by itself', async (t) => {

@@ -14,7 +14,7 @@ const CONFIG = nodeRedSection.parse({ enabled: true, user: 'sluice-flows' });
 function restartsBench() {
   const clock = new ManualClock();
   const world = new FlowWorld(clock);
-  let configured = true;
+  let [configured, deploying] = [true, false];
   const supervisor: Supervisor = new Supervisor({
     ...{ clock, logger: silentLogger, tell: () => {}, random: () => 1, way: () => world.way() },
     secret: async () => 'secret',
@@ -24,7 +24,7 @@ function restartsBench() {
     changed: (state) => restarts.changed(state),
   });
   const restarts = new Restarts({
-    clock,
+    ...{ clock, deploying: () => deploying },
     status: () => (configured ? supervisor.status() : undefined),
     restart: () => supervisor.restart(),
   });
@@ -47,6 +47,9 @@ function restartsBench() {
     leave: () => {
       configured = false;
     },
+    deploys: (now: boolean) => {
+      deploying = now;
+    },
   };
 }
 
@@ -57,6 +60,7 @@ test('one that runs is ended and started again, which is no crash', async () => 
   const asked = ask();
   await clock.advance(1);
   assert.equal(supervisor.status().state, 'stopping');
+  assert.equal(supervisor.flowAddress, undefined, 'it takes no flows any more');
   assert.equal(asked.came, undefined);
   await clock.advance(1000);
   assert.equal(asked.came, 'running');
@@ -83,6 +87,21 @@ test('a second one, and one while it starts or ends by itself, is busy and does 
   assert.equal(first.came, 'running');
   for (const { came } of [second, third]) assert.match(came ?? '', /^busy: a restart of Node-RED is under way already/);
   assert.deepEqual([world.starts, world.ends], [2, 1]);
+});
+
+test('one that gets other flows is not ended before it has them', async () => {
+  const { clock, world, ask, apply, deploys } = restartsBench();
+  await apply(true);
+  await clock.advance(1000);
+  deploys(true);
+  const early = ask();
+  await clock.advance(1100);
+  assert.match(early.came ?? '', /^busy: Node-RED is getting other flows; nothing was done/);
+  assert.deepEqual([world.starts, world.ends], [1, 0]);
+  deploys(false);
+  const asked = ask();
+  await clock.advance(1100);
+  assert.deepEqual([asked.came, world.starts, world.ends], ['running', 2, 1]);
 });
 
 test('where it is off or stopped, nothing is started', async () => {

@@ -113,6 +113,7 @@ function statusOf(error: SluiceError): number {
     case 'bad-reply':
     case 'exception':
     case 'write-failed':
+    case 'restart-failed':
     case 'bus-open':
     case 'bus-closed':
       return 502;

@@ -47,6 +47,7 @@ export const ERRORS = {
   'outcome-unknown': { retry: 'never', says: 'the gateway ended while it was at work on the command' },
   'clock-unknown': { retry: 'later', says: 'the gateway does not know the time' },
   'not-running': { retry: 'later', says: 'no running gateway answers' },
+  'restart-failed': { retry: 'later', says: 'Node-RED was ended and did not start again' },
   'already-running': { retry: 'never', says: 'another gateway uses this state directory' },
   conflict: { retry: 'never', says: 'somebody else changed it first' },
   'not-found': { retry: 'never', says: 'there is no such thing' },

@@ -1,6 +1,7 @@
 /**
  * A restart of Node-RED that somebody asks for: of one that answers, and does nothing useful. Invariants:
  * - One at a time, and none while Node-RED starts or ends by itself or gets other flows: whoever asks then hears that.
+ * - With `busy` and `not-running` nothing was done. What failed after the end of Node-RED has other codes.
  * - It ends in an answer: the next process passes messages, or none will soon, or RESTARTED_WITHIN is over.
  * - It is no crash, and it neither ends safe mode nor changes flows.
  */
@@ -31,7 +32,7 @@ export class Restarts {
     this.#side = side;
   }
 
-  /** Rejects with SluiceError `not-running`, `busy`, `timeout`. Its words hold nothing of a flow. */
+  /** Rejects with SluiceError `not-running`, `busy`, `restart-failed`, `timeout`. Its words hold nothing of a flow. */
   async run(): Promise<FlowsRestarted> {
     const { clock, status, restart } = this.#side;
     this.#assertMayRestart(status());
@@ -64,13 +65,13 @@ export class Restarts {
       case 'backing-off':
         this.#over?.(
           new SluiceError(
-            'not-running',
+            'restart-failed',
             'Node-RED was ended and did not start; the gateway tries again later, and sluice flows list says why',
           ),
         );
         return;
       case 'stopped':
-        this.#over?.(new SluiceError('not-running', 'Node-RED was ended, and nobody wants it any more: it was switched off'));
+        this.#over?.(new SluiceError('restart-failed', 'Node-RED was ended, and nobody wants it any more: it was switched off'));
         return;
       case 'starting':
       case 'stopping':

@@ -71,7 +71,7 @@ export const FLOWS: readonly Route[] = [
   }),
   jsonRoute({
     ...{ method: 'POST', path: '/api/v1/flows/restart', commands: 'restart-flows', answer: 'FlowsRestarted', body: keys(asking) },
-    says: 'Ends Node-RED and starts it again with the same flows. The answer comes when the next process passes messages, after 145 seconds at most. The status is 503 while it starts or ends already, while it gets other flows, and where it is switched off.',
+    says: 'Ends Node-RED and starts it again with the same flows. The answer comes when the next process passes messages, after 145 seconds at most. The status is 503 while it starts or ends already, while it gets other flows, and where it is switched off. The status is 502 when it was ended and did not start again.',
     example: {},
     run: (asked, { target, by }) => target.restartFlows(by, asked),
   }),

@@ -1,8 +1,12 @@
 /** A restart of Node-RED that somebody asks for: in which states, what comes of it, and that there is never a second one. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { described } from '../../../src/admin/respond.ts';
 import { nodeRedSection } from '../../../src/config/node-red.ts';
+import { Commands } from '../../../src/control/commands.ts';
+import type { Principal } from '../../../src/core/commands.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
+import type { GatewayEvent } from '../../../src/core/ports.ts';
 import { CRASHES } from '../../../src/node-red/machine.ts';
 import { RESTARTED_WITHIN, Restarts } from '../../../src/node-red/restarts.ts';
 import { Supervisor } from '../../../src/node-red/supervisor.ts';
@@ -42,7 +46,7 @@ function restartsBench() {
     return asked;
   };
   return {
-    ...{ clock, world, supervisor, ask },
+    ...{ clock, world, supervisor, restarts, ask },
     apply: (on: boolean) => supervisor.prepare(on ? CONFIG : undefined).apply(),
     leave: () => {
       configured = false;
@@ -104,6 +108,43 @@ test('one that gets other flows is not ended before it has them', async () => {
   assert.deepEqual([asked.came, world.starts, world.ends], ['running', 2, 1]);
 });
 
+test('one that ended Node-RED and failed is reported as failed, one that did nothing as refused', async () => {
+  const { clock, world, restarts, apply } = restartsBench();
+  const events: GatewayEvent[] = [];
+  const tell = (event: GatewayEvent) => events.push(event);
+  const commands = new Commands({ 'restart-flows': () => restarts.run() }, { clock, logger: silentLogger, tell });
+  const ben: Principal = { who: 'ben', door: 'https', role: 'flow-editor' };
+  const statuses: number[] = [];
+  const ask = () =>
+    commands.run({ do: 'restart-flows' }, ben).then(
+      () => statuses.push(200),
+      (thrown: unknown) => statuses.push(described(thrown).status),
+    );
+  await ask();
+  await apply(true);
+  await clock.advance(1000);
+  const crashed = ask();
+  await clock.advance(100);
+  world.crash();
+  await clock.advance(50);
+  await crashed;
+  await clock.advance(40_000);
+  const off = ask();
+  await clock.advance(1);
+  await apply(false);
+  await clock.advance(1000);
+  await off;
+  assert.deepEqual(
+    events.map(({ data }) => [data?.result, data?.code]),
+    [
+      ['refused', 'not-running'],
+      ['failed', 'restart-failed'],
+      ['failed', 'restart-failed'],
+    ],
+  );
+  assert.deepEqual(statuses, [503, 502, 502]);
+});
+
 test('where it is off or stopped, nothing is started', async () => {
   const { clock, world, ask, apply, leave } = restartsBench();
   const before = ask();
@@ -159,7 +200,7 @@ test('while it backs off it starts at once; one that ends again is said to the c
   await clock.advance(100);
   world.crash('of http://ann:secret@example.org');
   await clock.advance(50);
-  assert.match(again.came ?? '', /^not-running: Node-RED was ended and did not start; the gateway tries again later/);
+  assert.match(again.came ?? '', /^restart-failed: Node-RED was ended and did not start; the gateway tries again later/);
   assert.doesNotMatch(again.came ?? '', /secret/, 'words of a flow stay here');
 });
 
@@ -189,7 +230,7 @@ test('a switch-off and a stop of the gateway end it, and so does its time', asyn
     if (end === 'off') await apply(false);
     if (end === 'stop') void supervisor.stop(1000);
     await clock.advance(end === 'time' ? RESTARTED_WITHIN : 1000);
-    assert.match(asked.came ?? 'nothing', /^not-running: Node-RED was ended/, end);
+    assert.match(asked.came ?? 'nothing', /^restart-failed: Node-RED was ended/, end);
     if (end !== 'time') assert.deepEqual([world.starts, world.alive], [1, 0], end);
   }
 });

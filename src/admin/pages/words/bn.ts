@@ -359,6 +359,7 @@ export const bn: Readonly<Record<WordKey, string>> = {
   'error.not-found': 'গেটওয়ে এটি আর চেনে না।',
   'error.conflict': 'অন্য কেউ আগে ফ্লো বদলেছেন। তালিকাটি আবার দেখুন।',
   'error.busy': 'গেটওয়ে ব্যস্ত। একটু পরে আবার চেষ্টা করুন।',
+  'error.restart-failed': 'Node-RED থেমেছে, এখন চলছে না। এর অবস্থা এই পাতায় দেখুন।',
   'error.offline': 'গেটওয়ে উত্তর দেয় না। নেটওয়ার্ক দেখে আবার চেষ্টা করুন।',
   'error.unknown': 'গেটওয়ে মানা করেছে: {message}',
 

@@ -361,6 +361,7 @@ export const en = {
   'error.not-found': 'The gateway does not know this any more.',
   'error.conflict': 'Somebody else changed the flows first. Look at the list again.',
   'error.busy': 'The gateway is busy. Try again in a moment.',
+  'error.restart-failed': 'Node-RED was ended and does not run now. This page shows its state.',
   'error.offline': 'The gateway does not answer. Check the network and try again.',
   'error.unknown': 'The gateway refused: {message}',
 

@@ -64,6 +64,10 @@ export class AlarmLife {
     if (this.#state === 'suppressed' || this.#state === 'out-of-service') return false;
     return this.holds || this.#state === 'returned-unacknowledged' || this.#state === 'latched';
   }
+  /** It was shown as active since its last reset. A rule that latches waits for the next one, whatever the state says. */
+  get sinceReset(): boolean {
+    return this.#tripped;
+  }
   /** A person set the end in this run. */
   get hasOwnEnd(): boolean {
     return this.shelvedUntil !== Number.POSITIVE_INFINITY && !this.#endOfBefore;

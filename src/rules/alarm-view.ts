@@ -31,6 +31,14 @@ export interface AlarmView {
   readonly firstOut?: true | undefined;
 }
 
+/** An alarm whatever its state, for what acts on it. */
+export interface AlarmSight extends AlarmView {
+  /** The condition holds, whatever the state says. */
+  readonly holds: boolean;
+  /** It latches and was not reset since it began. */
+  readonly owesReset: boolean;
+}
+
 export function viewOf(
   rule: ResolvedRule,
   life: AlarmLife,

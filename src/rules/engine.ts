@@ -25,7 +25,7 @@ import { hasValue, reasonAt } from '../core/point.ts';
 import { ABSENT, GOOD } from '../core/reasons.ts';
 import type { Sentence } from '../core/sentence.ts';
 import { AlarmFigures, type AlarmFiguresView } from './alarm-figures.ts';
-import type { AlarmView } from './alarm-view.ts';
+import type { AlarmSight, AlarmView } from './alarm-view.ts';
 import { RULE_KINDS } from './kinds.ts';
 import type { Observation } from './observed-tally.ts';
 import { type Act, acknowledge, putInService, reset, shelve, takeOutOfService } from './operator-acts.ts';
@@ -220,10 +220,10 @@ export class RuleEngine {
   }
 
   /** The alarm of a rule, whatever its state; undefined where there is none: no such rule, or one that is only observed. */
-  look(rule: string, moment: Moment): (AlarmView & { readonly holds: boolean }) | undefined {
+  look(rule: string, moment: Moment): AlarmSight | undefined {
     const machine = this.#machines.get(rule);
     if (machine === undefined || machine.tally !== undefined) return undefined;
-    return { ...machine.view(moment), holds: machine.life.holds };
+    return { ...machine.view(moment), holds: machine.life.holds, owesReset: machine.owesReset };
   }
 
   /** Something is to be said about an alarm that stands: it stays as it is, and its message has these words as well. Nothing where it is over. */

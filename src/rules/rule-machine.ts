@@ -97,6 +97,10 @@ export class RuleMachine {
   get standing(): boolean {
     return this.life.standing;
   }
+  /** It latches and was not reset since it began, also where it is shelved or waits for its acknowledgement. */
+  get owesReset(): boolean {
+    return this.terms.latch && (this.life.sinceReset || this.life.state === 'latched');
+  }
 
   /** The rule was another one before. A rule that is only observed has nothing that a person took out of service. */
   inherit(before: RuleState, start: Moment): void {

@@ -7,9 +7,25 @@ import type { Handlers } from '../commands.ts';
 
 export interface InterlockSide {
   readonly rules: () => ReadonlyMap<string, ResolvedRule>;
-  /** The condition of a rule holds now, and the words of its alarm. */
-  readonly look: (rule: string) => { readonly state: AlarmState; readonly holds: boolean; readonly message: string } | undefined;
+  readonly look: (rule: string) => LockLook | undefined;
 }
+
+/** The alarm of a rule, as a lock sees it. */
+interface LockLook {
+  readonly state: AlarmState;
+  /** The condition of the rule holds now. */
+  readonly holds: boolean;
+  /** The rule latches, and nobody has reset its alarm: also while that is shelved, or waits for its acknowledgement. */
+  readonly owesReset: boolean;
+  readonly message: string;
+}
+
+/** What a person does first, where the cause is gone and the alarm was not reset. */
+const FIRST: Readonly<Partial<Record<AlarmState, string>>> = {
+  shelved: 'end its shelving and reset it first',
+  suppressed: 'reset it when nothing suppresses it',
+  'returned-unacknowledged': 'acknowledge it and reset it first',
+};
 
 export class Interlocks {
   readonly #side: InterlockSide;
@@ -25,11 +41,11 @@ export class Interlocks {
     for (const rule of this.#locking(point)) {
       const now = this.#side.look(rule);
       // A trip stays one until a person resets it. A rule out of service says nothing.
-      const locked = now !== undefined && now.state !== 'out-of-service' && (now.holds || now.state === 'latched');
+      const locked = now !== undefined && now.state !== 'out-of-service' && (now.holds || now.owesReset);
       if (!locked || (by.door === 'rule' && by.who === ruleName(rule))) continue;
       const why = now.holds
         ? `while its alarm is active (${now.message}); write it when the cause is gone`
-        : `until its alarm is reset (${now.message}); reset the alarm first`;
+        : `until its alarm is reset (${now.message}); ${FIRST[now.state] ?? 'reset the alarm first'}`;
       throw new SluiceError('write-refused', `${point} is locked by the rule ${rule} ${why}`, {
         data: { sent: false, interlock: rule },
       });

@@ -80,7 +80,7 @@ test('an alarm about people has its state and no value, in its words neither', (
 });
 
 test('what acts on an alarm about people, and what refuses for it, has no value', () => {
-  const rest = { rule: 'racing', state: 'active-unacknowledged', occurrence: 1, holds: true } as const;
+  const rest = { rule: 'racing', state: 'active-unacknowledged', occurrence: 1, holds: true, owesReset: false } as const;
   const alarm = { ...rest, value: 211, message: 'd.p1 is 211, above 200' };
   const rule = { name: 'racing', device: 'd', point: 'p0', inputs: ['d.p1'], interlock: ['pump.run'] };
   const siteWith = (of: PrivacyClass) =>

@@ -396,7 +396,11 @@ function walk(steps: readonly Step[], visited: Set<string>): void {
       default:
         operate(site, oracle, each);
     }
-    for (const [of, f] of oracle.facts) assert.equal(site.state(of), f.shown, `${of} after ${each.do}`);
+    for (const [of, f] of oracle.facts) {
+      assert.equal(site.state(of), f.shown, `${of} after ${each.do}`);
+      const owes = site.engine.look(of, site.moment())?.owesReset;
+      assert.equal(owes, RULES[of].latch === true && f.tripped, `${of} owes its reset after ${each.do}`);
+    }
     assert.deepEqual(site.lines.toSorted(), oracle.lines.toSorted(), `after ${each.do}`);
     for (const [of, before] of states) visited.add(`${before} ${each.do} ${oracle.facts.get(of)?.shown ?? 'gone'}`);
     site.lines = [];

@@ -8,11 +8,11 @@ import { ruleOf } from '../../../fakes/actions-bench.ts';
 
 const ANNA: Principal = { who: 'anna', door: 'https', role: 'operator' };
 
-function refusal(state: AlarmState, holds: boolean, by = ANNA): string | undefined {
+function refusal(state: AlarmState, holds: boolean, owesReset = false, by = ANNA): string | undefined {
   const rule = ruleOf('dry', { interlock: ['pump.run'], latch: true });
   const interlocks = new Interlocks({
     rules: () => new Map([['dry', rule]]),
-    look: () => ({ state, holds, message: 'the pump runs dry' }),
+    look: () => ({ state, holds, owesReset, message: 'the pump runs dry' }),
   });
   try {
     interlocks.assertFree('pump.run', by);
@@ -28,13 +28,20 @@ test('the refusal of a locked point says what comes first: the end of the cause,
   assert.equal(refusal('active-unacknowledged', true), active);
   assert.equal(refusal('shelved', true), active);
   assert.equal(
-    refusal('latched', false),
+    refusal('latched', false, true),
     'pump.run is locked by the rule dry until its alarm is reset (the pump runs dry); reset the alarm first',
   );
+});
+
+test('a trip that waits for its reset locks the point also where its alarm is shelved', () => {
+  const until = 'pump.run is locked by the rule dry until its alarm is reset (the pump runs dry); ';
+  assert.equal(refusal('shelved', false, true), `${until}end its shelving and reset it first`);
+  assert.equal(refusal('returned-unacknowledged', false, true), `${until}acknowledge it and reset it first`);
+  assert.equal(refusal('shelved', false), undefined);
 });
 
 test('a point is free when the alarm is over or out of service, and for the rule itself', () => {
   assert.equal(refusal('normal', false), undefined);
   assert.equal(refusal('out-of-service', true), undefined);
-  assert.equal(refusal('latched', false, rulePrincipal('dry')), undefined);
+  assert.equal(refusal('latched', false, true, rulePrincipal('dry')), undefined);
 });

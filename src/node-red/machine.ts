@@ -86,7 +86,7 @@ export class FlowMachine {
   #full: string | undefined;
   /** Why the flows that lie on the disk would never start. */
   #held: string | undefined;
-  /** It was told, and no deploy started flows since. */
+  /** The fault of those flows that was told last. The start of flows by a deploy clears it. */
   #toldHeld: string | undefined;
   /** The present process was started without its flows, and nobody has started them since. */
   #calm = false;

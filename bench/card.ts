@@ -7,12 +7,12 @@
 import { statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cardImage, PROJECT, packageForArm64, run } from '../test/harness/card-image.ts';
-import { provisioningFile } from '../test/harness/card-site.ts';
+import { cardImage, PROJECT, run } from '../test/harness/card-image.ts';
 import { freePort } from '../test/harness/free-port.ts';
 import { QemuBoard } from '../test/harness/qemu-board.ts';
+import { SETTLED_BOARD, settledCard } from '../test/harness/settled-card.ts';
 import { waitFor } from '../test/harness/wait-for.ts';
-import { bytesOfUpdate, makeRelease } from './lib/card-update.ts';
+import { bytesOfUpdate, makeRelease, type Release } from './lib/card-update.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
 import { startMosquitto } from './lib/site.ts';
 import { Subscriber } from './lib/subscriber.ts';
@@ -24,8 +24,6 @@ const XZ = process.env.SLUICE_BENCH_XZ ?? '6';
 /** After the first reading the board is left alone, ms. */
 const IDLE = Number(process.env.SLUICE_BENCH_MS ?? 60_000);
 const WITHIN = 1_200_000;
-const BOARD = { uuid: '7f0a3c1e-0000-4000-8000-00000000000d', mac: '00:1b:21:d1:b2:c3', disk: 'card-d' };
-const ID = 'sluice-d1b2c3';
 const ENTRY = 'loader/entries/sluice-a.conf';
 const OURS = ['sluice.service', 'sluice-provision.service', 'sluice-decide.service', 'sluice-update.timer'];
 
@@ -47,32 +45,26 @@ async function boot(withGateway: boolean): Promise<Boot> {
     const file = path.join(space.folder, 'net.yaml');
     writeFileSync(file, outside(device));
     space.spawn(process.execPath, [path.join(PROJECT, 'src/cli/main.ts'), 'simulate', file]);
+    // The clock inside is not the one outside: the first batch says when it was sent.
     let first: number | undefined;
-    const subscriber = new Subscriber(upstream, [`sluice/${ID}/data`, `sluice/${ID}/history`], () => {
-      first ??= Date.now();
+    const subscriber = new Subscriber(upstream, ['sluice/+/data', 'sluice/+/history'], ({ payload }) => {
+      first ??= (JSON.parse(payload.toString()) as { sent: number }).sent;
     });
     space.after(() => subscriber.close());
     await subscriber.ready();
 
-    const board = QemuBoard.make(space, {
-      ...{ ...BOARD, image: cardImage().image, growTo: '4G' },
-      servers: { '10.0.2.100:1883': upstream, '10.0.2.101:502': device },
-    });
-    board.putOnBoot('sluice.yaml', provisioningFile(false));
-    // The first boot of a card grows its partition and makes keys; the second is what a board does for years.
-    board.start();
-    await waitFor('the first boot', () => first, { timeout: WITHIN, every: 100 });
-    await (await board.door()).run('until test -e /state/.grown; do sleep 1; done; sync');
-    await board.cut();
+    // The first boot of a card grows its partition and makes keys; a later one is what a board does for years.
+    const image = await settledCard(space.asTest, cardImage());
+    const servers = { '10.0.2.100:1883': upstream, '10.0.2.101:502': device };
+    const board = QemuBoard.make(space, { ...SETTLED_BOARD, image, servers });
     if (!withGateway) {
       const entry = board.readFromBoot(ENTRY);
       board.putOnBoot(ENTRY, entry.replace(/^options .*$/m, `$& ${OURS.map((unit) => `systemd.mask=${unit}`).join(' ')}`));
     }
-    first = undefined;
     board.start();
     const door = await board.door();
-    const uptime = Number((await door.run('cat /proc/uptime')).trim().split(' ')[0]);
-    const began = Date.now() - uptime * 1000;
+    const [now = '', uptime = ''] = (await door.run('date +%s%3N; cat /proc/uptime')).trim().split(/\s+/);
+    const began = Number(now) - Number(uptime) * 1000;
     const entered = async (unit: string) =>
       Number(await door.until(`t=$(systemctl show -P ActiveEnterTimestampMonotonic ${unit}); test "$t" -gt 0 && echo $t`)) / 1e6;
     const reading = withGateway ? (await waitFor('a reading', () => first, { timeout: WITHIN, every: 20 })) - began : 0;
@@ -117,17 +109,19 @@ async function boots(): Promise<void> {
   console.log(`1.00 is ${bare.toFixed(1)} s since the kernel began, emulated. Medians of ${RUNS}.`);
 }
 
-function sizes(): void {
-  const [{ image, folder }, deb] = [cardImage(), packageForArm64()];
+function sizes({ deb, image, folder }: Release): void {
   const packed = Number(run('sh', ['-c', `xz -T0 -${XZ} -c "$1" | wc -c`, 'sh', image]));
   const installed = Number(run('dpkg-deb', ['-f', deb, 'Installed-Size'])) * 1024;
+  const head = run('dumpe2fs', ['-h', path.join(folder, 'root.ext4')]);
+  const field = (name: string) => Number(new RegExp(`^${name}: +(\\d+)`, 'm').exec(head)?.[1]);
   printTable([
     ['what', 'MB'],
     ['package', mb(statSync(deb).size)],
     ['package, installed', mb(installed)],
     ['image', mb(statSync(image).size)],
-    ['image, blocks that are not empty', mb(statSync(image).blocks * 512)],
     [`image, xz -${XZ}`, mb(packed)],
+    ['root of a slot', mb(field('Block count') * field('Block size'))],
+    ['root of a slot, in use', mb((field('Block count') - field('Free blocks')) * field('Block size'))],
     [
       'kernel and initial RAM disk',
       mb(['linux.efi', 'initrd.img'].reduce((sum, file) => sum + statSync(path.join(folder, file)).size, 0)),
@@ -135,21 +129,22 @@ function sizes(): void {
   ]);
 }
 
-async function update(): Promise<void> {
-  await Workspace.use(async (space) => {
-    const first = makeRelease(space, 1, '');
-    const patch = makeRelease(space, 2, `\n// ${'a line of a patch '.repeat(4)}\n`);
-    printTable([
-      ['a patch of one line in the program', 'MB'],
-      ['fetched', ((await bytesOfUpdate(space, first, patch)) / 1e6).toFixed(2)],
-      ['the package of it', mb(statSync(patch.deb).size)],
-    ]);
-  });
+async function update(space: Workspace, first: Release): Promise<void> {
+  const patch = makeRelease(space, 2, `\n// ${'a line of a patch '.repeat(4)}\n`);
+  printTable([
+    ['a patch of one line in the program', 'MB'],
+    ['fetched', ((await bytesOfUpdate(space, first, patch)) / 1e6).toFixed(2)],
+    ['the package of it', mb(statSync(patch.deb).size)],
+  ]);
 }
 
 const wanted = process.argv.slice(2);
 const wants = (part: string) => wanted.length === 0 || wanted.includes(part);
 printConditions('Card image');
-if (wants('sizes')) sizes();
-if (wants('update')) await update();
+if (wants('sizes') || wants('update'))
+  await Workspace.use(async (space) => {
+    const first = makeRelease(space, 1, '');
+    if (wants('sizes')) sizes(first);
+    if (wants('update')) await update(space, first);
+  });
 if (wants('boot')) await boots();

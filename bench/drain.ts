@@ -40,6 +40,7 @@ const ROWS: readonly Row[] = [
   ['senml, 1,000', { format: 'senml' }],
   ['senml CBOR, 1,000', { format: 'senml', senml: { encoding: 'cbor' } }],
   ['thingsboard, 1,000', { format: 'thingsboard' }],
+  ['sparkplug-b, 1,000', { format: 'sparkplug-b', 'sparkplug-b': { group: 'plant' } }],
 ];
 
 await Workspace.use(async (space) => {

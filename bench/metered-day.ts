@@ -1,12 +1,13 @@
 /**
  * A day of 20 points a minute under `budget: {perDay: 15kB}`, in accelerated time, through Mosquitto with and without TLS: what leaves,
- * and what it costs. A relay counts every byte between them. `npm run bench:metered-day`. Load does not change these figures.
+ * and what it costs. The kernel counts the bytes of IP on the wire to another host, a network namespace. `npm run bench:metered-day`.
+ * Load does not change these figures. It needs root.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import path from 'node:path';
-import { connectAsync } from 'mqtt';
+import { MqttClient } from 'mqtt';
 import { seeded } from '../src/core/seeded.ts';
 import type { LogDialect } from '../src/forwarders/mqtt/dialect.ts';
 import { LogForwarder } from '../src/forwarders/mqtt/log-forwarder.ts';
@@ -15,17 +16,19 @@ import { DIALECTS } from '../src/gateway/registry.ts';
 import { Log } from '../src/store/log.ts';
 import { forwarderContext } from '../test/fakes/forwarder-context.ts';
 import { SkipClock } from '../test/fakes/skip-clock.ts';
-import { freePort } from '../test/harness/free-port.ts';
+import { FarHost } from '../test/harness/far-host.ts';
 import { waitFor } from '../test/harness/wait-for.ts';
-import { writeBrokerConfig } from '../test/peers/mosquitto.ts';
-import { findProgram } from '../test/peers/peers.ts';
 import { printConditions, printTable } from './lib/conditions.ts';
+import { alone } from './lib/fleet-net.ts';
 import { SiteRecords } from './lib/site-records.ts';
 import { Workspace } from './lib/workspace.ts';
 
 const MINUTE = 60_000;
 /** Minutes that pass at once. */
 const STEP = 5;
+/** Milliseconds between two looks at a visit, and looks without a packet after which its time passes at once. */
+const LOOK = 10;
+const SILENT = 15;
 const POINTS = 20;
 const BUDGET = 15 * 1024;
 /** Minutes of the day at which an alarm is raised. */
@@ -44,47 +47,21 @@ const ROWS = [
   ['json', '20:00 to 23:00', 'json', EVENING, 'TLS, resumed', 1],
 ] as const;
 
-/** Counts what passes. */
-async function relayTo(
-  space: Workspace,
-  target: number,
-): Promise<{ port: number; take: () => { bytes: number; connections: number } }> {
-  let [bytes, connections] = [0, 0];
-  const server = createServer((near) => {
-    connections++;
-    const far = connect(target, '127.0.0.1');
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      from.on('error', () => {});
-      from.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-      });
-      from.pipe(to);
-      from.on('close', () => to.destroy());
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  space.after(() => server.close());
-  const take = () => {
-    const took = { bytes, connections };
-    [bytes, connections] = [0, 0];
-    return took;
-  };
-  return { port: (server.address() as { port: number }).port, take };
-}
-
 interface Day {
   readonly readings: number;
   readonly delivered: number;
+  readonly connections: number;
   readonly wire: { readonly sent: number; readonly received: number; readonly headers: number };
 }
 
-/** A full day in the future, or in the past: there the certificate is not valid yet, so no session of it is kept. */
+/**
+ * A full day in the future, or in the past: there the certificate is not valid yet, so no session of it is kept. A forwarder counts by
+ * month, so it is not the last day of one.
+ */
 function midnight(days: number): number {
-  const day = new Date();
-  return new Date(day.getFullYear(), day.getMonth(), day.getDate() + days).getTime();
+  const now = new Date();
+  const on = (more: number) => new Date(now.getFullYear(), now.getMonth(), now.getDate() + days + more);
+  return on(on(1).getDate() === 1 ? Math.sign(days) : 0).getTime();
 }
 
 /** @param begin UTC ms @param raised alarms @param ca of the broker; undefined: no TLS */
@@ -96,8 +73,9 @@ async function day(plan: {
   readonly ca: string | undefined;
   readonly begin: number;
   readonly raised: readonly number[];
+  readonly far: FarHost;
 }): Promise<Day> {
-  const { folder, url, format, budget, ca, begin, raised } = plan;
+  const { folder, url, format, budget, ca, begin, raised, far } = plan;
   const clock = new SkipClock(begin + 1000);
   const log = await Log.open({
     ...{ stateDir: path.join(folder, 'state'), runtimeDir: path.join(folder, 'run'), clock },
@@ -124,6 +102,8 @@ async function day(plan: {
   });
   forwarder.start();
   let readings = 0;
+  let crossed = 0;
+  let silent = 0;
   for (let minute = 0; minute + STEP < 1440; minute += STEP) {
     for (let k = 0; k < STEP; k++) {
       const [record] = site.poll((minute + k + 1) * MINUTE);
@@ -139,32 +119,35 @@ async function day(plan: {
       () => `the end of a visit: ${forwarder.status().fault ?? ''}`,
       async () => {
         if (forwarder.status().state === 'waiting') return true;
-        // Ten times as fast as it would be: an alarm is waited for after the last one.
-        await clock.skip(100);
+        const { packets } = far.crossed();
+        silent = packets === crossed ? silent + 1 : 0;
+        crossed = packets;
+        // Packets have their own time: that passes at once where none has crossed for long. An alarm is waited for after the last one.
+        if (silent > SILENT) await clock.skip(500);
         return false;
       },
-      { every: 10 },
+      { every: LOOK },
     );
   }
   const { counters, wire } = forwarder.status();
   const { sent = 0, received = 0, headers = 0 } = wire ?? {};
   await forwarder.stop(1000);
   await log.close(10_000);
-  return { readings, delivered: counters.readings ?? 0, wire: { sent, received, headers } };
+  return { readings, delivered: counters.readings ?? 0, connections: counters.connects, wire: { sent, received, headers } };
 }
 
+alone();
 await Workspace.use(async (space) => {
-  const program = findProgram('mosquitto');
-  if (program === undefined) throw new Error('this measurement needs Mosquitto: apt-get install -y mosquitto');
-  const [cert, key] = [path.join(space.folder, 'cert.pem'), path.join(space.folder, 'key.pem')];
-  const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 10 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 -keyout ${key} -out ${cert}`;
+  const far = await FarHost.make(space.asTest, 1);
+  if (far === undefined) throw new Error('this measurement needs root');
+  const pair = { cert: path.join(space.folder, 'cert.pem'), key: path.join(space.folder, 'key.pem') };
+  const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 10 -subj /CN=localhost -addext subjectAltName=IP:${far.host} -keyout ${pair.key} -out ${pair.cert}`;
   execFileSync('openssl', words.split(' '), { stdio: 'ignore' });
-  const [port, tlsPort] = [await freePort(), await freePort()];
-  const extra = [`listener ${tlsPort} 127.0.0.1`, `certfile ${cert}`, `keyfile ${key}`];
-  const broker = space.spawn(program, ['-c', writeBrokerConfig(space.folder, port, { extra })]);
-  await waitFor('Mosquitto to run', () => broker.stderr.some((line) => /running/.test(line)));
-  const relays = { plain: await relayTo(space, port), tls: await relayTo(space, tlsPort) };
-  const platform = await connectAsync(`mqtt://127.0.0.1:${port}`);
+  // The platform is on the far host: what it gets does not cross the wire.
+  const socket = path.join(space.folder, 'platform');
+  const broker = await far.broker(space.asTest, pair, [`listener 0 ${socket}`]);
+  if (broker === undefined) throw new Error('this measurement needs Mosquitto');
+  const platform = new MqttClient(() => connect(socket), { reconnectPeriod: 0 });
   space.after(() => platform.endAsync());
   let [summaries, alarms] = [0, 0];
   platform.on('message', (topic) => {
@@ -178,45 +161,32 @@ await Workspace.use(async (space) => {
   );
   const rows: (string | number)[][] = [
     [
-      ...['format', 'connects', 'TLS', 'connections', 'sent, received', 'of TCP/IP', 'all bytes', 'of the budget'],
-      ...['full readings', 'hours as summaries', 'alarms'],
+      ...['format', 'connects', 'TLS', 'connections', 'sent, received', 'TCP/IP, estimated', 'TCP/IP', 'all bytes'],
+      ...['of the budget', 'full readings', 'hours as summaries', 'alarms'],
     ],
   ];
+  const text = (bytes: number) => bytes.toLocaleString('en');
   for (const [i, [name, when, format, budget, way, count]] of ROWS.entries()) {
     if (asked.length > 0 && !asked.some((word) => name.startsWith(word))) continue;
     const tls = way !== 'plain';
-    const relay = tls ? relays.tls : relays.plain;
     const folder = path.join(space.folder, `day-${i}`);
     mkdirSync(folder);
     [summaries, alarms] = [0, 0];
-    relay.take();
+    const before = far.crossed();
     const found = await day({
-      ...{ folder, format, budget, raised: ALARMS.slice(-count), begin: midnight(way === 'TLS, full' ? -2 : 2) },
-      url: `${tls ? 'mqtts' : 'mqtt'}://127.0.0.1:${relay.port}`,
-      ca: tls ? cert : undefined,
+      ...{ folder, format, budget, far, raised: ALARMS.slice(-count), begin: midnight(way === 'TLS, full' ? -2 : 2) },
+      url: tls ? broker.tls : broker.plain,
+      ca: tls ? pair.cert : undefined,
     });
     await waitFor('every alarm', () => alarms >= count);
-    const seen = relay.take();
+    await far.quiet();
+    const now = far.crossed();
+    const all = now.sent + now.received - before.sent - before.received;
     const { sent, received, headers } = found.wire;
-    // The last bytes of TLS of a connection come when nobody counts any more.
-    if (Math.abs(sent + received - seen.bytes) > 64 * seen.connections)
-      throw new Error(`${name}: counted ${sent + received} bytes, the relay saw ${seen.bytes}`);
-    const all = seen.bytes + headers;
     rows.push([
-      ...[
-        name,
-        when,
-        way,
-        seen.connections,
-        `${sent.toLocaleString('en')}, ${received.toLocaleString('en')}`,
-        headers.toLocaleString('en'),
-      ],
-      ...[all.toLocaleString('en'), `${((100 * all) / BUDGET).toFixed(1)} %`],
-      ...[
-        `${found.delivered.toLocaleString('en')} of ${found.readings.toLocaleString('en')}`,
-        summaries,
-        `${alarms} of ${count}`,
-      ],
+      ...[name, when, way, found.connections, `${text(sent)}, ${text(received)}`, text(headers), text(all - sent - received)],
+      ...[text(all), `${((100 * all) / BUDGET).toFixed(1)} %`],
+      ...[`${text(found.delivered)} of ${text(found.readings)}`, summaries, `${alarms} of ${count}`],
     ]);
     console.error(rows.at(-1)?.join(' | '));
   }

@@ -11,6 +11,7 @@ import { mqttForwarderSchema } from '../../src/forwarders/mqtt/schema.ts';
 import { DIALECTS } from '../../src/gateway/registry.ts';
 import { Log } from '../../src/store/log.ts';
 import { forwarderContext } from '../../test/fakes/forwarder-context.ts';
+import { dataSetNamed } from './data-sets.ts';
 import { SiteRecords } from './site-records.ts';
 
 export interface DrainPlan {
@@ -48,12 +49,26 @@ const ALARMS = 100;
 /** Milliseconds without a connection, after which the measurement fails. */
 const NO_BROKER = 20_000;
 
+const site = new SiteRecords(plan.data, plan.devices, plan.points);
+const devices = Object.fromEntries(
+  site.shapes.map(({ device, points }) => [
+    device,
+    { points: Object.fromEntries(points.map(({ name, type, unit }) => [name, { type, unit }])) },
+  ]),
+);
+/** Dialects with births or attributes begin a connection with all points. */
+const inventory = JSON.stringify({ v: 1, revision: 1, devices });
+/** The gateway knows which numbers are those of the wire. */
+const plain = new Set(
+  dataSetNamed(plan.data, plan.points).points.flatMap(({ name, scale }) => (scale === undefined ? [name] : [])),
+);
+
 const log = await Log.open({
   ...{ stateDir: plan.stateDir, runtimeDir: plan.runtimeDir, clock: systemClock },
   ...{ maxSize: 2 * 1024 ** 3, maxAge: 1e13, commitEvery: 10_000 },
 });
 log.setClock(Date.now() - Math.round(systemClock.monotonic()), false);
-log.setInventory('{}');
+log.setInventory(inventory);
 const backlogUpTo = log.next - 1;
 const backlogLog = log.ordinal;
 
@@ -89,7 +104,13 @@ log.outlet = (...words) => {
 const alarmSeqs = new Set<number>();
 
 const forwarder = new LogForwarder({
-  ...forwarderContext(log, { gateway: 'bench', logger: silentLogger }),
+  ...forwarderContext(log, {
+    ...{ gateway: 'bench', logger: silentLogger, inventory: () => inventory },
+    site: {
+      point: (_, point) => (plain.has(point) ? { plain: true } : {}),
+      ...{ made: () => undefined, rules: () => [], alarms: () => [] },
+    },
+  }),
   ...{ name: 'late', dialect },
   settings: {
     ...mqttForwarderSchema(DIALECTS).parse(plan.settings),
@@ -98,7 +119,6 @@ const forwarder = new LogForwarder({
 });
 forwarder.attach();
 
-const site = new SiteRecords(plan.data, plan.devices, plan.points);
 const shapes = Array.from({ length: plan.devices }, (_, i) => i);
 let turn = 0;
 function poll(): void {

@@ -1,5 +1,8 @@
 /** What came of each gateway of a fleet, behind marks as docs/consuming.md says it, and what is missing or twice. Pure. */
-import type { Expected, Verdict } from './fleet-words.ts';
+import type { Expected, Missing, Verdict } from './fleet-words.ts';
+
+/** Ranges of records that are missing; beyond it they are counted only. */
+const MOST_MISSING = 2000;
 
 /** What came of one gateway. A byte counts up to 255. */
 export class Book {
@@ -47,16 +50,27 @@ export class Book {
 /** @param books by gateway, `g0` on */
 export function verdict(books: ReadonlyMap<string, Book>, expected: Expected): Verdict {
   const sum = { expected: 0, lost: 0, lostSince: 0, lostBehindMarks: 0, doubled: 0, repeats: 0, wrong: 0 };
+  const missing: { -readonly [K in keyof Missing]: Missing[K] }[] = [];
   const alarms = { alarmsExpected: 0, alarmsLost: 0, alarmsRepeats: 0 };
   expected.forEach((one, i) => {
-    const book = books.get(`g${i}`) as Book;
+    const gateway = `g${i}`;
+    const book = books.get(gateway) as Book;
+    let range: (typeof missing)[number] | undefined;
     for (const [k, seq] of one.records.entries()) {
       sum.expected++;
       if (book.came(seq) === 0) {
         sum.lost++;
         const taken = one.taken[k] as number;
         if (sum.lostSince === 0 || taken < sum.lostSince) sum.lostSince = taken;
-      } else if (book.stored(seq) === 0) sum.lostBehindMarks++;
+        if (range !== undefined) range.last = seq;
+        else if (missing.length < MOST_MISSING) {
+          range = { gateway, first: seq, last: seq, taken };
+          missing.push(range);
+        }
+      } else {
+        range = undefined;
+        if (book.stored(seq) === 0) sum.lostBehindMarks++;
+      }
       if (book.stored(seq) > 1) sum.doubled++;
     }
     const came = one.records.reduce((n, seq) => n + (book.came(seq) > 0 ? 1 : 0), 0);
@@ -69,5 +83,5 @@ export function verdict(books: ReadonlyMap<string, Book>, expected: Expected): V
       alarms.alarmsRepeats += Math.max(0, times - 1);
     }
   });
-  return { ...sum, ...alarms };
+  return { ...sum, missing, ...alarms };
 }

@@ -5,7 +5,9 @@ import type { Pair } from '../../test/harness/certificates.ts';
 import { NATS, type NatsNode, natsNodes } from '../../test/peers/nats.ts';
 import { findProgram } from '../../test/peers/peers.ts';
 import { LOGIN, RABBITMQ, RABBITMQ_SERVER, type RabbitNode, type RabbitPlace, rabbitNodes } from '../../test/peers/rabbitmq.ts';
+import { leftInNats, leftInRabbit } from './fleet-left.ts';
 import { type Held, NATS_PAGE, ofNats, ofRabbit, RABBIT_COLUMNS } from './fleet-queues.ts';
+import type { Left } from './fleet-words.ts';
 import { cpuSeconds, memory } from './proc.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -55,6 +57,8 @@ export class Engine {
   readonly leader: () => Promise<string>;
   /** What the nodes still have for the session of a client; undefined: none of them can say. */
   readonly held: (client: string) => Promise<Held | undefined>;
+  /** The messages for it that can be read where they lie, while it is away. */
+  readonly left: (client: string) => Promise<readonly Left[]>;
 
   private constructor(
     name: EngineName,
@@ -64,6 +68,7 @@ export class Engine {
     replicas: () => Promise<string>,
     leader: () => Promise<string>,
     held: Engine['held'],
+    left: Engine['left'],
   ) {
     this.name = name;
     this.nodes = nodes;
@@ -72,6 +77,7 @@ export class Engine {
     this.replicas = replicas;
     this.leader = leader;
     this.held = held;
+    this.left = left;
   }
 
   static async make(space: Workspace, name: EngineName, options: EngineOptions): Promise<Engine> {
@@ -90,6 +96,7 @@ export class Engine {
         () => members(nodes),
         () => Promise.resolve(''),
         (client) => Promise.resolve(heldByRabbit(nodes, client)),
+        async (client) => leftInRabbit(nodes, client),
       );
     }
     const program = findProgram('nats-server');
@@ -107,6 +114,7 @@ export class Engine {
       async () => streams(await (nodes[1] as NatsNode).ask(NATS_PAGE)),
       async () => leaderOf(await (nodes[1] as NatsNode).ask(NATS_PAGE)),
       () => heldByNats(nodes),
+      () => leftInNats(nodes),
     );
   }
 

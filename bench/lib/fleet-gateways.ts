@@ -7,8 +7,9 @@
  *   offline    no gateway has a network: connections break, and tries find none; online: they have one again
  *   report     counters of all
  *   expect F   writes the numbers that were given to the file F
+ *   fates F    what became of the records in file F
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { systemClock } from '../../src/core/clock.ts';
 import { silentLogger } from '../../src/core/logger.ts';
@@ -21,8 +22,9 @@ import { mqttForwarderSchema } from '../../src/forwarders/mqtt/schema.ts';
 import type { TlsSessions } from '../../src/forwarders/mqtt/wire/tls-sessions.ts';
 import { addBytes, NO_BYTES, type WireBytes, type WireMeter } from '../../src/forwarders/mqtt/wire/wire-meter.ts';
 import { forwarderContext } from '../../test/fakes/forwarder-context.ts';
+import { fateOf, spanOf } from './fleet-fate.ts';
 import { type GatewayLog, memoryLog, realLog } from './fleet-log.ts';
-import type { Expected, FleetReport } from './fleet-words.ts';
+import type { Expected, FleetReport, Missing, Sending } from './fleet-words.ts';
 
 interface Plan {
   readonly gateways: number;
@@ -67,6 +69,8 @@ interface Gateway {
   readonly own: GatewayLog;
   readonly forwarder: LogForwarder;
   readonly rate: Rate;
+  /** In the order in which they left. */
+  readonly sendings: readonly Sending[];
 }
 
 /** One look at the network a second for all of them: in one process it is the same for each. */
@@ -107,6 +111,7 @@ async function gateway(i: number): Promise<Gateway> {
   // Each node has a third of the gateways, and each gateway the others behind its own.
   const urls = plan.urls.map((_, k) => plan.urls[(i + k) % plan.urls.length] as string);
   const rate = new Rate();
+  const sendings: Sending[] = [];
   const forwarder = new LogForwarder({
     ...forwarderContext(own.log, { gateway: id, logger: silentLogger, random: Math.random }),
     ...{ name: 'fleet', dialect: jsonDialect, network: () => network },
@@ -127,13 +132,22 @@ async function gateway(i: number): Promise<Gateway> {
         messages++;
         const size = Buffer.byteLength(message.payload);
         bytes += size;
-        if (message.topic.endsWith('/history')) rate.count(size);
-        return publish(message);
+        const lane = message.topic.slice(message.topic.lastIndexOf('/') + 1);
+        if (lane === 'history') rate.count(size);
+        const span = lane === 'history' || lane === 'data' ? spanOf(String(message.payload)) : undefined;
+        const leaves = publish(message);
+        if (span === undefined) return leaves;
+        const sending: Sending = { lane, first: span.first, last: span.last, node: `${options.host}:${options.port}` };
+        sendings.push(sending);
+        return leaves.then((answer) => {
+          sending.acked = Date.now();
+          return answer;
+        });
       };
       return connection;
     },
   });
-  return { own, forwarder, rate };
+  return { own, forwarder, rate, sendings };
 }
 
 const gateways: Gateway[] = [];
@@ -196,6 +210,11 @@ function report(): FleetReport {
   };
 }
 
+function fates(file: string): object {
+  const missing = JSON.parse(readFileSync(file, 'utf8')) as readonly Missing[];
+  return { fates: missing.map((one) => fateOf(one, gateways[Number(one.gateway.slice(1))]?.sendings ?? [])) };
+}
+
 for await (const line of createInterface({ input: process.stdin })) {
   const [word = '', argument = ''] = line.split(' ');
   if (word === 'live') setLive(Number(argument));
@@ -206,7 +225,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     const expected: Expected = gateways.map(({ own: { records, taken, alarms } }) => ({ records, taken, alarms }));
     writeFileSync(argument, JSON.stringify(expected));
   }
-  console.log(JSON.stringify({ did: line, ...(word === 'report' ? report() : {}) }));
+  console.log(JSON.stringify({ did: line, ...(word === 'report' ? report() : word === 'fates' ? fates(argument) : {}) }));
 }
 clearInterval(live);
 await Promise.all(gateways.map(({ forwarder }) => forwarder.stop(10_000)));

@@ -119,6 +119,12 @@ export async function compared<V>(run: Compared<V>): Promise<Outcome<V>> {
   return { first, last, returns, held };
 }
 
+/** The queues of the session in the answer to RABBIT_COLUMNS, by name. */
+export function rabbitQueues(text: string, client: string): Map<string, number> {
+  const own = (JSON.parse(text) as RabbitQueue[]).filter(({ name }) => name.startsWith(`mqtt-subscription-${client}qos`));
+  return new Map(own.map(({ name, messages_ready: ready }) => [name, ready === '' ? 0 : ready]));
+}
+
 /** For a row of a table. */
 export function heldWords(held: readonly (Held | undefined)[]): string {
   return held.map((one) => (one === undefined ? 'unknown' : `${one.ready} + ${one.underWay}`)).join('; ') || 'not asked';

@@ -1,12 +1,13 @@
 /** One run of bench/fleet.ts: a cluster, the process with the gateways, the platform, and what they say. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Child } from '../../test/harness/child.ts';
 import { waitFor } from '../../test/harness/wait-for.ts';
 import { Engine, type EngineName, type EngineOptions } from './fleet-engines.ts';
+import { fateWords } from './fleet-fate.ts';
 import { compared, heldWords, type Outcome } from './fleet-queues.ts';
-import type { FleetReport, ReceiverReport, Verdict } from './fleet-words.ts';
+import type { Fate, FleetReport, Left, ReceiverReport, Verdict } from './fleet-words.ts';
 import { cpuSeconds } from './proc.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -174,7 +175,8 @@ export class FleetRun {
     await this.fleet.ask(`expect ${expected}`);
     const verdict = () => this.platform.ask<Verdict>(`verdict ${expected}`);
     const complete = ({ lost, alarmsLost }: Verdict): boolean => lost === 0 && alarmsLost === 0;
-    return compared<Verdict>({
+    const left: Left[] = [];
+    const outcome = await compared<Verdict>({
       ...{ verdict, complete },
       quiet: async () => {
         await this.until('nothing more arrives', async () => {
@@ -193,10 +195,32 @@ export class FleetRun {
         await this.platform.ask('away');
         await this.until('the platform is away', async () => !(await this.received()).connected);
         await sleep(REST);
+        if (left.length === 0) left.push(...(await this.#left()));
         await this.platform.ask(`back ${(node + 1) % this.engine.nodes.length}`);
         await this.until('the platform is back', async () => (await this.received()).connected);
       },
     });
+    await this.#explain(outcome, left);
+    return outcome;
+  }
+
+  /** Messages that a node cannot show are no reason to end the run. */
+  async #left(): Promise<readonly Left[]> {
+    try {
+      return await this.engine.left('platform');
+    } catch (thrown) {
+      log(`what the nodes have could not be read: ${String(thrown)}`);
+      return [];
+    }
+  }
+
+  /** A line for each range of records that did not come at first: which gateway and numbers, who acknowledged them, where they were. */
+  async #explain({ first, last }: Outcome<Verdict>, left: readonly Left[]): Promise<void> {
+    if (first.missing.length === 0) return;
+    const file = path.join(this.#folder, 'missing.json');
+    writeFileSync(file, JSON.stringify(first.missing));
+    const { fates } = await this.fleet.ask<{ readonly fates: readonly Fate[] }>(`fates ${file}`);
+    for (const line of fateWords(fates, left, last.missing)) console.log(`- missing at first: ${line}`);
   }
 
   async end(): Promise<void> {

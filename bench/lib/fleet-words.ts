@@ -7,6 +7,42 @@ export type Expected = readonly {
   readonly alarms: readonly number[];
 }[];
 
+/** Records of one gateway that did not come, without one between them that came. */
+export interface Missing {
+  readonly gateway: string;
+  readonly first: number;
+  readonly last: number;
+  /** When the first of them was taken, ms UTC. */
+  readonly taken: number;
+}
+
+/** A batch as it left a gateway. */
+export interface Sending {
+  readonly lane: string;
+  readonly first: number;
+  readonly last: number;
+  readonly node: string;
+  /** UTC ms of the acknowledgement; absent: there was none. */
+  acked?: number;
+}
+
+/** What the gateway knows of such records. */
+export interface Fate extends Missing {
+  /** Messages that left with one of them. */
+  readonly sent: number;
+  /** The last message with one of them that was acknowledged. */
+  readonly acked: Sending | undefined;
+}
+
+/** A message that a node has. */
+export interface Left {
+  /** The queue or the stream, and where in it. */
+  readonly place: string;
+  readonly gateway: string;
+  readonly first: number;
+  readonly last: number;
+}
+
 export interface FleetReport {
   readonly connected: number;
   /** Gateways whose readings go to history. */
@@ -58,6 +94,8 @@ export interface Verdict {
   /** Records that never came, and when the first of them was taken, ms UTC; 0 without one. */
   readonly lost: number;
   readonly lostSince: number;
+  /** Which they are, up to a bound. */
+  readonly missing: readonly Missing[];
   /** Records that came, and that the marks did not let through. */
   readonly lostBehindMarks: number;
   /** The marks let it through more than once. */

@@ -9,8 +9,8 @@ const RAISED: Readonly<Record<string, string>> = {
   ...{ MAX_CONNECTIONS: '1_100', MAX_UNCONNECTED: '1_100', MAX_PER_ACCOUNT: '1_100', MAX_SOCKETS: '2_300' },
   ...{ MAX_RETAINED: '200_000', MAX_RETAINED_BYTES: '64 * 1024 * 1024' },
   ...{ MAX_ACCOUNT_RETAINED: '200_000', MAX_ACCOUNT_RETAINED_BYTES: '64 * 1024 * 1024' },
-  // One account publishes all of them, so its rate is raised too.
-  ACCOUNT_REQUESTS_AT_ONCE: '400_000',
+  // One account publishes all of them, so its rate and that of all are raised too.
+  ...{ ACCOUNT_REQUESTS_AT_ONCE: '400_000', ALL_REQUESTS_AT_ONCE: '400_000' },
 };
 
 /** @returns the main.js of a gateway whose broker is in a thread of its own (apart.ts) */

@@ -9,195 +9,155 @@ Needs Python 3.9 and nothing else. docs/reference/formats/columns.md describes t
 import json, math, struct, sys, zlib
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-REASONS = {1: "timeout", 2: "disconnected", 3: "crc", 4: "bad-reply", 5: "exception", 6: "not-a-number", 7: "invalid",
-           8: "unparsable", 9: "not-there", 10: "not-ready", 128: "out-of-range", 129: "too-fast", 130: "retained", 131: "partial"}
-ABSENT, NOISY, FLOAT32, FLOAT64, BOOLEAN, INTEGER64, STRING, EMPTY = 255, 64, 16, 17, 18, 19, 20, 21
+BAD = " timeout disconnected crc bad-reply exception not-a-number invalid unparsable not-there not-ready".split(" ")
+REASONS = {**dict(enumerate(BAD)), 128: "out-of-range", 129: "too-fast", 130: "retained", 131: "partial"}
+ABSENT, NOISY, FLOAT32, FLOAT64, BOOLEAN, INTEGER64, STRING = 255, 64, 16, 17, 18, 19, 20
 MOST = 64 * 1024 * 1024  # no part inflates to more
 
 
-class Bytes:
-    """Bytes and bits, one after the other."""
-    def __init__(self, data):
-        self.data, self.at, self.bit = data, 0, 0
-
-    def raw(self, n):
-        if self.at + n > len(self.data):
-            raise ValueError("the payload ends too early")
-        self.at += n
-        return self.data[self.at - n:self.at]
-
-    def byte(self):
-        return self.raw(1)[0]
-
-    def unsigned(self):  # LEB128
-        value = shift = 0
-        while True:
-            b = self.byte()
-            value |= (b & 0x7F) << shift
-            shift += 7
-            if b < 0x80:
-                return value
-            if shift > 56:
-                raise ValueError("a number is too long")
-
-    def signed(self):  # zigzag
-        v = self.unsigned()
-        return -(v + 1) // 2 if v & 1 else v // 2
+class Reader:
+    """Reads bytes and bits, one after the other. `noise` has bits of numbers that nothing could make shorter."""
+    def __init__(self, data, noise=None):
+        self.data, self.noise, self.bit = data, noise, 0
 
     def bits(self, n):  # the highest bit first
-        value, taken = 0, 0
-        while taken < n:
-            some = min(8 - self.bit, n - taken)
-            value = value << some | (self.data[self.at] >> (8 - self.bit - some)) & ((1 << some) - 1)
-            taken, self.bit = taken + some, self.bit + some
-            if self.bit == 8:
-                self.at, self.bit = self.at + 1, 0
-        return value
+        at, self.bit = self.bit, self.bit + n
+        if self.bit > 8 * len(self.data):
+            raise ValueError("the payload ends too early")
+        return int.from_bytes(self.data[at // 8:(self.bit + 7) // 8], "big") >> -self.bit % 8 & (1 << n) - 1
 
-    def align(self):
-        if self.bit:
-            self.at, self.bit = self.at + 1, 0
+    def bytes(self, n):  # from the next full byte on
+        at = (self.bit + 7) // 8
+        self.bit = 8 * (at + n)
+        if at + n > len(self.data):
+            raise ValueError("the payload ends too early")
+        return self.data[at:at + n]
+
+    def unsigned(self):  # LEB128
+        value = 0
+        for shift in range(0, 63, 7):
+            b = self.bytes(1)[0]
+            value |= (b & 0x7F) << shift
+            if b < 0x80:
+                return value
+        raise ValueError("a number is too long")
+
+    def signed(self, noisy=False):  # LEB128 and zigzag; noisy, a length and sign, and the bits below the highest one in the noise
+        v = self.bytes(1)[0] if noisy else self.unsigned()
+        if not noisy:
+            return v >> 1 ^ -(v & 1)
+        n = v >> 1
+        size = n if n < 2 else 1 << n - 1 | self.noise.bits(n - 1)
+        return -size if v & 1 else size
 
 
 def unseal(blob):
-    """-> the deflated part, inflated, and the part as it is. A CRC-32 covers both."""
+    """-> the deflated part, inflated, with the noise beside it. A CRC-32 covers both."""
     noise, crc = struct.unpack("<II", blob[-8:])
     if zlib.crc32(blob[:-4]) != crc:
         raise ValueError("the payload is damaged (checksum)")
     end = len(blob) - 8
-    return Bytes(zlib.decompressobj(-15).decompress(blob[:end - noise], MOST)), Bytes(blob[end - noise:end])
+    return Reader(zlib.decompressobj(-15).decompress(blob[:end - noise], MOST), Reader(blob[end - noise:end]))
 
 
-def integers(data, noise, count, before, noisy):
-    """Differences: LEB128, or where nothing repeats a length and sign, with the bits below the highest in the noise."""
-    out = []
-    for _ in range(count):
-        if noisy:
-            symbol = data.byte()
-            n = symbol >> 1
-            size = n if n < 2 else 1 << (n - 1) | noise.bits(n - 1)
-            before += -size if symbol & 1 else size
-        else:
-            before += data.signed()
-        out.append(before)
-    return out
+def holds(number, four):
+    """-> whether these are the four bytes of a number. The largest float32 has neighbours that none can hold."""
+    try:
+        return struct.pack(">f", number) == four
+    except OverflowError:
+        return False
 
 
 def shortest32(order):
     """A float32 by its place among all float32, as the number with the fewest decimals, or digits, that still is this one."""
-    bits = 0x7FFFFFFF - order if order < 0 else order
-    (v,) = struct.unpack(">f", struct.pack(">I", bits))
+    four = struct.pack(">I", 0x7FFFFFFF - order if order < 0 else order)
+    (v,) = struct.unpack(">f", four)
     for k in range(9) if 1e-3 < abs(v) < 1e9 else ():
         x = v * 10 ** k
         r = (math.floor(x) + (x - math.floor(x) >= 0.5)) / 10 ** k  # halves upwards
-        if struct.pack(">f", r) == struct.pack(">f", v):
+        if holds(r, four):
             return r
-    digits = (Context(prec=n, rounding=ROUND_HALF_UP).create_decimal(Decimal(v)) for n in range(1, 10))
-    return next(r for r in map(float, digits) if struct.pack(">f", r) == struct.pack(">f", v))
+    digits = (float(Context(prec=n, rounding=ROUND_HALF_UP).create_decimal(Decimal(v))) for n in range(1, 10))
+    return next(r for r in digits if holds(r, four))
 
 
-def planes(data, n):
-    """Eight bytes a value, bytes of equal weight side by side, the lowest first."""
-    rows = [data.raw(n) for _ in range(8)]
-    return [int.from_bytes(bytes(row[i] for row in rows), "little") for i in range(n)]
+def eights(data, n, form, unsigned):
+    """Eight bytes a value, bytes of equal weight side by side, the lowest first: doubles, or integers as texts."""
+    x = 0
+    for change in zip(*[data.bytes(n) for _ in range(8)]):
+        change = int.from_bytes(change, "little")
+        x = x ^ change if form == FLOAT64 else x + change & (1 << 64) - 1
+        yield struct.unpack("<d", struct.pack("<Q", x))[0] if form == FLOAT64 else str(x if unsigned else x - (x >> 63 << 64))
 
 
-def columns(data, noise, counts, types):
-    """-> the values of each point, without those that a record has no value of."""
-    marks = [data.byte() for _ in counts]
-    forms = [m & ~NOISY for m in marks]
-    out = [[] for _ in counts]
-    for i, form in enumerate(forms):
-        if form == BOOLEAN:
-            out[i] = [data.bits(1) == 1 for _ in range(counts[i])]
-    data.align()
+def columns(data, points, records):
+    """Reads the points of a shape into its records."""
+    doubtful = data.bytes(1) != b"\0"
+    reasons = [data.bytes(len(records)) if doubtful else bytes(len(records)) for _ in points]
+    counts = [sum(r == 0 or 128 <= r < ABSENT for r in column) for column in reasons]
+    marks = data.bytes(len(points))
+    forms = [mark & ~NOISY for mark in marks]
+    values = [[data.bits(1) == 1 for _ in range(n)] if form == BOOLEAN else [] for form, n in zip(forms, counts)]
     firsts = {}
-    for of_kind in (lambda form: form < 7, lambda form: form == FLOAT32):
-        which = [i for i, form in enumerate(forms) if of_kind(form)]
-        mixed = data.byte() == 1
-        firsts.update(zip(which, integers(data, noise, len(which), 0, mixed)))
-    for i, form in enumerate(forms):
-        n = counts[i]
-        if i in firsts:
-            numbers = [firsts[i]] + integers(data, noise, n - 1, firsts[i], marks[i] != form)
-            out[i] = [shortest32(x) for x in numbers] if form == FLOAT32 else [x / 10 ** form for x in numbers]
-        elif form == FLOAT64:
-            x, words = 0, []
-            for change in planes(data, n):
-                x ^= change
-                words.append(struct.unpack("<d", struct.pack("<Q", x))[0])
-            out[i] = words
-        elif form == INTEGER64:
-            x = 0
-            for change in planes(data, n):
-                x = (x + change) & (1 << 64) - 1
-                out[i].append(str(x if types[i] == "uint64" or x < 1 << 63 else x - (1 << 64)))
+    for kind in (range(7), [FLOAT32]):
+        noisy, x = data.bytes(1) == b"\1", 0
+        for p in (p for p, form in enumerate(forms) if form in kind):
+            firsts[p] = x = x + data.signed(noisy)
+    for p, ((name, kind, *_), form, n) in enumerate(zip(points, forms, counts)):
+        if p in firsts:
+            numbers, noisy = [firsts[p]], marks[p] != form
+            while len(numbers) < n:
+                numbers.append(numbers[-1] + data.signed(noisy))
+            values[p] = [shortest32(x) if form == FLOAT32 else x / 10 ** form for x in numbers]
+        elif form in (FLOAT64, INTEGER64):
+            values[p] = eights(data, n, form, kind == "uint64")
         elif form == STRING:
-            out[i] = [data.raw(data.unsigned()).decode("utf-8", "replace") for _ in range(n)]
-    return out
+            values[p] = [data.bytes(data.unsigned()).decode("utf-8", "replace") for _ in range(n)]
+        left = iter(values[p])
+        for record, reason in zip(records, reasons[p]):
+            if reason == 0 or 128 <= reason < ABSENT:
+                record["values"][name] = next(left)
+            if 0 < reason < ABSENT:
+                record.setdefault("uncertain" if reason >= 128 else "bad", {})[name] = REASONS.get(reason, f"reason-{reason}")
+    data.noise.bytes(0)
 
 
-def block(blob, head):
-    """-> the records of a block, in the order of their numbers."""
-    data, noise = unseal(blob)
-    if data.byte() != 1:
+def block(data, head):
+    """-> the records of a block, shape by shape."""
+    if data.bytes(1) != b"\1":
         raise ValueError("the version of the block is not known")
     n = data.unsigned()
     by_id = {shape.get("id", place): shape for place, shape in enumerate(head["shapes"])}
-    shapes = [by_id[data.unsigned()] for _ in range(data.unsigned())]
-    seq, seqs = 0, []
-    for _ in range(n):
-        seq += data.unsigned()
-        seqs.append(seq)
-    which, expected = [], 0
-    for _ in range(n):
-        which.append((data.unsigned() + expected) % len(shapes))
-        expected = (which[-1] + 1) % len(shapes)
-    ats, before, last, step = [], 0, {}, {}
-    for s in which:
-        d = data.signed() + step.get(s, 0)
-        at = last.get(s, before) + d
-        if s in last:
-            step.setdefault(s, d)
-        last[s] = before = at
-        ats.append(at)
-    for _ in shapes:
-        data.unsigned(), data.unsigned()  # lengths, for those who skip a shape
-    records = [None] * n
-    for s, shape in enumerate(shapes):
-        members = [i for i in range(n) if which[i] == s]
-        count, points = len(members), shape["points"]
-        reasons = [data.raw(count) for _ in points] if data.byte() else [bytes(count)] * len(points)
-        present = [[r == 0 or 128 <= r != ABSENT for r in column] for column in reasons]
-        values = columns(data, noise, [sum(column) for column in present], [p[1] for p in points])
-        noise.align()
-        iters = [iter(column) for column in values]
-        for m, i in enumerate(members):
-            record = {"log": head["log"], "seq": seqs[i], "boot": head["boot"], "device": shape["device"],
-                      "time": ats[i] + head["offset"], "values": {}}
-            for p, point in enumerate(points):
-                reason = reasons[p][m]
-                if present[p][m]:
-                    record["values"][point[0]] = next(iters[p])
-                if reason not in (0, ABSENT):
-                    word = REASONS.get(reason, "reason-%d" % reason)
-                    record.setdefault("uncertain" if reason >= 128 else "bad", {})[point[0]] = word
-            if "clock" in head:
-                record["clock"] = head["clock"]
-            records[i] = record
-    return records
+    shapes = [{**by_id[data.unsigned()], "records": []} for _ in range(data.unsigned())]
+    seq = at = 0
+    place = -1
+    seqs = [seq := seq + data.unsigned() for _ in range(n)]
+    order = [shapes[place := (place + 1 + data.unsigned()) % len(shapes)] for _ in range(n)]
+    for seq, shape in zip(seqs, order):
+        change = data.signed() + shape.get("step", 0)
+        if "at" in shape:
+            shape.setdefault("step", change)
+        at = shape["at"] = shape.get("at", at) + change
+        record = {"log": head["log"], "seq": seq, "boot": head["boot"], "device": shape["device"]}
+        shape["records"].append({**record, "time": at + head["offset"], "values": {}})
+    for _ in range(2 * len(shapes)):
+        data.unsigned()  # lengths, for those who skip a shape
+    for shape in shapes:
+        columns(data, shape["points"], shape["records"])
+    return [record for shape in shapes for record in shape["records"]]
 
 
 def decode(payload):
-    """-> the head of a payload, and its records."""
+    """-> the head of a payload, and its records in the order of their numbers."""
     if payload[:4] != b"SLC\x01":
         raise ValueError("this is not a payload of `format: columns`, version 1")
-    rest, parts = Bytes(payload[4:]), []
-    while rest.at < len(rest.data):
-        parts.append(rest.raw(*struct.unpack("<I", rest.raw(4))))
-    head = json.loads(unseal(parts[0])[0].data)
-    # A block may have the records of one device alone.
-    return head, sorted((record for part in parts[1:] for record in block(part, head)), key=lambda record: record["seq"])
+    rest, parts = Reader(payload[4:]), []
+    while rest.bit < 8 * len(rest.data):
+        parts.append(unseal(rest.bytes(*struct.unpack("<I", rest.bytes(4)))))
+    head = json.loads(parts[0].data)
+    clock = {"clock": head["clock"]} if "clock" in head else {}
+    records = [{**record, **clock} for part in parts[1:] for record in block(part, head)]
+    return head, sorted(records, key=lambda record: record["seq"])
 
 
 if __name__ == "__main__":

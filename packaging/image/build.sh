@@ -6,11 +6,11 @@
 # disk of our own (init), one root for both slots, the partitions, the image. Two runs from the same packages give the same root.
 #
 # --target uefi-arm64 | rpi-arm64    --sequence N    --keys FILE (public keys, one a line)    --deb FILE    --out DIR
-# --extra DIR: its content is laid over the root (tests).
+# --extra DIR: its content is laid over the root (tests).    --slot-size MB: of each root; all releases of a card need the same
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd -P)
 HERE=$ROOT/packaging/image
-target=uefi-arm64 sequence= keys= deb= out=$ROOT/out/image extra= sources=
+target=uefi-arm64 sequence= keys= deb= out=$ROOT/out/image extra= sources= size=1024
 while [ $# -gt 0 ]; do
   case $1 in
     --target) target=$2 ;;
@@ -20,6 +20,7 @@ while [ $# -gt 0 ]; do
     --out) out=$2 ;;
     --extra) extra=$2 ;;
     --sources) sources=$2 ;;
+    --slot-size) size=$2 ;;
     *) echo "image: $1 is not an option; the head of packaging/image/build.sh has them" >&2; exit 2 ;;
   esac
   shift 2
@@ -49,7 +50,10 @@ fi
 packages=systemd,systemd-sysv,udev,dbus,iproute2,netbase,kmod,libatomic1,libstdc++6,systemd-timesyncd,systemd-resolved,ca-certificates,e2fsprogs,dosfstools,fdisk,tzdata,adduser
 case $target in
   uefi-arm64) boot=linux-image-arm64,busybox-static,systemd-boot-efi ;;
-  rpi-arm64) boot=linux-image-arm64,busybox-static,raspi-firmware ;;
+  rpi-arm64)
+    boot=linux-image-arm64,busybox-static,raspi-firmware,firmware-brcm80211
+    packages=$packages,wpasupplicant,wireless-regdb
+    ;;
   *) refuse "there is no target $target; choose uefi-arm64 or rpi-arm64" ;;
 esac
 [ -n "$sources" ] || sources=/etc/apt/sources.list.d/debian.sources
@@ -59,7 +63,7 @@ sed 's/^Components:.*/Components: main non-free-firmware/' "$work/debian.sources
 
 # What was made once from the same list is used again: SLUICE_IMAGE_CACHE names a folder for it.
 cached() { # NAME VARIANT PACKAGES SOURCES
-  cache=${SLUICE_IMAGE_CACHE:-$work}/$1.tar
+  cache=${SLUICE_IMAGE_CACHE:-$work}/$1-$(printf '%s' "$3" | sha256sum | cut -c 1-12).tar
   if [ ! -f "$cache" ]; then
     mmdebstrap --quiet --mode=root --format=tar --variant="$2" --architectures=arm64 --include="$3" trixie "$cache.new" "$work/$4"
     mv "$cache.new" "$cache"
@@ -100,6 +104,7 @@ ln -sf /usr/lib/systemd/system/sluice-update.timer "$root/etc/systemd/system/tim
 for unit in systemd-networkd.service systemd-resolved.service systemd-timesyncd.service; do
   chroot "$root" systemctl enable --quiet $unit
 done
+[ $target != rpi-arm64 ] || . "$HERE/wifi.sh"
 # Nobody is there to type a password: a board that does not come up restarts, and its tries run out.
 for unit in emergency rescue; do
   mkdir -p "$root/etc/systemd/system/$unit.service.d"
@@ -152,7 +157,6 @@ find "$ram" "$root" -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_D
 cp "$work/boot/boot/$kernel" "$out/linux.efi"
 
 # One root for both slots. It is never written, so it needs no journal. Fixed numbers: the next release shares what did not change.
-size=1024
 truncate -s ${size}M "$work/root.ext4"
 mkfs.ext4 -q -F -m 0 -O ^has_journal,^metadata_csum_seed -U 5cf6b1de-6d5d-4b6f-9d52-0f6b6c1d0001 \
   -E hash_seed=5cf6b1de-6d5d-4b6f-9d52-0f6b6c1d0002,root_owner=0:0 -L sluice-root -d "$root" "$work/root.ext4"

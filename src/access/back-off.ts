@@ -11,6 +11,7 @@
  *
  * Pure: the time is passed in.
  */
+import { placeOf } from '../core/peer-place.ts';
 
 /** Tries before the first wait. */
 export const FREE = 5;
@@ -219,20 +220,4 @@ export class BackOff {
   forget(name: string): void {
     this.#known.delete((key) => key.startsWith(`${name}\n`));
   }
-}
-
-/** Where a try comes from: one budget for an IPv4 address, and for a network of IPv6 (a /64 belongs to one household). */
-export function placeOf(address: string | undefined): string {
-  if (address === undefined) return 'this board';
-  const plain = address
-    .slice(0, 64)
-    .toLowerCase()
-    .replace(/^::ffff:(?=\d+\.)/, '');
-  if (!plain.includes(':')) return plain;
-  const [head = '', tail] = plain.replace(/%.*$/, '').split('::');
-  const front = head === '' ? [] : head.split(':');
-  const back = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - front.length - back.length);
-  const groups = [...front, ...Array.from({ length: zeros }, () => '0'), ...back].map((g) => g.replace(/^0+(?=.)/, ''));
-  return plain === '::1' ? plain : `${groups.slice(0, 4).join(':')}::/64`;
 }

@@ -8,11 +8,12 @@
 import type { Caller } from '../core/access-ports.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
+import { placeOf } from '../core/peer-place.ts';
 import { aboutDuration } from '../core/units.ts';
 import type { AccessAudit } from './access-audit.ts';
 import type { AccountBook } from './account-book.ts';
 import type { Device, Token, User } from './accounts.ts';
-import { BackOff, Budgets, placeOf } from './back-off.ts';
+import { BackOff, Budgets } from './back-off.ts';
 import type { Tables } from './back-off-file.ts';
 import { isName, LONGEST_PASSWORD } from './names.ts';
 import { type Cost, hashPassword, isPasswordOf, nobodysHash } from './password.ts';

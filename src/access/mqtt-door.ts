@@ -1,6 +1,7 @@
 /** Who a client of the embedded broker is. How it is checked follows from what it sent, never from whose name it is (log-ins.ts). */
 import type { Caller, MqttAccess, MqttCredential, MqttLogin } from '../core/access-ports.ts';
 import type { Role } from '../core/commands.ts';
+import { isOfThisBoard } from '../core/peer-place.ts';
 import type { Device } from './accounts.ts';
 import type { AccessParts } from './parts.ts';
 import { isDeviceSecret, tokenIdOf } from './secrets.ts';
@@ -43,7 +44,7 @@ export class MqttDoor implements MqttAccess {
       if (username === undefined) return ofDevice(logIns.certificate(certificate, caller), caller);
     }
     if (username === undefined) {
-      if (password === undefined && !this.claimed && isLoopback(caller.address)) return nobody(caller);
+      if (password === undefined && !this.claimed && isOfThisBoard(caller.address)) return nobody(caller);
       throw logIns.refuse(this.claimed ? 'it gave no name' : 'the gateway is not claimed yet', caller);
     }
     const text = textOf(password);
@@ -76,8 +77,4 @@ function textOf(password: Uint8Array | undefined): string {
   } catch {
     return '';
   }
-}
-
-export function isLoopback(address: string | undefined): boolean {
-  return address === undefined || address === '::1' || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/i.test(address);
 }

@@ -4,6 +4,9 @@
  *
  * What is read is believed only where nobody else could have written it: a file of the gateway's own user or of root, no link, not
  * writable by others.
+ *
+ * What runs in the background takes turns, so a disk that hangs holds one thread of the pool, and never all four of them: names are
+ * looked up, passwords are checked and ports are opened by the others.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
@@ -19,13 +22,25 @@ export type Found =
   /** `why` is for people: it completes "the file …". */
   | { readonly kind: 'unusable'; readonly why: string };
 
+/** Whose files are believed: those of the own user and of root, or of anybody. */
+export type Owner = 'self' | 'anybody';
+
 export type FoundBytes =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly readableByOthers: boolean }
   | Exclude<Found, { kind: 'text' }>;
 
-/** A text. Never rejects. @param most bytes */
-export async function readOwn(file: string, most: number): Promise<Found> {
-  const found = await readOwnBytes(file, most);
+let last: Promise<unknown> = Promise.resolve();
+
+/** Work on files of the state directory, when all before it is over. It must not wait for another turn. */
+export function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const done = last.then(work);
+  last = done.catch(() => {});
+  return done;
+}
+
+/** A text. Never rejects. @param most bytes @param of `anybody`: whoever it belongs to */
+export async function readOwn(file: string, most: number, of: Owner = 'self'): Promise<Found> {
+  const found = await readOwnBytes(file, most, of);
   if (found.kind !== 'bytes') return found;
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(found.bytes);
@@ -36,7 +51,7 @@ export async function readOwn(file: string, most: number): Promise<Found> {
 }
 
 /** The same at once, before anything runs. Never throws. @param most bytes @param of `anybody`: whoever it belongs to */
-export function readOwnNow(file: string, most: number, of: 'self' | 'anybody' = 'self'): Found {
+export function readOwnNow(file: string, most: number, of: Owner = 'self'): Found {
   let fd: number | undefined;
   try {
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -58,11 +73,7 @@ export function readOwnNow(file: string, most: number, of: 'self' | 'anybody' = 
 }
 
 /** Why nobody may believe it; completes "the file …". */
-function distrust(
-  stats: Pick<Stats, 'isFile' | 'uid' | 'mode' | 'size'>,
-  most: number,
-  of: 'self' | 'anybody' = 'self',
-): string | undefined {
+function distrust(stats: Pick<Stats, 'isFile' | 'uid' | 'mode' | 'size'>, most: number, of: Owner): string | undefined {
   const own = process.getuid?.() ?? 0;
   if (!stats.isFile()) return 'is not a file';
   if (of === 'self' && stats.uid !== own && stats.uid !== 0)
@@ -79,13 +90,17 @@ function unread(thrown: unknown): Exclude<Found, { kind: 'text' }> {
 }
 
 /** The same of a file that is no text. Never rejects. @param most bytes */
-export async function readOwnBytes(file: string, most: number): Promise<FoundBytes> {
+export function readOwnBytes(file: string, most: number, of: Owner = 'self'): Promise<FoundBytes> {
+  return inTurn(() => read(file, most, of));
+}
+
+async function read(file: string, most: number, of: Owner): Promise<FoundBytes> {
   let handle: FileHandle | undefined;
   try {
     // Opening a pipe must not wait for a writer.
     handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const stats = await handle.stat();
-    const why = distrust(stats, most);
+    const why = distrust(stats, most, of);
     if (why !== undefined) return { kind: 'unusable', why };
     // One byte more than it has: it may grow meanwhile.
     const bytes = Buffer.alloc(Math.min(most, Math.max(stats.size, SMALL)) + 1);
@@ -107,14 +122,19 @@ async function fill(handle: FileHandle, bytes: Uint8Array): Promise<number> {
   }
 }
 
-/** Rejects with the fault of the file system; then the old file is there as it was. */
-export async function writeOwn(file: string, text: string): Promise<void> {
+/** Rejects with the fault of the file system; then the old file is there as it was. @param mode of a file that others may read */
+export function writeOwn(file: string, text: string, mode = 0o600): Promise<void> {
+  return inTurn(() => write(file, text, mode));
+}
+
+async function write(file: string, text: string, mode: number): Promise<void> {
   const beside = `${file}.new`;
   try {
     await rm(beside, { force: true });
     const handle = await open(beside, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
     try {
       await handle.writeFile(text);
+      if (mode !== 0o600) await handle.chmod(mode);
       await handle.sync();
     } finally {
       await handle.close();
@@ -125,7 +145,7 @@ export async function writeOwn(file: string, text: string): Promise<void> {
     await rm(beside, { force: true }).catch(() => {});
     throw thrown;
   }
-  await syncFolder(file);
+  await sync(file);
 }
 
 /** Why a file cannot be written, in words that say what to do where that is known. */
@@ -137,21 +157,29 @@ export function unwrittenWords(thrown: unknown): string {
 }
 
 /** Removes it for good; a file that is not there is no fault. */
-export async function removeOwn(file: string): Promise<void> {
-  await rm(file, { force: true });
-  await syncFolder(file);
+export function removeOwn(file: string): Promise<void> {
+  return inTurn(async () => {
+    await rm(file, { force: true });
+    await sync(file);
+  });
 }
 
 /** Out of the way, for a person to look at. @returns where it lies now */
-export async function setAside(file: string): Promise<string> {
-  const aside = `${file}.damaged`;
-  await rename(file, aside);
-  await syncFolder(file);
-  return aside;
+export function setAside(file: string): Promise<string> {
+  return inTurn(async () => {
+    const aside = `${file}.damaged`;
+    await rename(file, aside);
+    await sync(file);
+    return aside;
+  });
 }
 
 /** What was made or removed in the folder of this file stays so. */
-export async function syncFolder(file: string): Promise<void> {
+export function syncFolder(file: string): Promise<void> {
+  return inTurn(() => sync(file));
+}
+
+async function sync(file: string): Promise<void> {
   const folder = await open(path.dirname(file), constants.O_RDONLY);
   try {
     await folder.sync();

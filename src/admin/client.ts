@@ -118,7 +118,9 @@ function notRunning(socketPath: string, cause: Error): SluiceError {
         ? `no gateway is running here: there is no answer on ${socketPath}. Start it with "sluice run"`
         : code === 'EACCES'
           ? `you may not talk to the gateway on ${socketPath}: use sudo, or join the group that owns the socket`
-          : `the gateway does not answer on ${socketPath}: ${cause.message}`;
+          : code === 'EPIPE' || code === 'ECONNRESET'
+            ? `the gateway ended the connection on ${socketPath}: too many programs ask at once, or it stops. What it was asked to do may have been done: look first, then ask again`
+            : `the gateway does not answer on ${socketPath}: ${cause.message}`;
   return new SluiceError('not-running', words, { cause });
 }
 

@@ -8,7 +8,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { placeOf } from '../access/back-off.ts';
+import { placeOf } from '../core/peer-place.ts';
 
 /** Requests with an answer that may take as long as its reader likes. */
 const LONG = /^\/api\/v1\/(?:tail|live|capture|export|resend|bundle)(?:\?|$)/;

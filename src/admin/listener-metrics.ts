@@ -34,6 +34,13 @@ export const LISTENER_METRICS: readonly Metric[] = [
     (b) => b.store.failures,
   ),
   broker('sluice_broker_store_repairs', 'counter', 'Times that `broker.db` was damaged and set aside.', (b) => b.store.repairs),
+  broker(
+    'sluice_broker_withheld_messages',
+    'gauge',
+    'Messages of clients that wait for a disk that does not take them, before they are acknowledged.',
+    (b) => b.withheldMessages,
+  ),
+  broker('sluice_broker_withheld_bytes', 'gauge', 'Bytes of their topics and payloads.', (b) => b.withheldBytes),
   broker('sluice_broker_unsent_bytes', 'gauge', 'Bytes that wait for connected clients.', (b) => b.unsentBytes),
   broker('sluice_broker_partial_bytes', 'gauge', 'Bytes of packets of clients that are not whole yet.', (b) => b.partialBytes),
   broker('sluice_broker_published_messages', 'counter', 'Messages published.', (b) => b.published),

@@ -6,9 +6,9 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Writable } from 'node:stream';
-import { placeOf } from '../access/back-off.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
+import { placeOf } from '../core/peer-place.ts';
 import { CaptureStream } from './capture-stream.ts';
 import type { KnownCallers } from './known-callers.ts';
 import { MAX_CAPTURES, MAX_EXPORTS, MAX_LIVES, MAX_QUESTIONS, MAX_RESENDS, MAX_TAILS, READER_STALL } from './limits.ts';

@@ -2,7 +2,7 @@
  * How many requests each address may make: so many at once, and so many a second from then on. One network of IPv6 is one
  * address. When MAX_ADDRESSES are known, the one that is quiet for longest is forgotten. Pure: the time is passed in.
  */
-import { placeOf } from '../access/back-off.ts';
+import { placeOf } from '../core/peer-place.ts';
 import { MAX_ADDRESSES, REQUESTS_AT_ONCE, REQUESTS_PER_SECOND } from './limits.ts';
 
 interface Bucket {

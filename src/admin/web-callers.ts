@@ -10,6 +10,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller, PeopleAccess } from '../core/access-ports.ts';
 import type { Principal } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
+import { isOfThisBoard } from '../core/peer-place.ts';
 import { type CookieNames, cookieOf, cookieText } from './cookies.ts';
 import { isOwnOrigin } from './host-check.ts';
 import type { Identity, WebSession } from './identity.ts';
@@ -81,7 +82,7 @@ export class WebCallers {
       at: {
         hostname: /^(?:\[[^\]]+\]|[^:]+)/.exec(req.headers.host ?? '')?.[0].toLowerCase() ?? '',
         tls: this.#o.scheme === 'https',
-        local: isLoopback(caller.address),
+        local: caller.address !== undefined && isOfThisBoard(caller.address),
       },
       ticket: (origin) => {
         if (id === undefined || req.headers.authorization !== undefined) throw new SluiceError('unauthorized');
@@ -129,8 +130,6 @@ function isSame(given: string, wanted: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(wanted)];
   return a.length === b.length && timingSafeEqual(a, b);
 }
-
-const isLoopback = (address: string | undefined): boolean => address !== undefined && /^(?:::1|(?:::ffff:)?127\.)/.test(address);
 
 /** Somebody who has not said who he is. */
 export function nobodyAt(door: Principal['door']): Principal {

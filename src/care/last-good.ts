@@ -7,15 +7,17 @@
  * - Profiles that lie beside the configuration are kept with it as they ran, under their content: `config/profiles/<hash>/<name>.yaml`.
  * - The one before it stays as `last-good.previous.yaml`: for an older version of the program, and for a damaged file.
  * - It is written only when the text changed, so a restart does not wear the card.
+ * - A gateway that runs keeps it in the background: a disk that hangs holds up nothing else.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { writeOwn } from '../access/state-file.ts';
+import { inTurn, readOwn, writeOwn } from '../access/state-file.ts';
 import { isSection } from '../config/checker.ts';
 import { parseYamlText, type YamlSource } from '../config/yaml-source.ts';
 import type { Ran } from '../core/configuring.ts';
-import { makeFolder } from '../store/files/make-folder.ts';
+import { folderMade } from '../store/files/make-folder.ts';
 import { withoutComments } from './files-beside.ts';
 import { jsonOf } from './json-of.ts';
 
@@ -44,14 +46,25 @@ export interface LastGood {
 
 /** Newest first; what is damaged, foreign or of another configuration file is left out. Never throws. */
 export function readLastGood(stateDir: string, file: string): LastGood[] {
-  return [FILE, PREVIOUS].flatMap((name) => {
-    const found = read(path.join(stateDir, CONFIG_FOLDER), name);
-    return found !== undefined && found.file === path.resolve(file) ? [found] : [];
-  });
+  const folder = path.join(stateDir, CONFIG_FOLDER);
+  return those(
+    file,
+    [FILE, PREVIOUS].map((name) => parse(folder, readText(path.join(folder, name)))),
+  );
 }
 
-function read(folder: string, name: string): LastGood | undefined {
-  const whole = readText(path.join(folder, name));
+/** The same in the background. Never rejects. */
+async function found(folder: string, file: string): Promise<LastGood[]> {
+  return those(file, await Promise.all([FILE, PREVIOUS].map((name) => read(folder, name))));
+}
+
+const read = async (folder: string, name: string): Promise<LastGood | undefined> =>
+  parse(folder, await textOf(path.join(folder, name)));
+
+const those = (file: string, all: readonly (LastGood | undefined)[]): LastGood[] =>
+  all.filter((one) => one !== undefined).filter((one) => one.file === path.resolve(file));
+
+function parse(folder: string, whole: string | undefined): LastGood | undefined {
   const from = whole?.indexOf(MARK) ?? -1;
   if (whole === undefined || from < 0) return undefined;
   const end = whole.indexOf('\n', from);
@@ -84,43 +97,58 @@ function readText(file: string): string | undefined {
   }
 }
 
+/** The same in the background. Never rejects. */
+async function textOf(file: string): Promise<string | undefined> {
+  // As above: what root runs reads the file of the service.
+  const one = await readOwn(file, MOST_BYTES, process.getuid?.() === 0 ? 'anybody' : 'self');
+  return one.kind === 'text' ? one.text : undefined;
+}
+
 /**
  * Keeps a configuration that ran well. A cut leaves the old one or the new one. Rejects with the fault of the file system.
  * @returns whether something was written
  */
 export async function keepLastGood(stateDir: string, ran: Ran, version: string, at: number): Promise<boolean> {
   const folder = path.join(stateDir, CONFIG_FOLDER);
-  const [newest] = readLastGood(stateDir, ran.file);
+  const [newest] = await found(folder, ran.file);
   const sources = ran.profiles.slice(0, MOST_PROFILES).map(({ file, text }) => ({ name: path.basename(file), text }));
   const kept = sources.map(({ name, text }) => ({ text, at: `${PROFILES}/${hashOf(text).slice(0, 16)}/${name}` }));
   const profiles = kept.map((profile) => profile.at).sort();
   const same = newest?.text === ran.text && String(profiles.map((p) => path.join(folder, p))) === String(newest.profiles);
-  if (same && newest.version === version && newest.profiles.every((file) => readText(file) !== undefined)) return false;
-  makeFolder(folder, 0o750);
+  if (same && newest.version === version && (await areThere(newest.profiles))) return false;
+  await inTurn(() => folderMade(folder, 0o750));
   for (const profile of kept) {
     const file = path.join(folder, profile.at);
-    if (readText(file) === profile.text) continue;
-    makeFolder(path.dirname(file), 0o750);
+    if ((await textOf(file)) === profile.text) continue;
+    await inTurn(() => folderMade(path.dirname(file), 0o750));
     await writeOwn(file, profile.text);
   }
   const file = path.resolve(ran.file);
   const head = JSON.stringify({ v: 1, file, version, at, sha256: hashOf(ran.text), profiles });
   const whole = `# The last configuration that ran well. A start takes it when ${JSON.stringify(file)} is broken.\n# Correct that file; nobody reads changes of this one.\n${MARK}${head}\n${ran.text}`;
   // Another text: the one before it stays. The same text of another version is only written anew.
-  if (newest !== undefined && newest.text !== ran.text && read(folder, FILE) !== undefined)
-    renameSync(path.join(folder, FILE), path.join(folder, PREVIOUS));
+  if (newest !== undefined && newest.text !== ran.text && (await read(folder, FILE)) !== undefined)
+    await inTurn(() => rename(path.join(folder, FILE), path.join(folder, PREVIOUS)));
   await writeOwn(path.join(folder, FILE), whole);
-  dropOldProfiles(folder, ran.file);
+  await dropOldProfiles(folder, ran.file);
+  return true;
+}
+
+async function areThere(files: readonly string[]): Promise<boolean> {
+  for (const file of files) if ((await textOf(file)) === undefined) return false;
   return true;
 }
 
 /** Profiles that neither of the two files names. */
-function dropOldProfiles(folder: string, file: string): void {
-  const used = new Set(readLastGood(path.dirname(folder), file).flatMap(({ profiles }) => profiles.map((p) => path.dirname(p))));
-  for (const name of readdirSync(folder).includes(PROFILES) ? readdirSync(path.join(folder, PROFILES)) : []) {
-    const dir = path.join(folder, PROFILES, name);
-    if (!used.has(dir)) rmSync(dir, { recursive: true, force: true });
-  }
+async function dropOldProfiles(folder: string, file: string): Promise<void> {
+  const kept = await found(folder, file);
+  const used = new Set(kept.flatMap(({ profiles }) => profiles.map((p) => path.dirname(p))));
+  await inTurn(async () => {
+    for (const name of (await readdir(folder)).includes(PROFILES) ? await readdir(path.join(folder, PROFILES)) : []) {
+      const dir = path.join(folder, PROFILES, name);
+      if (!used.has(dir)) await rm(dir, { recursive: true, force: true });
+    }
+  });
 }
 
 /**

@@ -14,7 +14,7 @@ const SHOWN = 3;
 const MOST_FOREIGN = 2;
 /** Every name that a gateway makes in its state folder (docs/reference/files.md). */
 const OURS =
-  /^(?:(?:log|history|broker)\.db(?:[.-][a-z.-]{1,40})?|log\.copied|(?:access|identity|notices|log-ins|modbus-times)\.json|(?:admin|gateway)\.key|claim|config|tls|secrets|provision|set-aside|flow-revisions|node-red(?:\.[a-z-]{1,20})?|sluice\.(?:lock|sock)|\.restore|\.factory-reset|\.fill|\.backup-\d{1,10})(?:\.(?:copy|damaged|new|[0-9a-f]{8}\.new))?$/;
+  /^(?:(?:log|history|broker)\.db(?:[.-][a-z.-]{1,40})?|log\.copied|start\.spare|(?:access|identity|notices|log-ins|modbus-times)\.json|(?:admin|gateway)\.key|claim|config|tls|secrets|provision|set-aside|flow-revisions|node-red(?:\.[a-z-]{1,20})?|sluice\.(?:lock|sock)|\.restore|\.factory-reset|\.fill|\.backup-\d{1,10})(?:\.(?:copy|damaged|new|[0-9a-f]{8}\.new))?$/;
 
 /** Whether a gateway makes such a file or folder in its state folder. */
 export const isOurs = (name: string): boolean => OURS.test(name);

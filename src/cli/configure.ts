@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { CONFIG_FOLDER } from '../care/last-good.ts';
 import { PushStore } from '../configure/record.ts';
+import { isAside } from '../configure/settle.ts';
 import { ID, MOST_CONFIGURE } from '../control/remote/message.ts';
 import { configureSecret, makeConfigureSecret, signConfiguration } from '../core/configure-keys.ts';
 import { SluiceError } from '../core/errors.ts';
@@ -122,7 +123,8 @@ export async function configureShow({ config }: { readonly config: string }): Pr
       'not-found',
       `no configuration from upstream is in force, or this user may not read it; the gateway runs with ${config}`,
     );
-  const state = record !== 'damaged' && record.trial !== undefined ? ', on trial' : '';
+  const aside = record !== 'damaged' && isAside(record) ? ', which this version of Sluice cannot use' : '';
+  const state = record !== 'damaged' && record.trial !== undefined ? ', on trial' : aside;
   process.stdout.write(
     `# Version ${kept.version} from the forwarder ${kept.forwarder}${state}, signed by the key ${kept.key}.\n${text}`,
   );

@@ -11,8 +11,8 @@ import { table } from './table.ts';
 import { clean } from './terminal/clean.ts';
 import { count } from './words.ts';
 
-/** A deploy stops nodes, which may take 10 s each time, and starts others. Milliseconds. */
-const CHANGED_WITHIN = 120_000;
+/** A deploy stops nodes, which may take 10 s each time, and starts others; and where Node-RED ends with it, it comes back. Milliseconds. */
+const CHANGED_WITHIN = 150_000;
 /** What the gateway gives a restart, and a second more: src/node-red/restarts.ts. Milliseconds. */
 const RESTARTED_WITHIN = 146_000;
 /** Labels in one line of the list. */

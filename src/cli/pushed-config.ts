@@ -9,7 +9,7 @@ import type { Base } from '../configure/base.ts';
 import { withBoardFiles } from '../configure/board-files.ts';
 import type { Loaded, UpstreamText } from '../configure/configured.ts';
 import { type PushRecord, PushStore } from '../configure/record.ts';
-import { settle, withoutCurrent } from '../configure/settle.ts';
+import { setAside, settle, takenAgain, withoutCurrent } from '../configure/settle.ts';
 import type { Ran } from '../core/configuring.ts';
 import { readMeasured } from '../drivers/modbus/measured-file.ts';
 import { kinds } from '../gateway/registry.ts';
@@ -21,6 +21,8 @@ export interface Pushed {
   readonly record: PushRecord | 'damaged';
   readonly notices: readonly string[];
   readonly base: Base | undefined;
+  /** The record has a configuration that this version of the program cannot use. */
+  readonly aside?: boolean;
   /** Absent: the file on the board is in force. */
   readonly inForce?: UpstreamConfig | undefined;
 }
@@ -60,12 +62,16 @@ export function pushedAt(file: string, stateDir: string, base: Base | undefined)
   const loaded = text && readUpstream(text, file, { readSecrets: true, secretsLater: true });
   if (loaded?.config !== undefined && loaded.read !== undefined) {
     const warnings = loaded.warnings.map((fault) => `In the configuration from upstream: ${formatFault(fault)}`);
-    return { store, record, notices, base, inForce: { config: loaded.config, ran: ranOf(file, loaded.read), warnings } };
+    const inForce = { config: loaded.config, ran: ranOf(file, loaded.read), warnings };
+    const again = takenAgain(record, Date.now());
+    return { store, record: again.record, notices: [...notices, ...again.notices], base, inForce };
   }
   const [fault] = loaded?.faults ?? [];
   const why = fault === undefined ? 'its file is missing or damaged' : formatFault(fault);
   const message = `Version ${current.version} cannot be used any more: ${why}. The file on the board is in force.`;
-  return { store, record: withoutCurrent(record, message, Date.now()), notices: [...notices, message], base };
+  const here = { store, notices: [...notices, message], base };
+  if (loaded === undefined) return { ...here, record: withoutCurrent(record, message, Date.now()) };
+  return { ...here, record: setAside(record, message, Date.now()), aside: true };
 }
 
 /** For the command `configure`. @param readSecrets false: no file that it names is read */

@@ -16,6 +16,7 @@ export function brokerLines(broker: GatewayStatus['broker']): string[] {
   return [
     line,
     ...sessionLines(broker),
+    ...withheldLines(broker),
     ...waitingLines(broker),
     ...counted('MQTT clients turned away since the start:', broker.refused, REFUSED),
     ...counted('messages not delivered or not kept since the start:', broker.dropped, DROPPED),
@@ -42,6 +43,12 @@ function sessionLines({
   const repaired =
     store.repairs === 0 ? [] : [`         broker.db was damaged and set aside ${count(store.repairs, 'time')} since the start`];
   return [...(sessions + retained > 0 || fault.length > 0 ? held : []), ...fault, ...repaired];
+}
+
+function withheldLines({ withheldMessages = 0, withheldBytes = 0 }: Partial<Broker>): string[] {
+  if (withheldMessages === 0) return [];
+  const what = `${count(withheldMessages, 'message')} of clients, ${formatSize(withheldBytes)}`;
+  return [paint(31, `         not acknowledged until the disk takes it: ${what}`)];
 }
 
 function waitingLines({ unsentBytes, partialBytes }: Broker): string[] {

@@ -291,6 +291,7 @@ function flowWrongs({ flows, gateway }: GatewayStatus): Wrong[] {
   if (flows.fault !== undefined && flows.state === 'running')
     return [{ head: 'the flows of Node-RED do not run', text: flows.fault, colour: 31 }];
   if (flows.door?.fault !== undefined) return [{ head: 'flows cannot reach the gateway', text: flows.door.fault, colour: 31 }];
+  if (flows.door?.slow !== undefined) return [{ head: 'a flow is throttled', text: flows.door.slow, colour: 33 }];
   if (flows.state !== 'backing-off') return [];
   const next = flows.nextStart === null ? '' : `, it starts again in ${rough(Math.max(0, flows.nextStart - gateway.time))}`;
   return [{ head: `Node-RED does not run${next}`, text: flows.reason, colour: 33 }];

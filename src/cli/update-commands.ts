@@ -32,7 +32,7 @@ export function updateCommands(sluice: Command): void {
     .addOption(json())
     .addHelpText(
       'after',
-      '\nThe running release is not touched.\nA download that breaks off continues where it stopped.\nThe new release stays only when the gateway polls and stores after the restart.\nExamples:\n  $ sudo sluice update apply --restart\n  $ sudo sluice update apply --from /media/stick',
+      '\nThe running release is not touched.\nA download that breaks off continues where it stopped.\nThe new release stays only when the gateway polls and stores as before.\nExamples:\n  $ sudo sluice update apply --restart\n  $ sudo sluice update apply --from /media/stick',
     )
     .action(action(async (options: UpdateOptions) => (await import('./update.ts')).updateApply(options)));
   add('rollback', 'goes back to the release in the other slot')

@@ -1,7 +1,7 @@
 /** `sluice update`: the two slots of a card image, and what the next release is. */
 import { spawnSync } from 'node:child_process';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { request } from '../admin/client.ts';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { windowOf } from '../core/day-window.ts';
 import { SluiceError, toError } from '../core/errors.ts';
@@ -12,15 +12,14 @@ import type { Manifest } from '../update/manifest.ts';
 import type { Slots } from '../update/slots.ts';
 import { openSource, type Source } from '../update/source.ts';
 import { UpdateState } from '../update/state.ts';
-import { type Applied, Updater } from '../update/updater.ts';
+import { type Asked, isWell, lookBefore } from '../update/trial.ts';
+import { type Applied, type LookBefore, Updater } from '../update/updater.ts';
 import { validConfig } from './config-file.ts';
+import { clean } from './terminal/clean.ts';
+import { askedOver } from './update-health.ts';
 
 /** The state of an image, where the configuration cannot be read. */
-const STATE = '/var/lib/sluice';
-/** How often the gateway is asked after a boot, milliseconds. */
-const ASK_EVERY = 5_000;
-/** So many good answers one after the other: a gateway that ends again and again is not well. */
-const GOOD_ANSWERS = 6;
+const STATE = 'var/lib/sluice';
 
 export interface UpdateOptions {
   readonly config: string;
@@ -39,29 +38,33 @@ interface Parts {
   readonly slots: Slots;
   readonly updater: Updater;
   readonly state: UpdateState;
-  readonly stateDir: string;
-  readonly settings: GatewayConfig['gateway']['update'];
+  readonly gateway: Asked;
+  readonly look: LookBefore;
+  readonly config: GatewayConfig | undefined;
   readonly version: string;
 }
 
 /** A broken configuration must not keep a board from its update. */
 function partsOf(options: UpdateOptions): Parts {
   const image = openImage(options.root);
-  let gateway: GatewayConfig['gateway'] | undefined;
+  let config: GatewayConfig | undefined;
   try {
-    gateway = validConfig(options.config, { readSecrets: false }).config.gateway;
+    config = validConfig(options.config, { readSecrets: false }).config;
   } catch (thrown) {
     if (options.from === undefined && options.timer !== true) process.stderr.write(`sluice: ${toError(thrown).message}\n`);
   }
-  const stateDir = gateway?.stateDir ?? STATE;
+  const stateDir = config?.gateway.stateDir ?? path.join(options.root ?? '/', STATE);
   const state = new UpdateState(image.stateFolder, image.release);
-  const zone = gateway?.timezone;
+  const zone = config?.gateway.timezone;
   const updater = new Updater({ ...image, state, layouts: LAYOUTS, now: Date.now, ...(zone !== undefined && { zone }) });
-  return { slots: image.slots, updater, state, stateDir, settings: gateway?.update, version: image.release.version };
+  const gateway = askedOver(path.join(stateDir, 'sluice.sock'));
+  // Where no gateway ever ran, none is asked and waited for.
+  const look = async () => (existsSync(stateDir) ? await lookBefore(gateway) : undefined);
+  return { slots: image.slots, updater, state, gateway, look, config, version: image.release.version };
 }
 
-function sourceOf(options: UpdateOptions, { settings }: Parts): Source {
-  const from = options.from ?? settings?.from;
+function sourceOf(options: UpdateOptions, { config }: Parts): Source {
+  const from = options.from ?? config?.gateway.update?.from;
   if (from === undefined)
     throw new SluiceError(
       'usage',
@@ -87,7 +90,7 @@ export async function updateStatus(options: UpdateOptions): Promise<void> {
     return `${mark} ${one.slot}  ${name.padEnd(16)} ${STATES[one.state]}`;
   });
   if (attempt !== undefined && attempt.state !== 'well') {
-    const why = attempt.why === undefined ? '' : `: ${attempt.why}`;
+    const why = attempt.why === undefined ? '' : `: ${clean(attempt.why)}`;
     lines.push(`The last attempt, ${attempt.version}, ${ATTEMPTS[attempt.state]}${why}`);
   }
   for (const { role, fingerprint } of keys) lines.push(`${role} key ${fingerprint}`);
@@ -126,7 +129,9 @@ const about = ({ version, sequence, date, notes }: Manifest) => ({ version, sequ
 
 export async function updateApply(options: UpdateOptions): Promise<void> {
   const parts = partsOf(options);
-  const { settings } = parts;
+  const settings = parts.config?.gateway.update;
+  // A release that somebody applied may wait, also outside of the window and without a way to the next one.
+  if (options.timer === true) await lookAgain(parts);
   if (options.timer === true && settings?.automatic !== true) return;
   const shown = process.stderr.isTTY === true;
   const lock = parts.state.lock();
@@ -137,6 +142,7 @@ export async function updateApply(options: UpdateOptions): Promise<void> {
     applied = await parts.updater.apply(sourceOf(options, parts), {
       perDay: options.timer === true ? (settings?.perDay ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY,
       now: options.timer !== true,
+      look: parts.look,
       ...(settings?.window !== undefined && { window: windowOf(settings.window) }),
       onProgress: (done, all) => {
         working ??= markAtWork(options.root);
@@ -150,7 +156,7 @@ export async function updateApply(options: UpdateOptions): Promise<void> {
   if (shown) process.stderr.write('\r');
   if (options.json) process.stdout.write(`${JSON.stringify({ ...applied, manifest: about(applied.manifest) })}\n`);
   else process.stdout.write(`${wordsOf(applied, options)}\n`);
-  if (applied.outcome === 'offered' && (options.restart === true || options.timer === true)) restart(parts.slots);
+  if (applied.outcome === 'offered' && (options.restart === true || options.timer === true)) restart(parts.slots, options);
 }
 
 function wordsOf(applied: Applied, { restart: now }: UpdateOptions): string {
@@ -183,41 +189,41 @@ export async function updateRollback(options: UpdateOptions): Promise<void> {
   process.stdout.write(
     `The next restart of the board begins with the other slot${version === undefined ? '' : `: ${version}`}.\n`,
   );
-  if (options.restart === true) restart(slots);
+  if (options.restart === true) restart(slots, options);
 }
 
 export async function updateRestart(options: UpdateOptions): Promise<void> {
-  restart(partsOf(options).slots);
+  const parts = partsOf(options);
+  await lookAgain(parts);
+  restart(parts.slots, options);
+}
+
+/** The release may have waited for days. What cannot be kept holds up no restart. */
+async function lookAgain({ updater, look }: Parts): Promise<void> {
+  try {
+    await updater.lookAgain(look);
+  } catch (thrown) {
+    process.stderr.write(`sluice: what runs well now could not be kept: ${toError(thrown).message}\n`);
+  }
 }
 
 /** After a boot. */
 export async function updateDecide(options: UpdateOptions): Promise<void> {
-  const { slots, updater, stateDir } = partsOf(options);
+  const { slots, updater, gateway, config } = partsOf(options);
   const working = markAtWork(options.root);
-  const decision = await updater.decide(() => isWell(`${stateDir}/sluice.sock`, (options.within ?? 300) * 1000)).finally(working);
+  const within = (options.within ?? 300) * 1000;
+  const decision = await updater.decide((before) => isWell(gateway, { config, within, before })).finally(working);
   process.stdout.write(`${decision.words}\n`);
-  if (decision.restart) restart(slots);
+  if (decision.restart) restart(slots, options);
 }
 
-async function isWell(socket: string, within: number): Promise<{ well: boolean; why: string }> {
-  let why = 'the gateway did not answer';
-  let good = 0;
-  for (const end = performance.now() + within; performance.now() < end; await sleep(ASK_EVERY)) {
-    try {
-      const ready = (await request(socket, 'GET', '/readyz')) as { ready?: unknown };
-      good = ready.ready === true ? good + 1 : 0;
-      if (good === GOOD_ANSWERS) return { well: true, why: '' };
-      if (ready.ready !== true) why = `the gateway is not ready: ${JSON.stringify(ready).slice(0, 300)}`;
-    } catch (thrown) {
-      good = 0;
-      why = toError(thrown).message;
-    }
-  }
-  return { well: false, why };
-}
-
-function restart(slots: Slots): void {
+function restart(slots: Slots, { root }: UpdateOptions): void {
   const [program = 'reboot', ...args] = slots.restart();
+  // A card in a folder is not the card of this machine.
+  if (root !== undefined) {
+    process.stdout.write(`${[program, ...args].join(' ')}\n`);
+    return;
+  }
   const { error, status } = spawnSync(program, args, { stdio: 'inherit' });
   if (error !== undefined || status !== 0)
     throw new SluiceError('update-failed', 'the board could not be restarted; restart it by hand', { cause: error });

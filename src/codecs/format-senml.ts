@@ -13,12 +13,12 @@ import { type Batch, type FormatOptions, type Payload, type PayloadFormat, range
 import { type SenmlUnit, senmlUnit } from './senml-units.ts';
 
 const NOT_A_NUMBER = reasonCode('not-a-number');
-/** RFC 9100: version 10, and the feature of secondary units. */
+/** RFC 9100, section 4: version 10, and the feature of secondary units. */
 const VERSION_WITH_SECONDARY_UNITS = 26;
 /** Times below are relative to now (RFC 8428, section 4.5.3), milliseconds. */
 const RELATIVE_BELOW = 2 ** 28 * 1000;
 
-/** Labels as CBOR has them (RFC 8428, table 6). Ours are texts in both. */
+/** Labels as CBOR has them (RFC 8428, section 6, table 4). Ours are texts in both. */
 const LABELS: Readonly<Record<string, number>> = { bver: -1, bn: -2, bt: -3, n: 0, u: 1, v: 2, vs: 3, vb: 4 };
 type Field = readonly [label: string, value: number | bigint | string | boolean];
 type SenmlRecord = Field[];

@@ -1,6 +1,6 @@
 /**
- * Units of SenML for UCUM codes: the registry of RFC 8428 with its additions (RFC 8798 and later). A unit that the registry
- * lacks is turned into a registered one where this moves nothing but the decimal point.
+ * Units of SenML for UCUM codes: the registry of RFC 8428 (section 12.1) with its additions (RFC 8798, sections 2 and 3, and later
+ * ones). A unit that the registry lacks is turned into a registered one where this moves nothing but the decimal point.
  */
 import { movePoint } from './decimal.ts';
 
@@ -16,7 +16,7 @@ export interface SenmlUnit {
 const same = (v: number): number => v;
 
 /** UCUM codes that have another symbol in the registry; the others of PRIMARY are the same in both. */
-const PRIMARY: ReadonlyMap<string, string> = new Map<string, string>([
+export const PRIMARY: ReadonlyMap<string, string> = new Map<string, string>([
   ...'m kg g s A K cd mol Hz rad sr N Pa J W C V F Ohm S Wb T H Cel lm lx Bq Gy Sv kat m2 m3 l m/s m/s2 m3/s l/s W/m2 cd/m2 bit bit/s dB S/m J/m kg/m3 deg'
     .split(' ')
     .map((symbol) => [symbol, symbol] as const),
@@ -28,7 +28,7 @@ const PRIMARY: ReadonlyMap<string, string> = new Map<string, string>([
 ]);
 
 type Secondary = readonly [symbol: string, primary: string, scale: number, offset?: number];
-const SECONDARY: ReadonlyMap<string, Secondary> = new Map<string, Secondary>(
+export const SECONDARY: ReadonlyMap<string, Secondary> = new Map<string, Secondary>(
   Object.entries({
     ms: ['ms', 's', 1e-3],
     min: ['min', 's', 60],
@@ -78,7 +78,7 @@ const SECONDARY: ReadonlyMap<string, Secondary> = new Map<string, Secondary>(
 );
 
 /** Not in the registry: the registered unit, and by how many places the point moves. */
-const MOVED: ReadonlyMap<string, readonly [symbol: string, places: number]> = new Map(
+export const MOVED: ReadonlyMap<string, readonly [symbol: string, places: number]> = new Map(
   Object.entries({
     ...{ bar: ['Pa', 5], kPa: ['Pa', 3], MPa: ['Pa', 6], kHz: ['Hz', 3], kV: ['V', 3], kA: ['A', 3], uA: ['A', -6] },
     ...{ mW: ['W', -3], MW: ['W', 6], kJ: ['J', 3], MJ: ['J', 6], kOhm: ['Ohm', 3], MOhm: ['Ohm', 6], kN: ['N', 3] },

@@ -1,10 +1,11 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { SluiceError } from '../core/errors.ts';
 import { SecretText } from '../core/secret.ts';
 import type { Place } from './checker.ts';
 import type { Fault, Path } from './fault.ts';
 import { FileName, SecretSource } from './schema-parts.ts';
+import { readSmallFile } from './small-file.ts';
 
 /** A certificate chain is the largest thing that is a secret. */
 const MAX_SECRET_BYTES = 64 * 1024;
@@ -114,13 +115,13 @@ function readSecret(source: SecretSource, options: SecretOptions): { text: strin
   }
   const file = path.resolve(options.folder, source.name);
   try {
-    const stat = statSync(file);
-    if (!stat.isFile()) return { wrong: `${file} is not a file; name the file that holds the secret` };
-    if (stat.size > MAX_SECRET_BYTES) return { wrong: `${file} is larger than 64 kB; is this the right file?` };
+    const read = readSmallFile(file, MAX_SECRET_BYTES);
+    if (read.kind === 'large') return { wrong: `${file} is larger than 64 kB; is this the right file?` };
+    if (read.kind !== 'file') return { wrong: `${file} is not a file; name the file that holds the secret` };
     // The decoder takes off the mark that editors of Windows put in front: it is no letter of a password.
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file)).replace(/\r?\n$/, '');
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(read.bytes).replace(/\r?\n$/, '');
     if (text === '') return { wrong: `${file} is empty; write the secret into it` };
-    return { text, open: (stat.mode & 0o007) !== 0 };
+    return { text, open: (read.mode & 0o007) !== 0 };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     if (code === 'ENOENT') return { wrong: `there is no file ${file}; write the secret into it (chmod 600)` };

@@ -5,11 +5,11 @@
  * - Everything is bounded: bytes (checked before reading), nesting, and the number of values after anchors are expanded.
  * - Keys are text, each once per map; `<<` merges other maps under the written keys.
  */
-import { readFileSync, statSync } from 'node:fs';
 import type { Node, Pair, Range, YAMLMap } from 'yaml';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import type { Fault, Path } from './fault.ts';
 import { pathText, shownText } from './fault.ts';
+import { readSmallFile } from './small-file.ts';
 import { yamlFaults } from './yaml-faults.ts';
 import { offsetInside } from './yaml-text.ts';
 import { isSecret, NO_ANCHOR, shownValue } from './yaml-words.ts';
@@ -132,14 +132,14 @@ export const NO_CONFIG = '; `sluice init` writes a starter configuration';
 export function readYamlFile(file: string, advice = ''): YamlSource {
   let bytes: Buffer;
   try {
-    const stat = statSync(file);
-    if (stat.isDirectory()) return refused(file, 'this is a folder, not a file; name the YAML file itself');
-    if (!stat.isFile()) return refused(file, 'this is not an ordinary file; name a YAML file');
-    if (stat.size > MAX_FILE_BYTES) {
-      const mb = (stat.size / 1024 ** 2).toFixed(1);
+    const read = readSmallFile(file, MAX_FILE_BYTES);
+    if (read.kind === 'folder') return refused(file, 'this is a folder, not a file; name the YAML file itself');
+    if (read.kind === 'other') return refused(file, 'this is not an ordinary file; name a YAML file');
+    if (read.kind === 'large') {
+      const mb = (read.size / 1024 ** 2).toFixed(1);
       return refused(file, `the file has ${mb} MB and was not read; at most 1 MB is allowed (is this the right file?)`);
     }
-    bytes = readFileSync(file);
+    bytes = read.bytes;
   } catch (error) {
     return refused(file, readWords(error, advice));
   }

@@ -11,6 +11,7 @@ import { unwrittenWords } from '../access/state-file.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { ConfigureCommand, Results, RunOptions } from '../core/commands.ts';
 import type { ConfigReport, LastConfigure, Ran } from '../core/configuring.ts';
+import { endsWithin } from '../core/ends-within.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import type { GatewayEvent } from '../core/ports.ts';
 import { admit, DAMAGED, refused } from './admission.ts';
@@ -30,6 +31,10 @@ const GOOD_LOOKS = 5;
 /** Tries to put the configuration before in force, and the pause between them. */
 const BACK_TRIES = 5;
 const BACK_PAUSE = 3000;
+/** A disk may hang for ever: after so long the configuration before counts in memory at least. */
+const DISK_WAIT = 5000;
+/** Wires that a person waits for at the board: they are closed and opened twice. */
+const PERSON_WAIT = 120_000;
 const OWNER = 'forwarder:';
 
 interface Trial {
@@ -51,6 +56,8 @@ export class Configure {
   readonly #o: ConfigureOptions;
   #record: PushRecord;
   #damaged: boolean;
+  /** See `ConfigureOptions.aside`. Another version may become the current one. */
+  #aside: boolean;
   #base: Base | undefined;
   #gateway: Configured | undefined;
   #trial: Trial | undefined;
@@ -68,6 +75,7 @@ export class Configure {
     this.#o = options;
     this.#damaged = options.record === 'damaged';
     this.#record = options.record === 'damaged' ? EMPTY : options.record;
+    this.#aside = options.aside ?? false;
     this.#base = options.base;
   }
 
@@ -99,7 +107,8 @@ export class Configure {
   }
 
   report(): ConfigReport {
-    const { current, last } = this.#record;
+    const { last } = this.#record;
+    const current = this.#current;
     const trial = this.#trial;
     const origin =
       this.#base === undefined
@@ -126,26 +135,40 @@ export class Configure {
   async reading<T>(base: Base, reload: (fromUpstream: UpstreamText | undefined) => Promise<T>): Promise<T> {
     this.#readings++;
     try {
-      await this.#taking;
+      if (this.#taking !== undefined) await this.#forPerson(this.#taking);
       if (this.#trial !== undefined) {
         this.#trial.end ??= 'the configuration was read again on the board';
         this.#wake();
-        await this.#trial.over.promise;
+        await this.#forPerson(this.#trial.over.promise);
       }
-      const { current } = this.#record;
+      const current = this.#current;
       const yaml = current !== undefined && digestOf(base.text) === current.base ? this.#o.store.text(current) : undefined;
       const done = await reload(current && yaml !== undefined ? { yaml, version: current.version, base } : undefined);
       this.#base = base;
-      if (yaml === undefined) await this.#fileInForce();
+      if (yaml === undefined) await this.#fileInForce(base);
       return done;
     } finally {
       this.#readings--;
     }
   }
 
-  async #fileInForce(): Promise<void> {
+  /** @throws SluiceError busy */
+  async #forPerson(over: Promise<unknown>): Promise<void> {
+    if (!(await endsWithin(this.#o.clock, over, PERSON_WAIT)))
+      throw new SluiceError(
+        'busy',
+        'a configuration from upstream is on trial and does not end: does the disk still answer (sluice status)? Nothing was read; try again',
+      );
+  }
+
+  /** The configuration from upstream that is in force. */
+  get #current(): Kept | undefined {
+    return this.#aside ? undefined : this.#record.current;
+  }
+
+  async #fileInForce(base: Base): Promise<void> {
     const { current } = this.#record;
-    if (current === undefined) return;
+    if (current === undefined || (this.#aside && digestOf(base.text) === current.base)) return;
     const message = `The file on the board was changed and is in force instead of version ${current.version}.`;
     await this.#save((record) => withoutCurrent(record, message, this.#time()));
     this.#report('warning', message, { version: current.version, result: 'replaced' });
@@ -268,10 +291,17 @@ export class Configure {
       const faults = missing(gateway.health(), trial.before, trial.kept.forwarder);
       good = faults.length === 0 ? good + 1 : 0;
       if (good >= GOOD_LOOKS) {
-        const fault = await gateway.commit().then(
-          () => undefined,
-          (thrown: unknown) => `the log cannot be written: ${toError(thrown).message}`,
+        let fault: string | undefined = 'the log is not written: its disk does not answer';
+        const written = gateway.commit().then(
+          () => {
+            fault = undefined;
+          },
+          (thrown: unknown) => {
+            fault = `the log cannot be written: ${toError(thrown).message}`;
+          },
         );
+        await endsWithin(this.#o.clock, written, Math.max(DISK_WAIT, trial.deadline - this.#o.clock.monotonic()));
+        if (this.#stopped) return undefined;
         if (fault === undefined) return trial.end;
         faults.push(fault);
         good = 0;
@@ -293,6 +323,7 @@ export class Configure {
     }
     this.#gateway?.confirm();
     this.#trial = undefined;
+    this.#aside = false;
     this.#o.ranWell(ran);
     this.#report('info', message, { version: kept.version, result: 'confirmed' });
     this.#telling?.begin(last);
@@ -303,7 +334,11 @@ export class Configure {
     const message = bounded(`Version ${kept.version} was rolled back: ${why}. The configuration before it is in force.`);
     const last = outcomeOf(kept, 'rolled-back', message, this.#time());
     // First of all: a cut from here on starts with the configuration before.
-    await this.#save(({ trial: _, ...rest }) => ({ ...rest, last }));
+    await endsWithin(
+      this.#o.clock,
+      this.#save(({ trial: _, ...rest }) => ({ ...rest, last })),
+      DISK_WAIT,
+    );
     for (let tries = 1; inForce; tries++) {
       try {
         await gateway.reload(previous);

@@ -52,6 +52,8 @@ export interface ConfigureOptions {
   /** As settle.ts left it, with what it has to report. */
   readonly record: PushRecord | 'damaged';
   readonly notices: readonly string[];
+  /** The record has a configuration that this version of the program cannot use: the file on the board is in force. */
+  readonly aside?: boolean;
   /** Undefined: the file on the board is broken. */
   readonly base: Base | undefined;
   /** @param secrets files and variables are read */

@@ -6,14 +6,13 @@
  * - When both files are damaged, nobody knows which versions were tried. Nothing is taken from upstream then.
  */
 import { createHash } from 'node:crypto';
-import { readdirSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import * as z from 'zod';
 import { readOwnNow, writeOwn } from '../access/state-file.ts';
 import { MOST_VERSION } from '../core/configure-keys.ts';
 import { OUTCOMES } from '../core/configuring.ts';
-import { makeFolder } from '../store/files/make-folder.ts';
+import { folderMade } from '../store/files/make-folder.ts';
 
 const FILES = ['upstream.json', 'upstream-copy.json'] as const;
 const TEXT = /^upstream-\d{1,10}\.yaml(?:\.new)?$/;
@@ -125,7 +124,7 @@ export class PushStore {
 
   /** Resolves when it counts, after a power cut too. Rejects with the fault of the file system; then the old one counts. */
   async write(record: PushRecord): Promise<void> {
-    makeFolder(this.folder, 0o750);
+    await folderMade(this.folder, 0o750);
     // One that failed may be there all the same: the next one is above it.
     this.#serial++;
     const text = `${JSON.stringify({ v: 1, serial: this.#serial, ...record })}\n`;
@@ -138,7 +137,7 @@ export class PushStore {
 
   /** Before the record names it. Rejects with the fault of the file system. */
   async writeText(of: number, text: string): Promise<void> {
-    makeFolder(this.folder, 0o750);
+    await folderMade(this.folder, 0o750);
     await this.#put(this.#text(of), text);
   }
 
@@ -150,7 +149,7 @@ export class PushStore {
 
   async #tidy({ current, trial }: PushRecord): Promise<void> {
     const used = [current, trial].flatMap((one) => (one === undefined ? [] : [path.basename(this.#text(one.version))]));
-    for (const name of readdirSync(this.folder))
+    for (const name of await readdir(this.folder))
       if (TEXT.test(name) && !used.includes(name)) await rm(path.join(this.folder, name), { force: true }).catch(() => {});
   }
 

@@ -73,6 +73,10 @@ export interface BrokerStore {
   change(change: BrokerChange, pace: BrokerPace): void;
   /** Resolves when everything of now is on the disk (true), or when it is known that the disk does not take it (false). */
   settled(): Promise<boolean>;
+  /** False: changes of now are left out, and everything is given anew once the disk takes it. */
+  readonly takes: boolean;
+  /** Resolves when the disk takes what it is given, as far as is known. Never, once the store is closed. */
+  again(): Promise<void>;
   /** No more may be given to it until something has gone to the disk. */
   readonly full: boolean;
   status(): BrokerStoreStatus;

@@ -44,7 +44,7 @@ export const ERRORS = {
   // running gateway
   busy: { retry: 'later', says: 'too much waits already' },
   expired: { retry: 'never', says: 'the command came too late' },
-  'outcome-unknown': { retry: 'never', says: 'the gateway ended while it was at work on the command' },
+  'outcome-unknown': { retry: 'never', says: 'it is not known whether the command was done' },
   'clock-unknown': { retry: 'later', says: 'the gateway does not know the time' },
   'not-running': { retry: 'later', says: 'no running gateway answers' },
   'restart-failed': { retry: 'later', says: 'Node-RED was ended and did not start again' },

@@ -29,6 +29,8 @@ export interface FlowDoorStatus {
   readonly readings: number;
   readonly alarms: number;
   readonly dropped: number;
+  /** A flow takes fewer than come, in words; absent while nothing was dropped for a minute. */
+  readonly slow?: string | undefined;
   readonly calls: number;
   /** Calls that act, done and refused. */
   readonly commands: number;

@@ -31,7 +31,7 @@ export class Turnstile {
   #armed = false;
   /** When the last turn began; undefined when nobody waited at its end. */
   #since: number | undefined;
-  /** Bounded by the connections. Of the broker: their bytes, their replays, and one for the values of points. */
+  /** Bounded by the connections. Of the broker: their bytes, their replays, a batch of messages of each account, and one for the values of points. */
   readonly #waiting: (() => void)[] = [];
 
   constructor(clock: Clock, { rests = 0 }: TurnOptions = {}) {

@@ -10,6 +10,7 @@ import { FlowFiles } from '../node-red/flow-files.ts';
 import { Restarts } from '../node-red/restarts.ts';
 import { FlowDesk } from '../node-red/revisions/flow-desk.ts';
 import { FlowRecorder } from '../node-red/revisions/flow-recorder.ts';
+import { bringBack } from '../node-red/revisions/lost-flows.ts';
 import { RevisionStore } from '../node-red/revisions/revision-store.ts';
 import { Supervisor } from '../node-red/supervisor.ts';
 import { wayOf } from '../node-red/ways.ts';
@@ -36,7 +37,10 @@ export function flowParts(g: FlowSide, { tell, time, door }: FlowPartsOptions) {
   const { stateDir } = g.config.gateway;
   const store = new RevisionStore(path.join(stateDir, REVISIONS));
   const address = () => flows.flowAddress;
-  const recorder = new FlowRecorder({ clock, logger, tell, store, address, time });
+  const recorder: FlowRecorder = new FlowRecorder({
+    ...{ clock, logger, tell, store, address, time },
+    lost: () => void bringBack({ logger, tell, store, recorder, address }),
+  });
   const files = new FlowFiles(stateDir, logger);
   const flows: Supervisor = new Supervisor({
     ...{ clock, logger, random: Math.random, tell, door, watcher: recorder },
@@ -49,9 +53,7 @@ export function flowParts(g: FlowSide, { tell, time, door }: FlowPartsOptions) {
     changed: (state) => restarts.changed(state),
   });
   const status = () => (g.config.nodeRed?.enabled === true ? flows.status() : undefined);
-  const revisions = new FlowDesk({
-    ...{ store, recorder, address, status },
-  });
+  const revisions = new FlowDesk({ clock, store, recorder, address, status });
   const restarts = new Restarts({ clock, status, deploying: () => revisions.deploying, restart: () => flows.restart() });
   const deploys: FlowDeploys = recorder;
   return { flows, revisions, restarts, deploys };

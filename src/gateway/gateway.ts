@@ -10,6 +10,7 @@ import { AdminServer } from '../admin/admin-server.ts';
 import { Target } from '../admin/gateway-target.ts';
 import type { AnnounceStatus, HttpStatus } from '../admin/target.ts';
 import { settleState } from '../care/settle.ts';
+import { StartRoom } from '../care/start-room.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Configure } from '../configure/configure.ts';
 import type { Actions } from '../control/actions/actions.ts';
@@ -33,7 +34,7 @@ import type { Ingest } from '../pipeline/ingest.ts';
 import { inventoryDevices, inventoryMessage } from '../pipeline/inventory.ts';
 import type { Latest } from '../pipeline/latest.ts';
 import { brokenEvent, correctedEvent } from '../reports/broken-config.ts';
-import type { LogWatch } from '../reports/log-watch.ts';
+import { fullAtStart, type LogWatch } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { PolledBus, ThreadWork } from '../service-manager/liveness.ts';
 import { statusWords } from '../service-manager/status-words.ts';
@@ -71,6 +72,7 @@ export class Gateway implements Starting, Reloadable {
   readonly #came: Came = {};
   #ledger: Ledger | undefined;
   #inventory: Inventory = { v: 1, revision: 0, devices: {} };
+  #startRoom: StartRoom | undefined;
   #running = false;
   #stopping = false;
   #readFile: () => Promise<ReloadResult> = () => Promise.reject(new SluiceError('not-running'));
@@ -232,6 +234,10 @@ export class Gateway implements Starting, Reloadable {
     // First of all: nothing of the state directory is opened before it is locked.
     const lock = StateDirLock.take(config.gateway.stateDir);
     this.#came.lock = lock;
+    const startRoom = new StartRoom(config.gateway.stateDir);
+    this.#startRoom = startRoom;
+    const full = startRoom.lend();
+    if (full !== undefined) this.logger.warn({}, `${full}. The gateway starts with the room that it keeps for this.`);
     settle(config.gateway.stateDir, this.logger);
     const admin = new AdminServer({
       target: new Target(this),
@@ -256,6 +262,8 @@ export class Gateway implements Starting, Reloadable {
       await startInOrder(this, this.#parts, this.#came);
       const waits = await this.#parts.broker.opened();
       this.#running = true;
+      if (full !== undefined) this.ingest.event(fullAtStart(full));
+      void startRoom.keep();
       if (this.broken !== undefined) this.ingest.event(brokenEvent(this.broken));
       this.#health.start();
       this.configure?.begin(configured(this, this.#parts, () => Math.round(this.clock.monotonic()) + this.watch.offset));
@@ -277,6 +285,7 @@ export class Gateway implements Starting, Reloadable {
   /** Stops polling, lets what is live be acknowledged, commits everything. Within 5 s, whatever hangs. */
   stop(): Promise<void> {
     this.#stopping = true;
+    this.#startRoom?.end();
     this.configure?.stop();
     this.#health.stop();
     return stopInOrder(this.#parts, {

@@ -63,6 +63,8 @@ export class FlowStart {
   readonly #said = new Set<FromChild['type']>();
   /** What keeps its flows from running. */
   blocked: Blocked | undefined;
+  /** The flows on its disk could not be read. It began without any. */
+  lost = false;
 
   constructor(side: FlowStartSide) {
     this.#s = side;

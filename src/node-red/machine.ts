@@ -86,7 +86,7 @@ export class FlowMachine {
   #full: string | undefined;
   /** Why the flows that lie on the disk would never start. */
   #held: string | undefined;
-  /** The fault of those flows that was told last. The start of flows by a deploy clears it. */
+  /** The fault of held flows that the last event named. A deploy that starts flows clears it. */
   #toldHeld: string | undefined;
   /** The present process was started without its flows, and nobody has started them since. */
   #calm = false;
@@ -130,6 +130,10 @@ export class FlowMachine {
   /** Flows run, or may run, or their process is not proven ended. */
   get flowing(): boolean {
     return this.#alive && !this.#calm;
+  }
+  /** Its flows are held back for what they are, and for nothing else. */
+  get heldOnly(): boolean {
+    return this.#held !== undefined && this.#full === undefined && this.#safeMode === undefined;
   }
   /** Crashes of the last hour. */
   crashes(now: number): number {

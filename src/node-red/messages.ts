@@ -72,8 +72,11 @@ export type FromChild =
   | { readonly type: 'deployed'; readonly flows: FlowsState }
   /** What the flows do not start without; nothing: they may start. */
   | Blocked
-  /** Before it is ready: its flows would never come to an end of their start, so they are held back. */
-  | { readonly type: 'held'; readonly why: string }
+  /**
+   * Before it is ready: its flows would never come to an end of their start, so they are held back. `lost`: they could not even be
+   * read, and it begins without any.
+   */
+  | { readonly type: 'held'; readonly why: string; readonly lost?: true }
   /** It cannot go on, and ends. */
   | { readonly type: 'failed'; readonly text: string };
 
@@ -116,7 +119,8 @@ export function parseFromChild(line: string): FromChild | undefined {
       };
     }
     case 'held':
-      return typeof m.why === 'string' && m.why !== '' ? { type: 'held', why: m.why.slice(0, LONGEST_WHY) } : undefined;
+      if (typeof m.why !== 'string' || m.why === '') return undefined;
+      return { type: 'held', why: m.why.slice(0, LONGEST_WHY), ...(m.lost === true ? { lost: true } : {}) };
     case 'failed':
       return typeof m.text === 'string' ? { type: 'failed', text: m.text.slice(0, LONGEST_TEXT) } : undefined;
     case 'log': {

@@ -4,6 +4,7 @@
  * - With `busy` and `not-running` nothing was done. What failed after the end of Node-RED has other codes.
  * - It ends in an answer: the next process passes messages, or none will soon, or RESTARTED_WITHIN is over.
  * - It is no crash, and it neither ends safe mode nor changes flows.
+ * - However many ask, AT_ONCE follow each other, then one in REFILL: in between Node-RED runs its flows.
  */
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
@@ -12,6 +13,9 @@ import { START_WITHIN, STOP_WITHIN } from './machine.ts';
 
 /** The end of one process, the start of the next, and what a disk makes of both, ms. */
 export const RESTARTED_WITHIN = STOP_WITHIN + START_WITHIN + 10_000;
+
+export const AT_ONCE = 5;
+export const REFILL = 60_000;
 
 export interface RestartsSide {
   readonly clock: Clock;
@@ -27,6 +31,8 @@ export class Restarts {
   readonly #side: RestartsSide;
   /** Ends the restart that is under way. */
   #over: ((outcome: FlowsRestarted | SluiceError) => void) | undefined;
+  #left = AT_ONCE;
+  #filledAt = 0;
 
   constructor(side: RestartsSide) {
     this.#side = side;
@@ -36,6 +42,7 @@ export class Restarts {
   async run(): Promise<FlowsRestarted> {
     const { clock, status, restart } = this.#side;
     this.#assertMayRestart(status());
+    this.#take();
     const { promise, resolve, reject } = Promise.withResolvers<FlowsRestarted>();
     const cancel = clock.after(RESTARTED_WITHIN, () =>
       this.#over?.(
@@ -77,6 +84,19 @@ export class Restarts {
       case 'stopping':
       case 'unhealthy':
     }
+  }
+
+  #take(): void {
+    const now = this.#side.clock.monotonic();
+    const filled = Math.floor((now - this.#filledAt) / REFILL);
+    this.#left = Math.min(AT_ONCE, this.#left + filled);
+    this.#filledAt = this.#left === AT_ONCE ? now : this.#filledAt + filled * REFILL;
+    if (this.#left === 0)
+      throw new SluiceError(
+        'busy',
+        `Node-RED was restarted ${AT_ONCE} times shortly before; nothing was done, so ask again in ${Math.ceil((this.#filledAt + REFILL - now) / 1000)} s`,
+      );
+    this.#left--;
   }
 
   #assertMayRestart(status: FlowStatus | undefined): void {

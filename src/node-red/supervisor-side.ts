@@ -32,6 +32,8 @@ export interface SupervisorOptions {
 export interface FlowWatcher {
   /** Its flows can be asked for, and may be other ones than before. */
   deployed(): void;
+  /** It began without flows, since those on its disk could not be read. */
+  lost(): void;
   /** A message passed through the runtime. */
   passed(): void;
   /** The process is gone. */

@@ -210,7 +210,7 @@ export class Supervisor implements FlowSupervisor {
       measure: way.runsAs === 'service' && this.#disk !== undefined ? this.#config?.disk : undefined,
       allow: () => GRANTS.filter((grant) => this.#config?.allow[grant] === true),
       heard: (message) => this.#heard(message, start),
-      reached: () => this.#o.watcher?.deployed(),
+      reached: () => this.#reached(start),
       output: (line) => this.#log.output(line),
       ended: (why) => this.#over(why),
       refused: (why) => this.#handle({ type: 'refused', why }),
@@ -235,6 +235,7 @@ export class Supervisor implements FlowSupervisor {
         this.#compareGrants(message.allows);
         return;
       case 'held':
+        start.lost = message.lost === true;
         this.#handle({ type: 'held', why: message.why });
         return;
       case 'ready':
@@ -273,9 +274,18 @@ export class Supervisor implements FlowSupervisor {
     void start.adopt(unreachable).then((reachable) => {
       if (reachable === undefined) return;
       this.#handle({ type: 'ready' });
-      if (reachable) this.#o.watcher?.deployed();
+      if (reachable) this.#reached(start);
       this.#checks.ask();
     });
+  }
+
+  /**
+   * Its editor can be reached. Flows that are lost come back, where nothing else keeps flows from running; else a later start brings
+   * them back. Until then Node-RED has none, and a revision of none would pass for the newest flows.
+   */
+  #reached(start: FlowStart): void {
+    if (!start.lost) this.#o.watcher?.deployed();
+    else if (this.#machine.heldOnly) this.#o.watcher?.lost();
   }
 
   /** A unit of systemd has a fence of its own. */

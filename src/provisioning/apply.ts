@@ -11,7 +11,7 @@ import path from 'node:path';
 import { CLAIM_FILE } from '../access/account-files.ts';
 import { type Owner, readSmall } from '../disk/durable.ts';
 import type { Disk } from './disk.ts';
-import { COUNTRY_FILE, countryText, TIME_FILE, timeText, WIFI_FILE, wifiPasswordIn, wifiText } from './network.ts';
+import { writeNetwork } from './network.ts';
 import { PEM_KEYS } from './pem-parts.ts';
 import type { Plan, UpstreamFiles } from './plan.ts';
 import { type Applied, SECRET_FILE, SECRET_NAMES, writeApplied } from './record.ts';
@@ -32,7 +32,6 @@ export interface ApplyContext {
 const MOST_TEXT = 1024 * 1024 + 64 * 1024;
 /** Kept configurations: two that ran well, two from upstream, and what a cut left. */
 const MOST_KEPT = 16;
-const ROOT: Owner = { uid: 0, gid: 0 };
 
 /** @returns remarks for the status file. @throws what the file system says */
 export function applyPlan(plan: Plan, context: ApplyContext): string[] {
@@ -55,7 +54,8 @@ export function applyPlan(plan: Plan, context: ApplyContext): string[] {
     names[of] = name;
     disk.put(path.join(secrets, name), text, { mode: 0o600, owner });
   }
-  network(plan, context, remarks);
+  const wifi = { text: secretOf(plan, 'wifi.password'), erased: plan.erased.includes('wifi.password') };
+  remarks.push(...writeNetwork(plan.wanted, wifi, context));
   if (plan.claimCode !== undefined) {
     if (context.claimed) remarks.push('The gateway is claimed already. Its accounts stay, and the claim code has no effect.');
     else disk.put(path.join(stateDir, CLAIM_FILE), `${plan.claimCode}\n`, { mode: 0o600, owner });
@@ -76,6 +76,7 @@ export function applyPlan(plan: Plan, context: ApplyContext): string[] {
   writeApplied(disk, stateDir, owner, {
     ...{ salt, full: plan.fullDigest(salt), redacted: plan.redactedDigest(salt) },
     ...{ passwordFile: names.password, keyFile: names.key },
+    wifi: plan.wanted.wifi !== undefined,
   });
   return remarks;
 }
@@ -104,26 +105,6 @@ export function dropOldSecrets({ disk, stateDir, config }: Pick<ApplyContext, 'd
 }
 
 const isFolder = (dir: string): boolean => lstatSync(dir, { throwIfNoEntry: false })?.isDirectory() === true;
-
-function network(plan: Plan, { root, disk }: ApplyContext, remarks: string[]): void {
-  const { wifi, timeServers } = plan.wanted;
-  const owner = process.getuid?.() === 0 ? ROOT : undefined;
-  const put = (name: string, text: string, mode: number): void => {
-    const file = path.join(root, name);
-    if (readSmall(file, 64 * 1024)?.toString('utf8') === text) return;
-    disk.folder(path.dirname(file), { mode: 0o755, owner });
-    disk.put(file, text, { mode, owner });
-  };
-  if (wifi !== undefined) {
-    const kept = wifiPasswordIn(readSmall(path.join(root, WIFI_FILE), 64 * 1024)?.toString('utf8') ?? '');
-    const password = secretOf(plan, 'wifi.password') ?? (plan.erased.includes('wifi.password') ? kept : undefined);
-    if (plan.erased.includes('wifi.password') && password === undefined)
-      remarks.push('The Wi-Fi password was erased from this file, and this board does not have it. Write the password again.');
-    else put(WIFI_FILE, wifiText(wifi, password), 0o600);
-    if (wifi.country !== undefined) put(COUNTRY_FILE, countryText(wifi.country), 0o644);
-  }
-  if (timeServers !== undefined) put(TIME_FILE, timeText(timeServers), 0o644);
-}
 
 function secretOf(plan: Plan, name: SecretName): string | undefined {
   return plan.secrets.find((secret) => secret.name === name)?.text;

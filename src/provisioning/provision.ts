@@ -21,6 +21,7 @@ import { Disk, PowerCut, Swapped } from './disk.ts';
 import { erase, type IdEdit } from './erase.ts';
 import { readIdentity, type Settled, settleConfigId, settleIdentity } from './identity.ts';
 import { macSuffix, serviceUser, systemWords } from './machine.ts';
+import { networkRemarks } from './network.ts';
 import { fits } from './pem-parts.ts';
 import { type CheckConfig, type Plan, planOf } from './plan.ts';
 import { type Applied, readApplied } from './record.ts';
@@ -144,7 +145,7 @@ function card(options: ProvisionOptions, { disk, owner, id, former }: CardContex
     !plan.newId &&
     (plan.fullDigest(before.salt) === before.full ||
       (plan.secrets.length === 0 && plan.redactedDigest(before.salt) === before.redacted));
-  const remarks = [...plan.warnings];
+  const remarks = [...plan.warnings, ...networkRemarks(plan.wanted, root)];
   const report = (outcome: Outcome, result: string): CardReport => ({ outcome, result, remarks, pagePort });
   if (known) {
     if (options.reportOnly === true) return report('unchanged', 'sluice.yaml is in force.');

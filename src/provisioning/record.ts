@@ -15,6 +15,8 @@ export interface Applied {
   readonly passwordFile?: string | undefined;
   /** The same of the private key for the upstream. */
   readonly keyFile?: string | undefined;
+  /** The card asks for Wi-Fi; absent in records of earlier versions. */
+  readonly wifi?: boolean | undefined;
 }
 
 export const recordFile = (stateDir: string): string => path.join(stateDir, 'provision', 'applied.json');
@@ -23,11 +25,11 @@ export function readApplied(stateDir: string): Applied | undefined {
   try {
     const found: unknown = JSON.parse(readSmall(recordFile(stateDir), MOST_RECORD)?.toString('utf8') ?? '');
     if (!isSection(found) || found.v !== 1) return undefined;
-    const { salt, full, redacted, passwordFile, keyFile } = found;
+    const { salt, full, redacted, passwordFile, keyFile, wifi } = found;
     const hex = (value: unknown): value is string => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
     if (!hex(salt) || !hex(full) || !hex(redacted)) return undefined;
     const named = (file: unknown) => (typeof file === 'string' && SECRET_FILE.test(file) ? file : undefined);
-    return { salt, full, redacted, passwordFile: named(passwordFile), keyFile: named(keyFile) };
+    return { salt, full, redacted, passwordFile: named(passwordFile), keyFile: named(keyFile), wifi: wifi === true };
   } catch {
     return undefined;
   }

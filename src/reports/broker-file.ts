@@ -17,7 +17,7 @@ export function brokerFileReport(
         tell({ event: 'sessions', severity: 'info', message, data: { file: FILE, kept: true } });
         return;
       }
-      const message = `${FILE} cannot be used, so sessions and retained messages of MQTT clients are in memory only until the disk takes them: ${fault}`;
+      const message = `${FILE} cannot be used, so sessions and retained messages of MQTT clients are in memory only until the disk takes them. What clients publish for absent clients, or as retained messages, is not acknowledged until then: ${fault}`;
       logger.warn({ file: FILE, fault }, message);
       tell({ event: 'sessions', severity: 'warning', message, data: { file: FILE, kept: false, fault } });
     },

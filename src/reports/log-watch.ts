@@ -22,6 +22,13 @@ const RUNTIME: LogPart = {
     `The runtime directory cannot be written: ${fault}. The newest readings are lost if the process is killed now, and live ones wait for their commit.`,
 };
 
+/** @param fault that the disk is full, in words */
+export const fullAtStart = (fault: string): GatewayEvent => ({
+  ...{ event: 'log', severity: 'warning' },
+  message: `${fault}. The gateway started with the room that it keeps for this.`,
+  data: { part: 'log', writable: true, fault },
+});
+
 export interface LogWatchOptions {
   readonly log: Log;
   /** The fault of each try to open it that failed, in words. */

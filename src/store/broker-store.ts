@@ -28,8 +28,14 @@ const GATHER = 50;
 /** Waits before a file that took nothing is tried again. */
 const RETRY_MIN = 5_000;
 const RETRY_MAX = 60_000;
-/** Bytes that may wait here for the disk: payloads, topics and other texts. */
+/** Bytes that may wait here for the disk until it is full: payloads, topics and other texts. */
 const MAX_WAITING = 4 * 1024 * 1024;
+/**
+ * Rows that may wait here, and their bytes. While the disk hangs, each message, topic and subscription that comes and goes leaves rows that
+ * say so. Beyond it they are dropped, and the next message to the thread is everything as it is, which has fewer.
+ */
+export const MAX_WAITING_ROWS = 100_000;
+export const MOST_WAITING = 2 * MAX_WAITING;
 /** How long a closing store waits for its thread. */
 const CLOSE_WITHIN = 3_000;
 
@@ -54,6 +60,8 @@ export class BrokerFile implements BrokerStore {
   readonly #waiting = new Map<string, BrokerChange>();
   #waitingBytes = 0;
   #waiters: ((safe: boolean) => void)[] = [];
+  /** Called when the file takes something after a fault. */
+  #hopeful: (() => void)[] = [];
   /** Those of the message that is under way. */
   #asked: ((safe: boolean) => void)[] = [];
   #underWay = 0;
@@ -64,6 +72,8 @@ export class BrokerFile implements BrokerStore {
   #cancel: (() => void) | undefined;
   #armedFor = Number.POSITIVE_INFINITY;
   #stale = false;
+  /** Changes were dropped: the thread gets everything anew. */
+  #anew = false;
   #retry = RETRY_MIN;
   #closed = false;
   #fault: string | undefined;
@@ -89,12 +99,19 @@ export class BrokerFile implements BrokerStore {
   }
 
   get full(): boolean {
-    return this.#waitingBytes > MAX_WAITING;
+    return this.#anew || this.#waitingBytes > MAX_WAITING;
   }
 
   change(change: BrokerChange, pace: BrokerPace): void {
     // While the file takes nothing, everything is given anew when it does.
     if (this.#stale || this.#closed) return;
+    if (!this.#anew) this.#keep(change);
+    const due = this.#o.clock.monotonic() + PACES[pace];
+    this.#due = Math.min(this.#due ?? due, due);
+    this.#arm();
+  }
+
+  #keep(change: BrokerChange): void {
     const name = rowName(change);
     const before = this.#waiting.get(name);
     if (before !== undefined) this.#waitingBytes -= sizeOf(before);
@@ -102,9 +119,9 @@ export class BrokerFile implements BrokerStore {
     this.#waiting.delete(name);
     this.#waiting.set(name, change);
     this.#waitingBytes += sizeOf(change);
-    const due = this.#o.clock.monotonic() + PACES[pace];
-    this.#due = Math.min(this.#due ?? due, due);
-    this.#arm();
+    if (this.#waiting.size <= MAX_WAITING_ROWS && this.#waitingBytes <= MOST_WAITING) return;
+    this.#drop();
+    this.#anew = true;
   }
 
   settled(): Promise<boolean> {
@@ -120,6 +137,17 @@ export class BrokerFile implements BrokerStore {
       this.#due = Number.NEGATIVE_INFINITY;
       this.#arm();
     });
+  }
+
+  get takes(): boolean {
+    return !this.#stale && !this.#closed;
+  }
+
+  again(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (this.#fault !== undefined || this.#closed) this.#hopeful.push(resolve);
+    else resolve();
+    return promise;
   }
 
   status(): BrokerStoreStatus {
@@ -164,18 +192,21 @@ export class BrokerFile implements BrokerStore {
   #flush(): void {
     if (this.#underWay !== 0 || this.#stale || this.#closed) return;
     const now = this.#o.clock.monotonic();
-    const commit = this.#due !== undefined && this.#due <= now;
+    const commit = this.#anew || (this.#due !== undefined && this.#due <= now);
     if (this.#waiting.size === 0 && !commit) return;
     if (this.#worker === undefined) this.#start();
     const { changes, transfer } = together(this.#waiting.values(), this.#waitingBytes);
-    this.#waiting.clear();
-    this.#waitingBytes = 0;
+    const anew = this.#anew;
+    this.#drop();
+    // What they wait for was dropped, and may not be among everything yet.
+    if (anew) this.#release(false);
     this.#asked = this.#waiters;
     this.#waiters = [];
     if (commit) this.#due = undefined;
     this.#underWay = ++this.#lastId;
     this.#committing = commit;
-    this.#worker?.postMessage({ kind: 'changes', id: this.#underWay, changes, commit } satisfies BrokerMessage, transfer);
+    if (anew) this.#giveWhole();
+    else this.#worker?.postMessage({ kind: 'changes', id: this.#underWay, changes, commit } satisfies BrokerMessage, transfer);
     if (!commit && this.#due !== undefined) this.#armCommit(this.#due - now);
   }
 
@@ -230,13 +261,14 @@ export class BrokerFile implements BrokerStore {
         this.#fault = undefined;
         this.#retry = RETRY_MIN;
         this.#o.onFault(undefined);
+        for (const resolve of this.#hopeful.splice(0)) resolve();
       }
     }
     const asked = this.#asked;
     this.#asked = [];
     // Only a commit answers those who wait for the disk; no other message is sent while somebody does.
     for (const resolve of asked) resolve(reply.kind === 'committed');
-    if (this.#waiting.size > 0 || this.#waiters.length > 0) this.#arm();
+    if (this.#anew || this.#waiting.size > 0 || this.#waiters.length > 0) this.#arm();
     else if (this.#due !== undefined) this.#armCommit(Math.max(0, this.#due - this.#o.clock.monotonic()));
   }
 
@@ -249,8 +281,7 @@ export class BrokerFile implements BrokerStore {
     this.#failures++;
     this.#stale = true;
     this.#underWay = 0;
-    this.#waiting.clear();
-    this.#waitingBytes = 0;
+    this.#drop();
     this.#due = undefined;
     this.#opened?.([]);
     this.#opened = undefined;
@@ -271,7 +302,17 @@ export class BrokerFile implements BrokerStore {
     this.#stale = false;
     this.#underWay = ++this.#lastId;
     this.#committing = true;
+    this.#giveWhole();
+  }
+
+  #giveWhole(): void {
     this.#worker?.postMessage({ kind: 'whole', id: this.#underWay, changes: [...this.#whole()] } satisfies BrokerMessage);
+  }
+
+  #drop(): void {
+    this.#waiting.clear();
+    this.#waitingBytes = 0;
+    this.#anew = false;
   }
 
   #release(safe: boolean): void {

@@ -128,6 +128,7 @@ export class Committer {
         maxAge: options.maxAge,
         compacted: tiers.take(),
         overwrite: shortOf(options.retention) !== undefined,
+        asksSpace: tiers.asksSpace,
       },
       chunks.map((c) => c.entries.buffer),
     );

@@ -3,7 +3,9 @@
  *
  * - `trust.json` exists twice. A revocation is forgotten only when both are gone; when both are damaged, no update is taken.
  * - Any other file may be damaged or missing: a download begins anew, and the failed release may be tried again.
+ * - What ran well before an update is believed only whole: a damaged record counts as none.
  */
+import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import * as z from 'zod';
@@ -11,6 +13,7 @@ import { SluiceError } from '../core/errors.ts';
 import { replaceFile } from '../disk/durable.ts';
 import { StateDirLock } from '../store/state-dir.ts';
 import { readBounded, readJson } from './files.ts';
+import { type Before, beforeSchema } from './health.ts';
 import { updateKey } from './keys.ts';
 import { layoutsSchema, MOST_KEYS, MOST_REVOKED, type Trust } from './manifest.ts';
 
@@ -61,6 +64,10 @@ const attemptFile = z.strictObject({
 });
 /** The last update that was offered to the boot, and what became of it. */
 export type Attempt = Omit<z.infer<typeof attemptFile>, 'v'>;
+
+/** The release before writes it and the one after it reads it: the digest is of the text, whatever order a release gives to its keys. */
+const beforeFile = z.strictObject({ v: z.literal(1), text: z.string().max(MOST_FILE), sha256: z.string() });
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** One behind the other: a cut leaves one of them whole. */
 const TRUST = ['trust', 'trust-copy'] as const;
@@ -164,6 +171,21 @@ export class UpdateState {
     this.#save('attempt', attempt);
   }
 
+  /** What ran well before the restart into this release; undefined: nobody knows. */
+  before(sequence: number): Before | undefined {
+    const { data: file } = beforeFile.safeParse(readJson(this.#file('before'), MOST_FILE));
+    if (file === undefined || file.sha256 !== digestOf(file.text)) return undefined;
+    const { data } = beforeSchema.safeParse(parsed(file.text));
+    return data?.sequence === sequence ? data : undefined;
+  }
+  saveBefore(before: Before): void {
+    const text = JSON.stringify(before);
+    this.#save('before', { text, sha256: digestOf(text) });
+  }
+  dropBefore(): void {
+    rmSync(this.#file('before'), { force: true });
+  }
+
   #indexes(): string[] {
     if (!existsSync(this.#folder)) return [];
     const files = readdirSync(this.#folder, { withFileTypes: true });
@@ -178,5 +200,13 @@ export class UpdateState {
   #save(name: string, content: object): void {
     this.#makeFolder();
     replaceFile(this.#file(name), `${JSON.stringify({ v: 1, ...content })}\n`);
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }

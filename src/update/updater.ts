@@ -3,13 +3,15 @@
  *
  * - `check` changes nothing but the keys, when a root key signed the change.
  * - `apply` writes the other slot and offers it to the boot. The running system goes on until somebody restarts the board.
- * - `decide` runs after each boot: a system that polls and stores is committed; another one restarts the board, and its tries run out.
+ * - `decide` runs after each boot: a system that polls and stores as the one before did is committed; another one restarts the board,
+ *   and its tries run out.
  * - A release that failed here is not applied again by itself.
  * - A release that would leave the running one without its readings after a rollback is refused.
  */
 import { createHash } from 'node:crypto';
 import { isInside, localTime, type Window } from '../core/day-window.ts';
 import { SluiceError } from '../core/errors.ts';
+import type { Before, WellBefore } from './health.ts';
 import {
   assertWayBack,
   isSameTrust,
@@ -49,6 +51,14 @@ export interface ApplyOptions {
   /** A person wants it: the window does not count, and a release that failed here may be tried again. */
   readonly now: boolean;
   readonly onProgress?: (done: number, all: number) => void;
+  readonly look: LookBefore;
+}
+/** What runs well now; undefined: there is no gateway. Rejects where nobody can tell. */
+export type LookBefore = () => Promise<WellBefore | undefined>;
+export interface Verdict {
+  readonly well: boolean;
+  /** What was seen, in words. */
+  readonly why: string;
 }
 export type Applied =
   | { readonly outcome: 'offered' | 'budget' | 'paused'; readonly manifest: Manifest; readonly staged: Staged }
@@ -102,6 +112,7 @@ export class Updater {
       if (staged.outcome === 'budget') return { outcome: 'budget', manifest, staged };
       // The board restarts in its window only.
       if (staged.outcome === 'window' || !mayContinue()) return { outcome: 'paused', manifest, staged };
+      await this.#keepBefore(manifest.sequence, options.look);
       // The attempt is on the card before the boot can begin it: after a failure somebody must know that it was tried.
       state.saveAttempt({ slot: slots.other(), version: manifest.version, sequence: manifest.sequence, state: 'offered' });
       // The progress stays until the release ran: whoever applies it again before the restart fetches nothing.
@@ -141,19 +152,38 @@ export class Updater {
     return other.version === undefined ? {} : { version: other.version };
   }
 
-  /** After a boot. @param isWell whether the gateway polls and stores @returns true: restart the board */
-  async decide(isWell: () => Promise<{ well: boolean; why: string }>): Promise<{ restart: boolean; words: string }> {
+  /** A release waits for the restart: what runs well now counts in place of what ran well when it was offered. */
+  async lookAgain(look: LookBefore): Promise<void> {
+    const { slots, state } = this.#o;
+    const attempt = state.attempt();
+    if (attempt?.state === 'offered' && attempt.slot !== slots.running) await this.#keepBefore(attempt.sequence, look);
+  }
+
+  /** Where nobody can tell, the record of before stays. Without one, the release has to be ready and to write the log. */
+  async #keepBefore(sequence: number, look: LookBefore): Promise<void> {
+    const { state } = this.#o;
+    let gateway: WellBefore | undefined;
+    try {
+      gateway = await look();
+    } catch {
+      return;
+    }
+    // It ran well a while ago: somebody stopped it for the restart.
+    if (gateway === undefined && state.before(sequence)?.gateway !== undefined) return;
+    state.saveBefore({ sequence, ...(gateway !== undefined && { gateway }) });
+  }
+
+  /** After a boot. @param isWell whether the gateway polls and stores as it did before @returns true: restart the board */
+  async decide(isWell: (before: Before | undefined) => Promise<Verdict>): Promise<{ restart: boolean; words: string }> {
     const { slots, state, release } = this.#o;
     const running = slots.list().find(({ slot }) => slot === slots.running);
     if (running?.state === 'good') {
       this.#settle();
       return { restart: false, words: `slot ${slots.running} ran well before` };
     }
-    const { well, why } = await isWell();
+    const { well, why } = await isWell(state.before(release.sequence));
     if (!well) {
-      const attempt = state.attempt();
-      if (attempt?.slot === slots.running && attempt.state === 'offered')
-        state.saveAttempt({ ...attempt, why: why.slice(0, 500) });
+      this.#keepWhy(why);
       return { restart: true, words: `the gateway is not well in slot ${slots.running}: ${why}` };
     }
     // The keys and the sequence first: a cut between the two only repeats this.
@@ -161,7 +191,21 @@ export class Updater {
     slots.commit(release);
     state.saveAttempt({ slot: slots.running, version: release.version, sequence: release.sequence, state: 'well' });
     state.dropProgress();
-    return { restart: false, words: `slot ${slots.running} is committed: version ${release.version}` };
+    state.dropBefore();
+    const remark = why === '' ? '' : `; ${why}`;
+    return { restart: false, words: `slot ${slots.running} is committed: version ${release.version}${remark}` };
+  }
+
+  /** A card that takes nothing may be why the release is not well: its tries have to run out all the same. */
+  #keepWhy(why: string): void {
+    const { slots, state } = this.#o;
+    const attempt = state.attempt();
+    if (attempt?.slot !== slots.running || attempt.state !== 'offered') return;
+    try {
+      state.saveAttempt({ ...attempt, why: why.slice(0, 500) });
+    } catch {
+      // The words are in the journal.
+    }
   }
 
   /** What became of the last attempt, for a person. */
@@ -170,13 +214,19 @@ export class Updater {
     return this.#o.state.attempt();
   }
 
-  /** Another slot runs than the one that was offered, and its tries are used up. With tries left the board was not restarted yet. */
+  /**
+   * Another slot runs than the one that was offered, and its tries are used up: it failed. With tries left the board was not restarted
+   * yet. Where it runs and is committed, a cut of the power came before that was written down.
+   */
   #settle(): void {
     const { slots, state } = this.#o;
     const attempt = state.attempt();
-    if (attempt?.state !== 'offered' || attempt.slot === slots.running) return;
+    if (attempt?.state !== 'offered') return;
     const slot = slots.list().find((one) => one.slot === attempt.slot);
-    if (slot?.state === 'bad' && slot.sequence === attempt.sequence) state.saveAttempt({ ...attempt, state: 'failed' });
+    if (slot === undefined || slot.sequence !== attempt.sequence) return;
+    const isRunning = attempt.slot === slots.running;
+    if (isRunning && slot.state === 'good') state.saveAttempt({ ...attempt, state: 'well' });
+    if (!isRunning && slot.state === 'bad') state.saveAttempt({ ...attempt, state: 'failed' });
   }
 
   async #look(source: Source): Promise<{ offered: Offered; id: string }> {

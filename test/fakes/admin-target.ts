@@ -316,6 +316,8 @@ export function statusOf(): GatewayStatus {
         sessions: 0,
         queuedMessages: 0,
         queuedBytes: 0,
+        withheldMessages: 0,
+        withheldBytes: 0,
         unsentBytes: 0,
         partialBytes: 0,
         published: 5,

@@ -13,6 +13,8 @@ export class FlowWorld {
   slow = false;
   /** Why its flows on the disk would never start. */
   held: string | undefined;
+  /** They could not even be read. */
+  lost = false;
   /** Nothing can be started. */
   refuses = false;
   readonly faults: string[] = [];
@@ -88,8 +90,8 @@ export class FakeProcess implements FlowProcess {
   send(message: ToChild): void {
     if (message.type === 'start') {
       this.#world.orders.push(message);
-      const { held } = this.#world;
-      if (held !== undefined) this.#listener.message({ type: 'held', why: held });
+      const { held, lost } = this.#world;
+      if (held !== undefined) this.#listener.message({ type: 'held', why: held, ...(lost ? { lost } : {}) });
       this.#flows = (message.safeMode ?? held) === undefined ? 'started' : 'safe';
       this.#world.clock.after(900, () => {
         if (this.#dying || this.#world.slow) return;

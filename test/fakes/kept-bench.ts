@@ -5,12 +5,13 @@ import { Readable } from 'node:stream';
 import type { BrokerRepair, BrokerStore } from '../../src/core/broker-store.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { silentLogger } from '../../src/core/logger.ts';
-import type { Turns } from '../../src/forwarders/broker/admission.ts';
 import { Kept } from '../../src/forwarders/broker/kept.ts';
+import type { Turns } from '../../src/forwarders/broker/lanes.ts';
 import type { OwnBacklog } from '../../src/forwarders/broker/own-backlog.ts';
 import type { BrokerPersistence } from '../../src/forwarders/broker/persistence.ts';
 import { Retained } from '../../src/forwarders/broker/retained.ts';
 import type { Sessions } from '../../src/forwarders/broker/sessions.ts';
+import type { Publisher } from '../../src/forwarders/broker/withheld.ts';
 import { BrokerFile } from '../../src/store/broker-store.ts';
 
 export const ROOT = 'sluice/g1';
@@ -27,6 +28,50 @@ export class Folders {
   }
   get file(): string {
     return path.join(this.stateDir, 'broker.db');
+  }
+}
+
+/** The connection of a client that publishes. */
+export class Connection implements Publisher {
+  isOver = false;
+  /** How often it was ended because of the disk. */
+  behinds = 0;
+  /** How often what it sends behind a message was let through. */
+  reads = 0;
+  #whenOver: (() => void)[] = [];
+  readonly #end = Promise.withResolvers<never>();
+  readonly #acknowledged = new Map<number, Promise<void>>();
+
+  constructor() {
+    this.#end.promise.catch(() => {});
+  }
+
+  get connection(): object {
+    return this;
+  }
+  withhold(messageId: number): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#acknowledged.set(messageId, promise);
+    return resolve;
+  }
+  readOn(): void {
+    this.reads++;
+  }
+  whenOver(run: () => void): void {
+    this.#whenOver.push(run);
+  }
+  behind(): void {
+    this.behinds++;
+    this.end();
+  }
+  end(): void {
+    this.isOver = true;
+    this.#end.reject(new Error('the connection is over'));
+    for (const run of this.#whenOver.splice(0)) run();
+  }
+  /** Resolves when the PUBACK of a message may leave. */
+  acknowledged(messageId: number): Promise<void> {
+    return Promise.race([this.#acknowledged.get(messageId), this.#end.promise]);
   }
 }
 
@@ -50,6 +95,7 @@ export class KeptBench {
   readonly lost: [client: string, messages: number, why: string][] = [];
   readonly left: unknown[] = [];
   #counter = 0;
+  #messageId = 0;
 
   constructor({ folders, clock = systemClock, store, backlog, turns }: BenchOptions = {}) {
     this.store =
@@ -65,6 +111,8 @@ export class KeptBench {
       ...{ clock, root: ROOT, logger: silentLogger, retained: this.retained, store: this.store, backlog, turns },
       isOwner: () => true,
       roomy: async () => {},
+      // A disk under load is late by itself.
+      publisher: (client) => (client instanceof Connection ? client : new Connection()),
       waitsFrom: () => undefined,
       onOverflow: (client) => this.overflows.push(client),
       onLeft: (client, span) => this.left.push([client, span]),
@@ -91,12 +139,21 @@ export class KeptBench {
   }
 
   /** What aedes does with a client's message; resolves when it was acknowledged. */
-  async publish(topic: string, content: string, qos: 0 | 1 | 2 = 1, retain = false, from = 'user:pub'): Promise<void> {
+  async publish(
+    topic: string,
+    content: string,
+    qos: 0 | 1 | 2 = 1,
+    retain = false,
+    from = 'user:pub',
+    by = new Connection(),
+  ): Promise<void> {
     const payload = Buffer.from(content);
-    const packet = { cmd: 'publish', topic, payload, qos, retain, dup: false } as const;
-    const refused = await new Promise<Error | undefined>((resolve) => this.kept.admit(packet, from, resolve));
+    const packet = { cmd: 'publish', topic, payload, qos, retain, dup: false, messageId: ++this.#messageId } as const;
+    const refused = await new Promise<Error | undefined>((resolve) => this.kept.admit(packet, from, resolve, by));
     if (refused !== undefined) throw refused;
-    await this.deliver(packet);
+    const acknowledged = by.acknowledged(packet.messageId);
+    await this.deliver({ ...packet, messageId: undefined });
+    await acknowledged;
   }
 
   /** The message is handed on. */
@@ -107,8 +164,10 @@ export class KeptBench {
     qos: number;
     retain: boolean;
     dup: boolean;
+    messageId?: undefined;
   }): Promise<void> {
-    if (packet.retain) await this.persistence.storeRetained(packet);
+    // Over when it returns: one that is retained is overtaken by none behind it.
+    if (packet.retain) void this.persistence.storeRetained(packet);
     if (packet.qos === 0) return;
     const subs = await this.persistence.subscriptionsByTopic(packet.topic);
     await this.persistence.outgoingEnqueueCombi(subs, { ...packet, brokerId: 'b', brokerCounter: ++this.#counter });

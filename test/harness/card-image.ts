@@ -1,18 +1,22 @@
 /**
  * The image of a card for the suites with an emulated board. It is built once and kept in out/test-image, until a file that goes
- * into it changes. Beside the shipped image it has a shell behind a port that only the emulator reaches, its journal on the console, a
- * timer without patience, and no time service: the clock of the emulated board is right.
+ * into it changes. Its slots have half of the size, because an update reads and writes all of a slot. Beside the shipped image it has
+ * a shell behind a port that only the emulator reaches, its journal on the console, less patience with updates, and no time service:
+ * the clock of the emulated board is right.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { makeUpdateSecret, type UpdateSecret, updateSecret } from '../../src/update/keys.ts';
+import { differences } from './package-of-tree.ts';
 
 export const PROJECT = path.join(import.meta.dirname, '..', '..');
 export const DOOR = 'sluice.door';
 const FOLDER = path.join(PROJECT, 'out', 'test-image');
 const KEPT = path.join(FOLDER, 'kept.json');
+/** MB. ext4 has other blocks and other numbers of inodes below this. */
+const SLOT_SIZE = '512';
 
 export interface CardImage {
   readonly folder: string;
@@ -21,10 +25,14 @@ export interface CardImage {
   readonly release: UpdateSecret;
 }
 
-/** @throws Error: there is none */
+const MAKE = 'npm run package -- --fast --arch arm64 --only sluice';
+
+/** @throws Error: there is none, or it was made of other files */
 export function packageForArm64(): string {
   const deb = globSync(path.join(PROJECT, 'out/packages/sluice_*_arm64.deb')).sort().at(-1);
-  if (deb === undefined) throw new Error('there is no package for arm64: npm run package -- --fast --arch arm64 --only sluice');
+  if (deb === undefined) throw new Error(`there is no package for arm64: ${MAKE}`);
+  const others = differences(deb, PROJECT);
+  if (others.length > 0) throw new Error(`${deb} was made of other files (${others.slice(0, 3).join(', ')}): ${MAKE}`);
   return deb;
 }
 
@@ -53,7 +61,10 @@ export function cardImage(): CardImage {
   writeExtra(extra);
   run(
     'sh',
-    [...['packaging/image/build.sh', '--sequence', '1', '--keys', keys], ...['--deb', deb, '--out', FOLDER, '--extra', extra]],
+    [
+      ...['packaging/image/build.sh', '--sequence', '1', '--keys', keys, '--slot-size', SLOT_SIZE],
+      ...['--deb', deb, '--out', FOLDER, '--extra', extra],
+    ],
     { SLUICE_IMAGE_CACHE: imageCache() },
   );
   const { version } = JSON.parse(readFileSync(path.join(FOLDER, 'release.json'), 'utf8')) as { version: string };
@@ -81,7 +92,12 @@ function writeExtra(folder: string): void {
   };
   put(
     `${units}/sluice-update.timer.d/test.conf`,
-    '[Timer]\nOnBootSec=\nOnUnitActiveSec=\nOnBootSec=2min\nOnUnitInactiveSec=30s\nRandomizedDelaySec=0\nAccuracySec=1s\n',
+    '[Timer]\nOnBootSec=\nOnUnitActiveSec=\nOnBootSec=2min\nOnUnitInactiveSec=5min\nRandomizedDelaySec=0\nAccuracySec=1s\n',
+  );
+  // A release that is not well is tried three times, and each try waits so long.
+  put(
+    `${units}/sluice-decide.service.d/test.conf`,
+    '[Service]\nExecStart=\nExecStart=/usr/bin/sluice update decide --within 90\n',
   );
   // A case that fails shows the end of the console: what the units of the board wrote is there.
   put('etc/systemd/journald.conf.d/test.conf', '[Journal]\nForwardToConsole=yes\nMaxLevelConsole=info\n');

@@ -33,6 +33,8 @@ export class Child {
       ...(options.user === undefined ? {} : { uid: options.user, gid: options.user }),
       stdio: [options.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     });
+    // A line for a process that has ended must not hide why the test failed.
+    this.#process.stdin?.on('error', () => {});
     for (const [stream, lines] of [
       [this.#process.stdout, this.stdout],
       [this.#process.stderr, this.stderr],

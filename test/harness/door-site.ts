@@ -5,6 +5,7 @@
 import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import { flowUser } from './flow-user.ts';
 import { type FlowsClient, flowsClient } from './flows-client.ts';
 import { type MoreLines, type NodeRedSite, nodeRedSite } from './node-red-site.ts';
 import { waitFor } from './wait-for.ts';
@@ -73,18 +74,18 @@ function startOf(pid: number): number {
   return Date.now() - (Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0]) - ticks / 100) * 1000 - 20;
 }
 
-/** Before the first start, as an earlier run would have left it. @param ofOther Node-RED runs under `nobody` */
+/** Before the first start, as an earlier run would have left it. @param ofOther Node-RED runs under the user of the tests (flow-user.ts) */
 export function putNode(stateDir: string, folder: string, ofOther: boolean): void {
-  const nobody = 65_534;
+  const { uid, gid } = flowUser();
   mkdirSync(stateDir, { recursive: true, mode: 0o750 });
   const files = { 'door-raw.js': NODE, 'door-raw.html': PAGE };
   for (const dir of [folder, path.join(folder, 'nodes')]) {
     mkdirSync(dir, { mode: 0o700, recursive: true });
-    if (ofOther) chownSync(dir, nobody, nobody);
+    if (ofOther) chownSync(dir, uid, gid);
   }
   for (const [name, text] of Object.entries(files)) {
     const file = path.join(folder, 'nodes', name);
     writeFileSync(file, text, { mode: 0o600 });
-    if (ofOther) chownSync(file, nobody, nobody);
+    if (ofOther) chownSync(file, uid, gid);
   }
 }

@@ -57,6 +57,13 @@ export class FakeBoard {
     mkdirSync(this.boot, { recursive: true });
     this.is(hardware);
     this.stateOn('mmcblk0/mmcblk0p2');
+    this.wifiBy('usr/sbin/NetworkManager');
+  }
+
+  /** What the system has for Wi-Fi: Raspberry Pi OS at first. @param sign undefined: nothing */
+  wifiBy(sign: string | undefined): void {
+    rmSync(path.join(this.root, 'usr'), { recursive: true, force: true });
+    if (sign !== undefined) this.#fact(sign, '');
   }
 
   /** The card and its folders are in a board with other facts. */

@@ -1,6 +1,6 @@
-/** ext4 file systems on loop devices, as small and as broken as a test wants them. They need root. */
+/** File systems in memory, and ext4 on loop devices, as small, full and broken as a test wants them. They need root. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
@@ -43,4 +43,32 @@ export function loopDisk(t: TestContext, name: string, megabytes: number): strin
   // `loop` sets the device up and lets it go with the mount.
   run('mount', '-o', 'loop', image, point);
   return point;
+}
+
+/** A file system in memory. @param options of tmpfs @returns undefined after the test was marked as skipped */
+export function memoryDisk(t: TestContext, options: string): string | undefined {
+  if (!mayMount(t)) return undefined;
+  const disk = mountPoint(t, 'small');
+  run('mount', '-t', 'tmpfs', '-o', `${options},mode=0755`, 'tmpfs', disk);
+  return disk;
+}
+
+/** The name of the file that fills a disk. */
+export const BALLAST = 'ballast';
+
+/** Takes all that is free. @param but bytes that are left, in steps of 4 kB */
+export function fillDisk(disk: string, but = 0): void {
+  const file = openSync(path.join(disk, BALLAST), 'a');
+  const space = path.join(disk, 'space');
+  const spared = openSync(space, 'w');
+  try {
+    if (but > 0) writeSync(spared, Buffer.alloc(but, 1));
+    for (const piece = Buffer.alloc(4096, 1); ; ) writeSync(file, piece);
+  } catch {
+    // It is full.
+  } finally {
+    closeSync(file);
+    closeSync(spared);
+    rmSync(space);
+  }
 }

@@ -8,11 +8,9 @@ import type { FlowsReport, GatewayStatus } from '../../src/admin/target.ts';
 import { leftovers } from '../../src/node-red/leftovers.ts';
 import { CHILD_PROGRAM } from '../../src/node-red/place.ts';
 import { type FakeDevice, fakeTcp } from '../fakes/modbus-device.ts';
+import { flowUser } from './flow-user.ts';
 import { type Gateway, MAIN, makeGateway } from './start-gateway.ts';
 import { waitFor } from './wait-for.ts';
-
-/** It needs no rights, and nothing of the system belongs to it. */
-const NOBODY = 65_534;
 
 export interface NodeRedSite {
   readonly gateway: Gateway;
@@ -46,7 +44,7 @@ export interface MoreLines {
 export async function nodeRedSite(t: TestContext, section = '', more: MoreLines = {}): Promise<NodeRedSite> {
   const device = await fakeTcp(t);
   const other = mayBeAnother();
-  const user = other ? 'nobody' : undefined;
+  const user = other ? flowUser().name : undefined;
   return { ...nodeRedSiteOf(t, { port: device.port, user, section, more }), device };
 }
 
@@ -202,9 +200,11 @@ function parentOf(pid: number): number {
 
 /** Node-RED can run under another user here. */
 export function mayBeAnother(): boolean {
-  return process.getuid?.() === 0 && nobodyReads(MAIN) && nobodyReads(CHILD_PROGRAM);
+  return process.getuid?.() === 0 && [MAIN, CHILD_PROGRAM].every(mayRead);
 }
 
-function nobodyReads(file: string): boolean {
-  return spawnSync('test', ['-r', file], { uid: NOBODY, gid: NOBODY }).status === 0;
+/** It needs no rights, and nothing of the system belongs to it. */
+function mayRead(file: string): boolean {
+  const { uid, gid } = flowUser();
+  return spawnSync('test', ['-r', file], { uid, gid }).status === 0;
 }

@@ -1,18 +1,14 @@
 /**
- * A disk that remembers every write and flush that reached it, so that a power cut can be played at any moment: nbdkit
- * with recording-disk.py, nbdfuse, a loop device, ext4. Writes after the last flush are lost or kept at random, sector
+ * A disk that remembers every write and flush that reached it, so that a power cut can be played at any moment.
+ * Writes after the last flush are lost or kept at random, sector
  * by sector, as a card with a cache of its own would.
  */
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { peer } from '../peers/peers.ts';
-import { type Child, startChild } from './child.ts';
-import { mayMount, run } from './loop-disk.ts';
+import { nbdDisk } from './nbd-disk.ts';
 import { scratch } from './scratch.ts';
-import { waitFor } from './wait-for.ts';
 
-const INSTALL = 'apt-get install -y nbdkit nbdkit-plugin-python libnbd-bin fuse3';
 const SECTOR = 512;
 /** The block with ext4's superblock is written whole or not at all: with half of it no kernel mounts the disk, whatever is on it. */
 const SUPERBLOCK = 4096;
@@ -85,52 +81,15 @@ export function recordOf(entries: readonly Entry[]): Buffer {
  * @returns undefined after the test was marked as skipped
  */
 export async function recordingDisk(t: TestContext, megabytes: number, image?: Buffer): Promise<RecordingDisk | undefined> {
-  if (!mayMount(t)) return undefined;
-  const nbdkit = peer(t, 'nbdkit', INSTALL);
-  const nbdfuse = nbdkit && peer(t, 'nbdfuse', INSTALL);
-  if (nbdkit === undefined || nbdfuse === undefined) return undefined;
   const base = scratch(t, 'record');
   const at = (name: string) => path.join(base, name);
   const size = megabytes * 1024 ** 2;
-  for (const name of ['fuse', 'mnt']) mkdirSync(at(name));
-  const plugin = path.join(import.meta.dirname, 'recording-disk.py');
+  const script = path.join(import.meta.dirname, 'recording-disk.py');
   if (image !== undefined) writeFileSync(at('image'), image);
   const first = image === undefined ? [] : [`image=${at('image')}`];
-  const parameters = [`size=${size}`, `record=${at('record')}`, ...first];
-  const server = startChild(t, nbdkit, ['-f', '-U', at('sock'), 'python', plugin, ...parameters]);
-  await waitForPath(server, at('sock'));
-  const fuse = startChild(t, nbdfuse, [at('fuse'), '--unix', at('sock')]);
-  await waitForPath(fuse, at('fuse/nbd'));
-  const loop = run('losetup', '-f', '--show', at('fuse/nbd'));
-  const quietly = (...command: [string, ...string[]]) => {
-    try {
-      run(...command);
-    } catch {
-      // Gone already.
-    }
-  };
-  let stopped: Promise<void> | undefined;
-  const stop = async () => {
-    quietly('umount', at('mnt'));
-    quietly('losetup', '-d', loop);
-    quietly('fusermount3', '-uz', at('fuse'));
-    await Promise.all([fuse.stop(), server.stop()]);
-  };
-  const once = () => {
-    stopped ??= stop();
-    return stopped;
-  };
-  t.after(once);
-  if (image === undefined) run('mkfs.ext4', '-q', '-F', '-b', '4096', loop);
-  run('mount', loop, at('mnt'));
-  return new RecordingDisk(at('mnt'), at('record'), size, once);
-}
-
-function waitForPath(child: Child, file: string): Promise<true> {
-  return waitFor(
-    () => `${file}; ${child.over ?? 'still running'}: ${child.stderr.join('\n')}`,
-    () => existsSync(file) || undefined,
-  );
+  const plugin = ['python', script, `size=${size}`, `record=${at('record')}`, ...first];
+  const disk = await nbdDisk(t, base, plugin, image === undefined);
+  return disk && new RecordingDisk(disk.folder, at('record'), size, disk.stop);
 }
 
 /**

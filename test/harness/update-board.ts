@@ -17,7 +17,7 @@ import { scratch } from './scratch.ts';
 
 export const [root, release] = [makeUpdateSecret('root'), makeUpdateSecret('release')];
 export const NOW = Date.UTC(2026, 10, 27, 2, 30);
-export const BY_HAND: ApplyOptions = { perDay: Number.POSITIVE_INFINITY, now: true };
+export const BY_HAND: ApplyOptions = { perDay: Number.POSITIVE_INFINITY, now: true, look: async () => undefined };
 export const ALONE: ApplyOptions = { ...BY_HAND, now: false };
 
 /** Bytes that do not compress and are the same each time. */

@@ -1,4 +1,4 @@
-/** A card with two slots as files in a folder, which `sluice update --root` takes for the board. Slot a runs release 2. */
+/** A card with two slots as files in a folder, which `sluice update --root` takes for the board. Slot a runs release 2 at first. */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -32,12 +32,7 @@ export class UpdateCard {
 
   constructor(root: string) {
     this.root = root;
-    const keys = [ROOT.text, RELEASE.text];
-    this.#put(
-      'usr/lib/sluice-image/release.json',
-      JSON.stringify({ v: 1, target: 'uefi-arm64', version: '1.2.0', sequence: RUNNING, keys, revoked: [] }),
-    );
-    this.#put('proc/cmdline', 'sluice.slot=a quiet\n');
+    this.restart('a', RUNNING);
     const { root: system, ...files } = partsOf(RUNNING);
     this.#put(`${LABELS}/sluice-root-a`, system);
     this.#put(`${LABELS}/sluice-root-b`, Buffer.alloc(system.length));
@@ -46,6 +41,13 @@ export class UpdateCard {
       mkdirSync(path.join(root, folder), { recursive: true });
     this.slots.offer('a', { version: '1.2.0', sequence: RUNNING });
     this.slots.commit();
+  }
+
+  /** The firmware and the init of a slot with this release. */
+  restart(slot: 'a' | 'b', sequence: number): void {
+    const about = { target: 'uefi-arm64', version: `1.${sequence}.0`, sequence, keys: [ROOT.text, RELEASE.text] };
+    this.#put('usr/lib/sluice-image/release.json', JSON.stringify({ v: 1, ...about, revoked: [] }));
+    this.#put('proc/cmdline', `sluice.slot=${slot} quiet\n`);
   }
 
   get slots(): UefiSlots {

@@ -9,12 +9,20 @@ import { jsonDialect } from '../../src/forwarders/mqtt/dialects/json/dialect.ts'
 import type { LinkOptions } from '../../src/forwarders/mqtt/link.ts';
 import { LogForwarder } from '../../src/forwarders/mqtt/log-forwarder.ts';
 import { mqttForwarderSchema } from '../../src/forwarders/mqtt/schema.ts';
+import type { TlsSettings } from '../../src/forwarders/mqtt/wire/tls-material.ts';
 import { Log } from '../../src/store/log.ts';
 import { forwarderContext } from '../fakes/forwarder-context.ts';
 import { scratch } from './scratch.ts';
 
 const shape: Shape = { device: 'd', points: [{ name: 'n', type: 'uint32', storage: 'number' }] };
 const wordy: Shape = { device: 'd', points: [{ name: 'text', type: 'string', storage: 'string' }] };
+
+/** As a person writes them, but for what the loading of a configuration makes of files. */
+interface SiteSettings {
+  readonly [key: string]: unknown;
+  readonly tls?: TlsSettings | undefined;
+  readonly password?: string | undefined;
+}
 
 export class UpstreamSite {
   readonly log: Log;
@@ -23,20 +31,24 @@ export class UpstreamSite {
   #appended = 0;
   #closed: Promise<void> | undefined;
 
-  private constructor(log: Log, settings: object, special: Partial<ForwarderContext & LinkOptions>) {
+  private constructor(log: Log, { tls, password, ...settings }: SiteSettings, special: Partial<ForwarderContext & LinkOptions>) {
     this.log = log;
     this.forwarder = new LogForwarder({
       ...forwarderContext(log, { event: (_event, _message, data) => void this.events.push(data) }),
       ...{ name: 'cloud', dialect: jsonDialect },
-      settings: mqttForwarderSchema([jsonDialect]).parse({ batch: { maxAge: '20ms' }, ...settings }) as never,
+      settings: {
+        ...mqttForwarderSchema([jsonDialect]).parse({ batch: { maxAge: '20ms' }, ...settings }),
+        ...(tls !== undefined && { tls }),
+        ...(password !== undefined && { password: { fresh: () => password } }),
+      } as never,
       ...special,
     });
   }
 
-  /** Not started. @param settings as a person writes them @param place of the log; absent: a folder of its own */
+  /** Not started. @param place of the log; absent: a folder of its own */
   static async open(
     t: TestContext,
-    settings: object,
+    settings: SiteSettings,
     special: Partial<ForwarderContext & LinkOptions> = {},
     place?: string,
   ): Promise<UpstreamSite> {

@@ -7,62 +7,21 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import mqtt, { type MqttClient } from 'mqtt';
 import { waitFor } from '../harness/wait-for.ts';
+import {
+  BINARY_CLASSES,
+  CLASSES,
+  COMPONENTS,
+  DEVICE,
+  LEAST_STEP,
+  ORIGIN,
+  REQUIRED,
+  RESPELT,
+  SHARED,
+  STATE_CLASSES,
+} from '../oracles/home-assistant-tables.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Keys of a discovery message of a device beside `dev`, `o` and `cmps`: what components share. */
-const SHARED = ['availability', 'availability_mode', 'state_topic', 'command_topic', 'qos', 'encoding'];
-const DEVICE = 'identifiers connections name manufacturer model model_id sw_version hw_version serial_number via_device'.split(
-  ' ',
-);
-const ENTITY =
-  'p name unique_id value_template availability availability_mode state_topic device_class icon entity_category enabled_by_default json_attributes_topic json_attributes_template qos encoding'.split(
-    ' ',
-  );
-const COMMANDED = ['command_topic', 'command_template', 'retain', 'optimistic'];
-const KEYS: Readonly<Record<string, readonly string[]>> = {
-  sensor: [
-    ...ENTITY,
-    'unit_of_measurement',
-    'state_class',
-    'options',
-    'expire_after',
-    'force_update',
-    'suggested_display_precision',
-  ],
-  binary_sensor: [...ENTITY, 'payload_on', 'payload_off', 'expire_after', 'force_update', 'off_delay'],
-  number: [...ENTITY, ...COMMANDED, 'min', 'max', 'step', 'mode', 'unit_of_measurement', 'payload_reset'],
-  switch: [...ENTITY, ...COMMANDED, 'payload_on', 'payload_off', 'state_on', 'state_off'],
-  select: [...ENTITY, ...COMMANDED, 'options'],
-};
-/** Units of device classes in every release with discovery of devices, and the state classes of a sensor: m, t, i. */
-const CLASSES: Readonly<Record<string, readonly [units: readonly (string | undefined)[], states: string]>> = {
-  apparent_power: [['VA'], 'm'],
-  conductivity: [['S/cm', 'mS/cm', 'µS/cm'], 'm'],
-  current: [['A', 'mA'], 'm'],
-  data_rate: [['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'B/s', 'kB/s', 'MB/s', 'GB/s'], 'm'],
-  data_size: [['bit', 'kbit', 'Mbit', 'Gbit', 'B', 'kB', 'MB', 'GB', 'TB'], 'mti'],
-  distance: [['km', 'm', 'cm', 'mm', 'mi', 'yd', 'in', 'ft'], 'mti'],
-  duration: [['d', 'h', 'min', 's', 'ms'], 'mti'],
-  energy: [['J', 'kJ', 'MJ', 'GJ', 'Wh', 'kWh', 'MWh'], 'ti'],
-  frequency: [['Hz', 'kHz', 'MHz', 'GHz'], 'm'],
-  illuminance: [['lx'], 'm'],
-  irradiance: [['W/m²', 'BTU/(h⋅ft²)'], 'm'],
-  ph: [[undefined], 'm'],
-  power: [['W', 'kW'], 'm'],
-  pressure: [['Pa', 'hPa', 'kPa', 'bar', 'cbar', 'mbar', 'mmHg', 'inHg', 'psi'], 'm'],
-  reactive_power: [['var'], 'm'],
-  signal_strength: [['dB', 'dBm'], 'm'],
-  speed: [['m/s', 'km/h', 'mph', 'kn', 'ft/s'], 'm'],
-  temperature: [['°C', '°F', 'K'], 'm'],
-  voltage: [['V', 'mV'], 'm'],
-  volume: [['L', 'mL', 'm³', 'gal', 'fl. oz.', 'ft³', 'CCF'], 'ti'],
-  volume_flow_rate: [['m³/h', 'ft³/min', 'L/min', 'gal/min'], 'm'],
-  volume_storage: [['L', 'mL', 'm³', 'gal', 'fl. oz.', 'ft³', 'CCF'], 'm'],
-  weight: [['kg', 'g', 'mg', 'µg', 'oz', 'lb', 'st'], 'mti'],
-};
-const STATE_CLASSES: Readonly<Record<string, string>> = { measurement: 'm', total: 't', total_increasing: 'i' };
-const BINARY_CLASSES = ['problem', 'connectivity'];
 const TEMPLATE = /^\{\{ value_json(?:\['([a-z0-9][a-z0-9_-]*)'\]|\.([a-z]+)) \}\}$/;
 const TOPIC = /^[^+#\0]+$/;
 
@@ -79,20 +38,23 @@ export function discovered(text: string): Map<string, Entity | 'removed'> {
   const { dev, o, cmps, ...shared } = message as { dev: Json; o: Json; cmps: Readonly<Record<string, Json>> };
   only(dev, DEVICE, 'dev');
   assert.ok(Array.isArray(dev.identifiers) && dev.identifiers.length > 0 && dev.identifiers.every(isWord), 'a device has an id');
-  only(o, ['name', 'sw_version', 'support_url'], 'o');
+  only(o, ORIGIN, 'o');
   assert.ok(isWord(o.name), 'the origin has a name');
   only(shared, SHARED, 'the message');
   assert.ok(Object.keys(cmps).length > 0, 'a device has components');
   const found = new Map<string, Entity | 'removed'>();
   for (const [key, component] of Object.entries(cmps)) {
     const platform = String(component.p);
-    assert.ok(KEYS[platform] !== undefined, `${key}: no platform ${platform}`);
+    const keys = COMPONENTS[platform] ?? assert.fail(`${key}: no platform ${platform}`);
     if (Object.keys(component).length === 1) {
       found.set(key, 'removed');
       continue;
     }
-    only(component, KEYS[platform], key);
-    const config = { ...shared, ...component };
+    only(component, keys, key);
+    // Without it Home Assistant refuses the whole message.
+    assert.ok(isWord(component.unique_id), `${key} has an id`);
+    const config: Json = { ...shared, ...component };
+    for (const required of REQUIRED[platform] ?? []) assert.ok(config[required] !== undefined, `${key} has its ${required}`);
     entity(platform, config, key);
     found.set(key, { platform, device: String((dev.identifiers as unknown[])[0]), config });
   }
@@ -100,9 +62,10 @@ export function discovered(text: string): Map<string, Entity | 'removed'> {
 }
 
 function entity(platform: string, config: Json, key: string): void {
-  assert.ok(isWord(config.unique_id) && isWord(config.name), `${key} has a name and an id`);
+  assert.ok(isWord(config.name), `${key} has a name`);
   assert.ok(isTopic(config.state_topic), `${key} has a state`);
-  assert.ok(config.qos === 0 || config.qos === 1 || config.qos === 2);
+  // Not of its device: older releases give it to no component.
+  assert.equal(config.qos, 1, `${key} is received with QoS 1`);
   if (config.value_template !== undefined) assert.match(String(config.value_template), TEMPLATE);
   for (const one of (config.availability ?? []) as Json[]) {
     only(one, ['topic', 'payload_available', 'payload_not_available', 'value_template'], key);
@@ -110,15 +73,16 @@ function entity(platform: string, config: Json, key: string): void {
   }
   assert.ok([undefined, 'all', 'any', 'latest'].includes(config.availability_mode as string));
   const { device_class: is, unit_of_measurement: unit, state_class: state, options } = config as Readonly<Record<string, string>>;
-  if (COMMANDED.length > 0 && ['number', 'switch', 'select'].includes(platform))
-    assert.ok(isTopic(config.command_topic), `${key} is commanded`);
+  if (config.command_topic !== undefined) assert.ok(isTopic(config.command_topic), `${key} is commanded`);
   if (platform === 'binary_sensor') assert.ok(is === undefined || BINARY_CLASSES.includes(is), `${key}: ${is}`);
   if (platform === 'number') {
     const { min, max, step } = config as Readonly<Record<string, number>>;
-    assert.ok(Number(min) < Number(max) && Number(step) >= 0.001, `${key}: ${min} to ${max} by ${step}`);
+    assert.ok(Number(min) < Number(max) && Number(step) >= LEAST_STEP, `${key}: ${min} to ${max} by ${step}`);
   }
   if (platform === 'select' || is === 'enum') {
     assert.ok(Array.isArray(options) && options.length > 0 && options.every(isWord) && new Set(options).size === options.length);
+    // What a template gives is stripped, and "none" is no option but "unknown".
+    for (const option of options) assert.ok(option === option.trim() && !/^none$/i.test(option), `${key}: the option ${option}`);
     assert.deepEqual([unit, state], [undefined, undefined], `${key}: labels have no unit`);
     return;
   }
@@ -126,8 +90,8 @@ function entity(platform: string, config: Json, key: string): void {
   if (state !== undefined) assert.ok(STATE_CLASSES[state] !== undefined, `${key}: ${state}`);
   if (unit !== undefined) assert.ok(isWord(unit), key);
   if (is === undefined || platform === 'binary_sensor') return;
-  const [units, states] = CLASSES[is] ?? assert.fail(`${key}: no device class ${is}`);
-  assert.ok(units.includes(unit), `${key}: ${is} in ${unit}`);
+  const { since, now, states } = CLASSES[is] ?? assert.fail(`${key}: no device class ${is}`);
+  assert.ok(since.includes(unit) && now.includes(RESPELT[unit ?? ''] ?? unit), `${key}: ${is} in ${unit}`);
   if (platform === 'sensor') assert.ok(states.includes(STATE_CLASSES[state as string] ?? '?'), `${key}: ${is} as ${state}`);
 }
 
@@ -140,6 +104,27 @@ function only(of: Json, keys: readonly string[], where: string): void {
 }
 const isWord = (value: unknown): value is string => typeof value === 'string' && value !== '';
 const isTopic = (value: unknown): value is string => isWord(value) && TOPIC.test(value);
+
+/** What an entity shows for a payload of its state topic. @throws AssertionError for what its platform refuses, going on with what it had */
+export function shown({ platform, config }: Entity, payload: string): string {
+  const [, point, word] = TEMPLATE.exec(String(config.value_template ?? '')) ?? [];
+  const key = point ?? word;
+  // What a template gives is stripped.
+  const text = key === undefined ? payload : pythonText((JSON.parse(payload) as Json)[key]).trim();
+  if (text === 'None' || (platform === 'select' && text.toLowerCase() === 'none')) return 'unknown';
+  if (platform === 'switch' || platform === 'binary_sensor') {
+    const [on, off] = [config.payload_on ?? 'ON', config.payload_off ?? 'OFF'];
+    assert.ok(text === on || text === off, text);
+    return text === on ? 'on' : 'off';
+  }
+  if (config.options !== undefined) assert.ok((config.options as string[]).includes(text), text);
+  else if (platform === 'number' || config.state_class !== undefined) {
+    assert.ok(Number.isFinite(Number(text)) && text !== '', text);
+    if (platform === 'number') assert.ok(Number(text) >= Number(config.min) && Number(text) <= Number(config.max), text);
+  }
+  assert.ok(text.length <= 255, text);
+  return text;
+}
 
 interface Account {
   readonly username?: string;
@@ -255,25 +240,12 @@ export class HomeAssistant {
     if (available.includes(false)) return 'unavailable';
     const payload = this.#topics.get(String(config.state_topic));
     if (payload === undefined) return 'unknown';
-    const [, point, word] = TEMPLATE.exec(String(config.value_template ?? '')) ?? [];
-    const key = point ?? word;
-    const rendered = key === undefined ? payload : pythonText((JSON.parse(payload) as Json)[key]);
-    if (rendered === 'None') return 'unknown';
-    return this.#judged(entity, rendered, id);
-  }
-
-  /** What the platform makes of a text. */
-  #judged({ platform, config }: Entity, text: string, id: string): string {
-    const wrong = (): string => {
-      this.faults.push(`${id} cannot be ${text}`);
+    try {
+      return shown(entity, payload);
+    } catch (thrown) {
+      this.faults.push(`${id}: ${String(thrown)}`);
       return 'unknown';
-    };
-    if (platform === 'switch' || platform === 'binary_sensor')
-      return text === (config.payload_on ?? 'ON') ? 'on' : text === (config.payload_off ?? 'OFF') ? 'off' : wrong();
-    if (config.options !== undefined) return (config.options as string[]).includes(text) ? text : wrong();
-    if (platform === 'number' || config.state_class !== undefined)
-      return Number.isFinite(Number(text)) && text !== '' ? text : wrong();
-    return text.length <= 255 ? text : wrong();
+    }
   }
 
   /** A person sets an entity. */

@@ -19,13 +19,21 @@ export interface MosquittoOptions {
    */
   readonly persistence?: boolean;
   readonly port?: number;
+  /** Log-ins and their files belong to the listener that they stand under. */
+  readonly perListener?: boolean;
   /** More lines for mosquitto.conf. */
   readonly extra?: readonly string[];
 }
 
 /** `mosquitto.conf` in that folder. @returns the file */
-export function writeBrokerConfig(folder: string, port: number, { persistence, extra = [] }: MosquittoOptions = {}): string {
+export function writeBrokerConfig(
+  folder: string,
+  port: number,
+  { persistence, perListener, extra = [] }: MosquittoOptions = {},
+): string {
   const lines = [
+    // It has to stand before all others.
+    ...(perListener === true ? ['per_listener_settings true'] : []),
     `listener ${port} 127.0.0.1`,
     'allow_anonymous true',
     'log_dest stderr',

@@ -24,6 +24,7 @@ export interface NatsOptions {
 
 interface Ports {
   readonly port: number;
+  readonly client: number;
   readonly monitor: number;
   /** It is no node of a cluster. */
   readonly alone: boolean;
@@ -33,6 +34,8 @@ interface Ports {
 export class NatsNode {
   readonly name: string;
   readonly port: number;
+  /** Its port for the protocol of NATS. */
+  readonly client: number;
   /** Its files; a link to another folder may take its place while it does not run. */
   readonly store: string;
   readonly #scheme: 'mqtt' | 'mqtts';
@@ -49,6 +52,7 @@ export class NatsNode {
     this.store = path.join(path.dirname(file), 'js');
     this.#scheme = ports.tls ? 'mqtts' : 'mqtt';
     this.port = ports.port;
+    this.client = ports.client;
     this.#monitor = ports.monitor;
     this.#alone = ports.alone;
     this.#file = file;
@@ -141,7 +145,7 @@ export async function natsNodes(
     ];
     const file = path.join(home, 'nats.conf');
     writeFileSync(file, `${lines.join('\n')}\n`);
-    nodes.push(new NatsNode(program, name, { port, monitor, alone: count === 1, tls: tls !== undefined }, file, spawn));
+    nodes.push(new NatsNode(program, name, { port, client, monitor, alone: count === 1, tls: tls !== undefined }, file, spawn));
   }
   return nodes;
 }

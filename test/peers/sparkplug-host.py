@@ -19,7 +19,9 @@ import paho.mqtt.client as mqtt
 
 port, group, folder, out_file = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 sys.path.insert(0, folder)
+sys.dont_write_bytecode = True
 import sparkplug_b_pb2 as pb  # noqa: E402
+from sparkplug_fields import strangers  # noqa: E402
 
 out = open(out_file, "a", encoding="utf-8")
 lock = threading.Lock()
@@ -203,8 +205,9 @@ def on_message(_client, _data, message):
         return
     try:
         payload = pb.Payload.FromString(message.payload)
-        if any(len(part.UnknownFields()) > 0 for part in (payload, *payload.metrics)):
-            raise ValueError("the payload has fields that are not in the specification")
+        wrong = strangers(payload)
+        if wrong:
+            raise ValueError("; ".join(wrong))
         if payload.ByteSize() != len(message.payload):
             raise ValueError("the payload is not in its shortest form")
         say(kind="message", word=parts[2], node=parts[3], device=parts[4] if len(parts) > 4 else None, bytes=len(message.payload))

@@ -12,6 +12,7 @@
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Clock } from '../../core/clock.ts';
+import { placeOf } from '../../core/peer-place.ts';
 import type { TlsSource } from '../../core/tls-source.ts';
 import { HANDSHAKE_REST, HANDSHAKE_WITHIN, HANDSHAKES_AT_ONCE, HANDSHAKES_PER_SECOND, MAX_WAITING_HANDSHAKES } from './limits.ts';
 import { lies } from './reset.ts';
@@ -180,9 +181,9 @@ export class TlsDoor {
   }
 }
 
-/** undefined once it is closed. */
-function addressOf({ remoteAddress = '' }: Socket): string {
-  return remoteAddress;
+/** Its place; the address is undefined once it is closed. */
+function addressOf({ remoteAddress }: Socket): string {
+  return remoteAddress === undefined ? '' : placeOf(remoteAddress);
 }
 
 /** The TLS socket and the socket below it have the same peer, and no other connection has it at the same time. */

@@ -7,25 +7,15 @@
  * - No private key is in a message, an event or an argument of a process.
  */
 import { createPrivateKey } from 'node:crypto';
-import {
-  chmodSync,
-  closeSync,
-  fsyncSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, lstatSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
 import path from 'node:path';
 import type { Clock } from '../../core/clock.ts';
 import { toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import { BUILT } from '../../core/version.ts';
+import { writeOwn } from '../state-file.ts';
 import { type HostNames, hostNames, type Machine } from './host-names.ts';
 import { blocksOf, certificateOf, identityOf, MOST_PEM, type TlsIdentity } from './identity.ts';
 import { issue, type KeyPair } from './issuing.ts';
@@ -93,7 +83,7 @@ export class Certificates {
   /** Reads what is there; makes what is missing. Resolves when there is a certificate or the first try failed. Never rejects. */
   async start(): Promise<void> {
     this.#running = true;
-    this.#load();
+    await this.#load();
     await this.look();
   }
 
@@ -113,19 +103,20 @@ export class Certificates {
     await this.#working;
   }
 
-  #load(): void {
+  async #load(): Promise<void> {
     this.#held = this.#read();
     if (this.#held === undefined) return;
     this.fault = undefined;
-    this.#copyAuthority(this.#held);
-    this.#o.onChange(this.#held.identity, 'it was read');
+    const { identity } = this.#held;
+    await this.#copyAuthority(this.#held);
+    this.#o.onChange(identity, 'it was read');
   }
 
   async #renew(): Promise<void> {
     this.#cancel?.();
     const { clock, logger, now, onChange, subject } = this.#o;
     // Somebody may have made the folder right since, with the file of before in it: a new authority would take its place.
-    if (this.#held === undefined && this.fault !== undefined) this.#load();
+    if (this.#held === undefined && this.fault !== undefined) await this.#load();
     const held = this.#held;
     const all = hostNames(this.#o.machine?.() ?? { hostname: hostname(), interfaces: networkInterfaces() }, this.#o.extra?.());
     const permits = held?.permits ?? outsideLocal(all);
@@ -143,7 +134,7 @@ export class Certificates {
           this.#end.signal,
         );
         const made = heldOf(answer.authority, answer.server, permits);
-        this.#write(made);
+        await this.#write(made);
         this.#held = made;
         this.fault = undefined;
         logger.info({ fingerprint: made.identity.fingerprint, why }, 'A certificate was made for the listeners of this gateway.');
@@ -213,19 +204,20 @@ export class Certificates {
     this.#missing = text;
   }
 
-  #write(held: Held): void {
+  /** In the background: a disk that hangs must not hold up polls when an address changes. */
+  async #write(held: Held): Promise<void> {
     const { identity, authority, permits } = held;
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const whole = `${PERMITS}${JSON.stringify(permits)}\n${authority.certificate}${authority.key}${identity.cert}${identity.key}`;
-    replace(path.join(this.#folder, OWN), whole, 0o600);
-    this.#copyAuthority(held);
+    await writeOwn(path.join(this.#folder, OWN), whole);
+    await this.#copyAuthority(held);
   }
 
   /** The listeners do without it. It is wrong after a cut between both files, and where somebody brought the other one. */
-  #copyAuthority({ authority }: Held): void {
+  async #copyAuthority({ authority }: Held): Promise<void> {
     const file = path.join(this.#folder, AUTHORITY_FILE);
     try {
-      if (contentOf(file) !== authority.certificate) replace(file, authority.certificate, 0o644);
+      if (contentOf(file) !== authority.certificate) await writeOwn(file, authority.certificate, 0o644);
     } catch (thrown) {
       this.#o.logger.warn(
         { error: toError(thrown).message, file },
@@ -269,6 +261,7 @@ function faultWords(thrown: unknown, folder: string): string {
     case 'EEXIST':
     case 'ENOTDIR':
     case 'EISDIR':
+    case 'ERR_FS_EISDIR':
       return `${message}; move away what is in its place`;
     default:
       return message;
@@ -283,30 +276,4 @@ function contentOf(file: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** As a whole or not at all, also over a power cut. A failure leaves nothing beside the old file: a full disk needs the room. */
-function replace(file: string, text: string, mode: number): void {
-  const next = `${file}.new`;
-  try {
-    const fd = openSync(next, 'w', mode);
-    try {
-      writeFileSync(fd, text);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    chmodSync(next, mode);
-    renameSync(next, file);
-  } catch (thrown) {
-    try {
-      rmSync(next, { force: true });
-    } catch {
-      // A folder that lies there is in the fault already.
-    }
-    throw thrown;
-  }
-  const folder = openSync(path.dirname(file), 'r');
-  fsyncSync(folder);
-  closeSync(folder);
 }

@@ -2,24 +2,22 @@
  * The description of the topics in AsyncAPI 3.0, made from the table below and the schemas of the messages. A test holds
  * docs/reference/asyncapi.json equal to it, and another one checks every message of a running gateway against it.
  */
-import * as z from 'zod';
 import { VERSION } from '../../core/version.ts';
 import { commandMessage } from './command.ts';
-import { ownChannels, ownMessages, ownOperations } from './dialects.ts';
+import { OWN_MESSAGES, OWN_TOPICS, SYSTEM_COUNTS } from './dialects.ts';
 import { alarm, batch, event, inventory, latest, resent, result, status, summary } from './messages.ts';
-
-type Json = Readonly<Record<string, unknown>>;
-
-interface Message {
-  readonly summary: string;
-  /** JSON with this schema. */
-  readonly schema?: z.ZodType;
-  readonly contentType?: string;
-  /** The value of `format:` of a forwarder. */
-  readonly format?: string;
-  /** What JSON Schema can say of a payload without a schema. */
-  readonly payload?: Json;
-}
+import {
+  BINARY,
+  type BrokerName,
+  channel,
+  type Json,
+  type Message,
+  messageOf,
+  type OwnTopic,
+  operations,
+  publishedSchema,
+} from './parts.ts';
+import { senmlPack } from './senml.ts';
 
 /** The messages by name. The formats of batches have pages of their own, since their bytes are not JSON of ours. */
 export const MESSAGES = {
@@ -28,15 +26,19 @@ export const MESSAGES = {
   batch: { summary: 'A batch of records.', schema: batch, format: 'json' },
   batchColumns: {
     ...{ summary: 'A batch of records in columns.', contentType: 'application/octet-stream', format: 'columns' },
-    payload: { type: 'string', format: 'binary' },
+    payload: BINARY,
   },
   batchLines: {
     ...{ summary: 'A batch of records as lines.', contentType: 'text/plain', format: 'line-protocol' },
-    payload: { type: 'string' },
+    payload: { type: 'string', minLength: 1 },
   },
   batchSenml: {
-    ...{ summary: 'A batch of records as a pack of SenML in JSON or CBOR.', format: 'senml' },
-    ...{ contentType: 'application/senml+json', payload: { type: 'array', items: { type: 'object' } } },
+    ...{ summary: 'A batch of records as a pack of SenML in JSON.', format: 'senml' },
+    ...{ contentType: 'application/senml+json', schema: senmlPack },
+  },
+  batchSenmlCbor: {
+    ...{ summary: 'A batch of records as a pack of SenML in CBOR.', format: 'senml' },
+    ...{ contentType: 'application/senml+cbor', payload: BINARY },
   },
   value: { summary: 'The latest reading of a point.', schema: latest },
   alarm: { summary: 'A transition of an alarm.', schema: alarm },
@@ -45,12 +47,12 @@ export const MESSAGES = {
     summary: 'The text of an action `publish`, as its rule gives it.',
     ...{ contentType: 'text/plain', payload: { type: 'string', maxLength: 8192 } },
   },
-  command: { summary: 'A command of a platform.', schema: commandMessage },
+  command: { summary: 'A command of a platform.', schema: commandMessage, closed: true },
   result: { summary: 'The answer to a command.', schema: result },
   summary: { summary: 'Readings that a budget holds back, summed up.', schema: summary },
   resent: { summary: 'Records again, on request.', schema: resent },
   cleared: {
-    summary: 'An empty message, which clears the retained message of a point or a rule that was removed.',
+    summary: 'An empty message, which clears the retained message of what was removed.',
     ...{ contentType: 'text/plain', payload: { type: 'string', maxLength: 0 } },
   },
 } as const satisfies Readonly<Record<string, Message>>;
@@ -67,6 +69,16 @@ const PARAMETERS = {
   group: '`sparkplug-b.group` of the forwarder',
   node: '`sparkplug-b.node` of the forwarder, or the id of the gateway',
   host: '`sparkplug-b.primaryHost` of the forwarder',
+  awsRule: '`aws-iot.basicIngest` of the forwarder',
+  part: 'the number of the part, from 1',
+  hubDevice: '`azure-iot-hub.device` of the forwarder',
+  marks: 'the pairs `$.ct` and `$.ce`, and `$.mid` where the message has a mark; encoded as in an address of the web',
+  event: 'the name of the event',
+  properties: 'properties of the message',
+  method: 'the `do` of a command',
+  request: 'the number that Azure IoT Hub gave the call',
+  status: 'how it went, in the manner of HTTP',
+  count: 'what is counted',
 } as const;
 
 interface Topic {
@@ -80,10 +92,10 @@ interface Topic {
   /** `receive`: the gateway subscribes. */
   readonly action: 'send' | 'receive';
   /** Where it is. */
-  readonly brokers: readonly ('embedded' | 'upstream')[];
+  readonly brokers: readonly BrokerName[];
 }
 
-const BATCHES = ['batch', 'batchColumns', 'batchLines', 'batchSenml'] as const;
+const BATCHES = ['batch', 'batchColumns', 'batchLines', 'batchSenml', 'batchSenmlCbor'] as const;
 const BOTH = ['embedded', 'upstream'] as const;
 const SENT = { qos: 1, retain: false, action: 'send', brokers: BOTH } as const;
 
@@ -94,8 +106,8 @@ export const TOPICS = {
     says: 'The state of the connection. The will says that the gateway was lost.',
   },
   inventory: {
-    ...{ ...SENT, topic: 'inventory', messages: ['inventory'], retain: true },
-    says: 'The devices and points. Batches name its revision.',
+    ...{ ...SENT, topic: 'inventory', messages: ['inventory', 'cleared'], retain: true },
+    says: 'The devices and points. Batches name its revision. With `format: aws-iot` it is cleared when it comes in parts.',
   },
   data: {
     ...{ ...SENT, topic: 'data', messages: BATCHES },
@@ -139,10 +151,19 @@ export const TOPICS = {
   },
 } as const satisfies Readonly<Record<string, Topic>>;
 
+/** All topics by name, with their addresses. */
+export function channels(): readonly (readonly [name: string, topic: OwnTopic])[] {
+  const common = Object.entries(TOPICS as Readonly<Record<string, Topic>>).map(
+    ([name, { topic, action, messages, ...others }]) =>
+      [name, { ...others, address: `sluice/{gateway}/${topic}`, [action === 'send' ? 'sends' : 'receives']: messages }] as const,
+  );
+  return [...common, ...Object.entries<OwnTopic>(OWN_TOPICS)];
+}
+
 /** @returns JSON that is valid against the published schema of AsyncAPI 3.0.0 */
 export function topicsDescription(): Json {
-  const topics: readonly (readonly [string, Topic])[] = Object.entries(TOPICS);
-  const messages: readonly (readonly [string, Message])[] = Object.entries(MESSAGES);
+  const all = channels();
+  const messages: readonly (readonly [string, Message])[] = Object.entries({ ...MESSAGES, ...OWN_MESSAGES });
   return {
     asyncapi: '3.0.0',
     info: {
@@ -150,8 +171,9 @@ export function topicsDescription(): Json {
       version: VERSION,
       description:
         'Messages that a gateway publishes and takes over MQTT. Later versions may add keys, so the schemas do not forbid other keys. A ' +
-        'forwarder with `format: thingsboard`, `homeassistant` or `sparkplug-b` has the topics that name this format, and not the others. ' +
-        'One with `azure-iot-hub` has topics of its own, which are not here.',
+        'forwarder with `format: thingsboard`, `homeassistant`, `sparkplug-b` or `azure-iot-hub` has the topics that name this format, and ' +
+        'not the others. One with `aws-iot` has both. With `compress` a payload of `data` and `history` is what is described here, ' +
+        'compressed. Devices that publish to the embedded broker have topics of their own, which their profiles name.',
       license: { name: 'Apache-2.0' },
     },
     defaultContentType: 'application/json',
@@ -165,24 +187,12 @@ export function topicsDescription(): Json {
         variables: { listen: { description: 'address and port of `broker.listen`', default: '127.0.0.1:1883' } },
       },
     },
-    channels: { ...Object.fromEntries(topics.map(([name, topic]) => [name, channelOf(topic)])), ...ownChannels(parametersOf) },
-    operations: {
-      ...Object.fromEntries(
-        topics.map(([name, { action, says, qos, retain, messages: names }]) => [
-          `${action}${name.slice(0, 1).toUpperCase()}${name.slice(1)}`,
-          {
-            ...{ action, summary: says, channel: { $ref: `#/channels/${name}` } },
-            messages: names.map((message) => ({ $ref: `#/channels/${name}/messages/${message}` })),
-            bindings: { mqtt: { qos, ...(action === 'send' ? { retain } : {}), bindingVersion: '0.2.0' } },
-          },
-        ]),
-      ),
-      ...ownOperations(),
-    },
+    channels: Object.fromEntries(all.map(([name, topic]) => [name, channel(topic, parametersOf(topic.address))])),
+    operations: Object.fromEntries(all.flatMap(([name, topic]) => operations(name, topic))),
     components: {
-      messages: { ...Object.fromEntries(messages.map(([name, message]) => [name, messageOf(name, message)])), ...ownMessages() },
+      messages: Object.fromEntries(messages.map(([name, message]) => [name, messageOf(name, message)])),
       schemas: Object.fromEntries(
-        messages.flatMap(([name, { schema }]) => (schema === undefined ? [] : [[name, publishedSchema(name, schema)]])),
+        messages.flatMap(([name, { schema, closed }]) => (schema === undefined ? [] : [[name, publishedSchema(schema, closed)]])),
       ),
     },
   };
@@ -190,37 +200,8 @@ export function topicsDescription(): Json {
 
 function parametersOf(address: string): Json {
   return Object.fromEntries(
-    Object.entries(PARAMETERS).flatMap(([name, description]) => (address.includes(`{${name}}`) ? [[name, { description }]] : [])),
+    Object.entries(PARAMETERS).flatMap(([name, description]) =>
+      address.includes(`{${name}}`) ? [[name, { description, ...(name === 'count' && { enum: SYSTEM_COUNTS }) }]] : [],
+    ),
   );
-}
-
-function channelOf({ topic, says, messages, brokers }: Topic): Json {
-  const address = `sluice/{gateway}/${topic}`;
-  return {
-    address,
-    description: says,
-    servers: brokers.map((broker) => ({ $ref: `#/servers/${broker}` })),
-    parameters: parametersOf(address),
-    messages: Object.fromEntries(messages.map((name) => [name, { $ref: `#/components/messages/${name}` }])),
-  };
-}
-
-function messageOf(name: string, { summary, schema, payload, format, contentType = 'application/json' }: Message): Json {
-  const words = format === undefined || format === 'json' ? {} : { description: `See docs/reference/formats/${format}.md.` };
-  return {
-    ...{ name, summary, ...words, contentType },
-    payload: schema === undefined ? payload : { $ref: `#/components/schemas/${name}` },
-    ...(format === undefined ? {} : { 'x-format': format }),
-  };
-}
-
-/** Later versions may add keys to a message, so the schemas do not forbid them. A command with another key is refused. */
-function publishedSchema(name: string, schema: z.ZodType): Json {
-  const { $schema: _, ...json } = z.toJSONSchema(schema, {
-    ...{ io: 'output', target: 'draft-7', unrepresentable: 'any' },
-    override: ({ jsonSchema }) => {
-      if (name !== 'command' && jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
-    },
-  });
-  return json;
 }

@@ -51,7 +51,7 @@ const reasons = (quality: 'bad' | 'uncertain') =>
 const byPoint = <T extends z.ZodType>(of: T, is: string) => z.record(z.string().regex(NAME), of).describe(is);
 
 /** What one device reported at one time. */
-const record = z.strictObject({
+export const record = z.strictObject({
   seq: seq('the number of the record'),
   device: name('the device'),
   time: moment('when the last byte of the reply arrived'),

@@ -14,6 +14,7 @@ import type { Socket } from 'node:net';
 import { may } from '../../access/roles.ts';
 import type { Caller } from '../../core/access-ports.ts';
 import { NODE_ROOT } from '../../core/flow-supervisor.ts';
+import { placeOf } from '../../core/peer-place.ts';
 import { FOREIGN_ORIGIN } from '../doors.ts';
 import { isGatewayHost } from '../host-check.ts';
 import type { Identity } from '../identity.ts';
@@ -184,7 +185,7 @@ export class FrontDoor {
   }
 
   async #identify({ req, caller }: Looked): Promise<(Identity & { session: boolean; owner: string }) | Nobody | undefined> {
-    if (this.#side.open() && this.#kind === 'http-in') return { session: false, owner: caller.address ?? '', by: undefined };
+    if (this.#side.open() && this.#kind === 'http-in') return { session: false, owner: placeOf(caller.address), by: undefined };
     const known = await this.#sessions.identify(req, caller);
     if (known !== undefined && !may(known.by, 'flows'))
       throw new HttpError(403, 'forbidden', `flows need the role flow-editor, and ${known.by.who} is ${known.by.role}`);

@@ -8,21 +8,18 @@
  * - Without a network, or with another program on the port, nothing else of the gateway notices.
  * - The codec is loaded when there is something to announce for the first time, and stays.
  */
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import type { RemoteInfo } from 'node:dgram';
 import { createRequire } from 'node:module';
-import { type NetworkInterfaceInfoIPv4, networkInterfaces } from 'node:os';
+import { networkInterfaces } from 'node:os';
 import type { Packet } from 'dns-packet';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import { type Announced, answerTo, claimOf, isQuestion, mayClaim, recordsOf } from './answers.ts';
+import { type Link, linkAt, openLink, PORT, placesOf } from './links.ts';
 
 const load = createRequire(import.meta.url);
 
-const PORT = 5353;
-const GROUP = '224.0.0.251';
-/** Interfaces of a board; further ones are not announced on. */
-const MOST_LINKS = 8;
 /** Bytes of a packet: one of Ethernet. */
 const MOST_PACKET = 1500;
 /** Packets of each kind that are read, and answers that leave, in a second. */
@@ -50,23 +47,18 @@ export interface ResponderOptions {
   readonly interfaces?: typeof networkInterfaces;
 }
 
-interface Link {
-  readonly socket: Socket;
-  readonly own: NetworkInterfaceInfoIPv4;
-  /** The addresses of the same interface. */
-  readonly addresses: readonly string[];
-  /** Packets of this second, of its network and of others. */
-  near: number;
-  foreign: number;
-}
-
 export class MdnsResponder {
   readonly #o: ResponderOptions;
   readonly #links = new Map<string, Link>();
   #said: Announced | undefined;
   #codec: typeof import('dns-packet') | undefined;
   #cancel: (() => void)[] = [];
-  #faulty = false;
+  /** Places where the last try failed, by their key. */
+  readonly #failed = new Map<string, { readonly name: string; readonly error: string }>();
+  /** It was said that the codec cannot be loaded. */
+  #mute = false;
+  /** What was said of them last. */
+  #told: 'works' | 'in part' | 'nowhere' = 'works';
   #second = 0;
   #read = 0;
   #readClaims = 0;
@@ -108,6 +100,7 @@ export class MdnsResponder {
         this.#o.logger.info({ times }, 'The flood of multicast DNS is over. The gateway can be found by name again.');
       this.#flood = undefined;
     }
+    this.#tellFailures();
     const now = announced();
     const changed = JSON.stringify(now) !== JSON.stringify(this.#said);
     if (changed && this.#said !== undefined) void this.#goodBye();
@@ -135,65 +128,60 @@ export class MdnsResponder {
       this.#codec ??= load('dns-packet') as typeof import('dns-packet');
       return true;
     } catch (thrown) {
-      this.#cannot(toError(thrown));
+      if (!this.#mute) this.#cannot(toError(thrown).message);
+      this.#mute = true;
       return false;
     }
   }
 
-  #cannot({ message }: Error): void {
-    if (this.#faulty) return;
-    this.#faulty = true;
-    this.#o.logger.warn(
-      { error: message },
-      'The gateway cannot be found by name in the network: multicast DNS does not work here.',
-    );
+  /** At a look, because one kind of address may fail before the other one works. */
+  #tellFailures(): void {
+    // It closed sockets that work.
+    if (this.#flood !== undefined) return;
+    const works = [...this.#links.values()].some(({ open }) => open);
+    const state = this.#failed.size === 0 ? 'works' : works ? 'in part' : 'nowhere';
+    if (state === this.#told) return;
+    this.#told = state;
+    const failed = [...this.#failed.values()];
+    const where = failed.map(({ name }) => name).join(', ');
+    if (state === 'nowhere') this.#cannot(failed[0]?.error ?? '');
+    else if (state === 'in part')
+      this.#o.logger.warn(
+        { error: failed[0]?.error ?? '', where },
+        `The gateway cannot be found by name over ${where}: multicast DNS does not work there. It works over its other networks.`,
+      );
   }
 
-  /** One socket for each interface: an answer leaves where its question came from. @returns those that are new */
+  #cannot(error: string): void {
+    this.#o.logger.warn({ error }, 'The gateway cannot be found by name in the network: multicast DNS does not work here.');
+  }
+
+  /** @returns those that are new */
   #openLinks(): Link[] {
     const fresh: Link[] = [];
-    const seen = new Set<string>();
-    const lists = Object.values((this.#o.interfaces ?? networkInterfaces)()).slice(0, 64);
-    this.#addresses = lists.flatMap((list) => (list ?? []).map(({ address }) => address));
-    for (const list of lists) {
-      const own = list?.find((one): one is NetworkInterfaceInfoIPv4 => one.family === 'IPv4' && !one.internal);
-      if (own === undefined || seen.size >= MOST_LINKS) continue;
-      const addresses = (list ?? [])
-        .filter(({ address, scopeid }) => (scopeid ?? 0) === 0 || !address.startsWith('fe80'))
-        .map(({ address }) => address);
-      const key = addresses.join(' ');
-      seen.add(key);
-      if (this.#links.has(key)) continue;
-      const link = { socket: createSocket({ type: 'udp4', reuseAddr: true }), own, addresses, near: 0, foreign: 0 };
-      this.#links.set(key, link);
+    const interfaces = (this.#o.interfaces ?? networkInterfaces)();
+    this.#addresses = Object.values(interfaces).flatMap((list) => (list ?? []).map(({ address }) => address));
+    const places = placesOf(interfaces);
+    for (const place of places) {
+      if (this.#links.has(place.key)) continue;
+      const link = linkAt(place);
+      this.#links.set(place.key, link);
       this.counts.opened++;
       fresh.push(link);
-      this.#open(link, key);
-    }
-    for (const [key, link] of this.#links) if (!seen.has(key)) this.#drop(key, link);
-    return fresh;
-  }
-
-  #open(link: Link, key: string): void {
-    const { socket, own } = link;
-    socket.on('error', (error) => {
-      this.#drop(key, link);
-      this.#cannot(error);
-    });
-    socket.on('message', (bytes, from) => this.#heard(bytes, from, link, key));
-    socket.bind(PORT, () => {
-      try {
-        socket.addMembership(GROUP, own.address);
-        socket.setMulticastInterface(own.address);
-        socket.setMulticastTTL(255);
-        socket.setMulticastLoopback(true);
-        this.#faulty = false;
+      link.socket.on('message', (bytes, from) => this.#heard(bytes, from, link, place.key));
+      const ready = (): void => {
+        this.#failed.delete(place.key);
         this.#announce(link);
-      } catch (thrown) {
-        socket.emit('error', thrown);
-      }
-    });
-    socket.unref();
+      };
+      openLink(link, ready, ({ message }) => {
+        this.#drop(place.key, link);
+        this.#failed.set(place.key, { name: place.name, error: message });
+      });
+    }
+    const wanted = new Set(places.map(({ key }) => key));
+    for (const key of this.#failed.keys()) if (!wanted.has(key)) this.#failed.delete(key);
+    for (const [key, link] of this.#links) if (!wanted.has(key)) this.#drop(key, link);
+    return fresh;
   }
 
   #drop(key: string, { socket }: Link): void {
@@ -205,7 +193,7 @@ export class MdnsResponder {
     const said = this.#said;
     this.#newSecond();
     this.counts.heard++;
-    const near = isNear(from.address, link.own);
+    const near = link.isNear(from.address);
     if (near ? ++link.near > MOST_HEARD : ++link.foreign > MOST_FOREIGN) {
       this.#flooded(key, link);
       return;
@@ -298,10 +286,15 @@ export class MdnsResponder {
     this.#send(link, { type: 'response', flags: 0x0400, answers: recordsOf(this.#said, link.addresses) });
   }
 
-  #send({ socket }: Link, packet: Packet, to?: { readonly port: number; readonly address: string }, done = (): void => {}): void {
+  #send(
+    { socket, group }: Link,
+    packet: Packet,
+    to?: { readonly port: number; readonly address: string },
+    done = (): void => {},
+  ): void {
     try {
       // A network that has just gone: the next look finds out.
-      socket.send(this.#spoken.encode(packet), to?.port ?? PORT, to?.address ?? GROUP, () => done());
+      socket.send(this.#spoken.encode(packet), to?.port ?? PORT, to?.address ?? group, () => done());
     } catch {
       done();
     }
@@ -331,15 +324,4 @@ export class MdnsResponder {
         ),
       );
   }
-}
-
-/** Whether an address is in the network of an interface: answers to others would serve attacks on them. */
-export function isNear(
-  address: string,
-  { address: own, netmask }: Pick<NetworkInterfaceInfoIPv4, 'address' | 'netmask'>,
-): boolean {
-  const number = (text: string): number => text.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
-  const mask = number(netmask);
-  // Bits beyond 31 need unsigned shifts.
-  return (number(address) & mask) >>> 0 === (number(own) & mask) >>> 0;
 }

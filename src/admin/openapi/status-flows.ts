@@ -42,6 +42,7 @@ export const flows = shape<FlowsReport>({
     readings: count('readings that clients were given'),
     alarms: count('transitions of alarms that clients were given'),
     dropped: count('readings and transitions that were dropped because a client took too few'),
+    slow: text('a flow takes fewer readings than come; absent while nothing was dropped for a minute').optional(),
     calls: count('calls'),
     commands: count('calls that acted'),
     refusedCommands: count('calls that would act and were refused or failed'),

@@ -38,6 +38,8 @@ export const broker = shape<EmbeddedBrokerStatus>({
     failures: count('commits that failed'),
     repairs: count('files that were set aside'),
   }),
+  withheldMessages: count('messages of clients that wait for a disk that does not take them, before they are acknowledged'),
+  withheldBytes: count('bytes of their topics and payloads'),
   unsentBytes: count('bytes that wait for connected clients'),
   partialBytes: count('bytes of packets that are not whole yet'),
   published: count('messages since the start'),

@@ -13,6 +13,7 @@ import { checkNetwork, type NetworkFacts } from './network.ts';
 import { checkPermissions } from './permissions.ts';
 import { checkPorts } from './ports.ts';
 import { checkWeak, inlineSecrets } from './weak.ts';
+import { checkWifi, type WifiFacts } from './wifi.ts';
 
 /** What of the status of a running gateway is used. */
 export interface RunningFacts {
@@ -38,6 +39,7 @@ export interface DoctorOptions {
   readonly run?: DiskFacts['run'];
   readonly interfaces?: NetworkFacts['interfaces'];
   readonly within?: number;
+  readonly wifi?: WifiFacts;
 }
 
 export async function examine(options: DoctorOptions): Promise<Finding[]> {
@@ -63,6 +65,7 @@ export async function examine(options: DoctorOptions): Promise<Finding[]> {
       ...(within === undefined ? {} : { within }),
       ...(interfaces === undefined ? {} : { interfaces }),
     })),
+    ...(options.wifi === undefined ? [] : checkWifi(options.wifi, roots)),
     ...checkWeak({ config, raw, now }),
   ];
 }

@@ -14,6 +14,7 @@ import {
   renameSync,
   rmSync,
   type Stats,
+  statfsSync,
   statSync,
   writeSync,
 } from 'node:fs';
@@ -62,7 +63,12 @@ export class WholeFile {
 
   write(bytes: Uint8Array): void {
     try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(this.fd, bytes, at);
+      for (let at = 0; at < bytes.length; ) {
+        const written = writeSync(this.fd, bytes, at);
+        // Drivers of some sticks say so where there is no room.
+        if (written === 0) throw Object.assign(new Error('nothing was written'), { code: 'ENOSPC' });
+        at += written;
+      }
     } catch (cause) {
       throw writeFault(this.#folder, cause);
     }
@@ -109,13 +115,18 @@ export class WholeFile {
 
   /** Nothing of it stays. After `finish` it does nothing. */
   abandon(): void {
-    this.#close();
-    rmSync(this.#beside, { force: true });
+    try {
+      this.#close();
+      rmSync(this.#beside, { force: true });
+    } catch {
+      // The disk went. What led here says so, and the next one that writes there removes what is left.
+    }
   }
 
   #close(): void {
-    if (this.#fd !== undefined) closeSync(this.#fd);
+    const fd = this.#fd;
     this.#fd = undefined;
+    if (fd !== undefined) closeSync(fd);
   }
 }
 
@@ -161,7 +172,8 @@ export function syncFolder(folder: string): void {
 }
 
 function writeFault(folder: string, cause: unknown): SluiceError {
-  const code = codeOf(cause);
+  // Drivers of FUSE say that a full stick has a fault.
+  const code = codeOf(cause) === 'EIO' && isFull(folder) ? 'ENOSPC' : codeOf(cause);
   const words =
     code === 'ENOSPC' || code === 'EDQUOT'
       ? 'there is no room; make room, or take another one'
@@ -175,6 +187,14 @@ function writeFault(folder: string, cause: unknown): SluiceError {
               ? 'there is no such folder'
               : fileWords(cause);
   return new SluiceError('usage', `the file was not written to ${folder}: ${words}`, { cause });
+}
+
+function isFull(folder: string): boolean {
+  try {
+    return statfsSync(folder).bavail === 0;
+  } catch {
+    return false;
+  }
 }
 
 /** A file as the source of a bundle. It never has more in memory than is asked for. */

@@ -5,7 +5,7 @@
  *   gateways/ID.key      the public key of each known gateway: one line
  *   played/NAME.json     what went to a broker (played.ts)
  */
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import {
   type GatewayKey,
@@ -18,7 +18,7 @@ import {
 } from '../../codecs/bundle/keys.ts';
 import { isName } from '../../codecs/bundle/statement.ts';
 import { SluiceError } from '../../core/errors.ts';
-import { readSmall, WholeFile } from './bundle-file.ts';
+import { codeOf, readSmall, WholeFile } from './bundle-file.ts';
 
 const KEY = 'platform.key';
 const GATEWAYS = 'gateways';
@@ -35,8 +35,14 @@ export class KeysFolder {
   make(): PlatformSecret {
     if (existsSync(path.join(this.folder, KEY)))
       throw new SluiceError('exists', `${this.folder} has a ${KEY} already; nothing was changed`);
-    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
-    chmodSync(this.folder, 0o700);
+    const isNew = mkdirSync(this.folder, { recursive: true, mode: 0o700 }) !== undefined;
+    if (!ownersAlone(this.folder)) {
+      if (isNew) rmdirSync(this.folder);
+      throw new SluiceError(
+        'usage',
+        `the file system of ${this.folder} keeps no modes, as FAT of a stick, so everybody could read the private key there; nothing was written. Name a folder on a disk of this computer`,
+      );
+    }
     const secret = makePlatformSecret();
     write(this.folder, KEY, platformSecretText(secret), 0o600);
     return secret;
@@ -53,7 +59,7 @@ export class KeysFolder {
     if ((statSync(file).mode & 0o077) !== 0)
       throw new SluiceError(
         'forbidden',
-        `${file} can be read by other users: chmod 600 ${file}, and make new keys if somebody has read it`,
+        `${file} can be read by other users: chmod 600 ${file}, and make new keys if somebody has read it. On a stick with FAT this has no effect: move the folder to a disk of this computer`,
       );
     const secret = readPlatformSecret(readSmall(file, MAX_KEY));
     if (secret === undefined) throw new SluiceError('usage', `${file} is damaged: put it back from a backup`);
@@ -96,6 +102,17 @@ export class KeysFolder {
     if (!isName(id)) throw new SluiceError('usage', `"${id}" is not the id of a gateway`);
     return path.join(this.folder, GATEWAYS, `${id}.key`);
   }
+}
+
+/** Whether only the owner of a folder may look into it from now on. FAT takes the mode and drops it, or refuses it. */
+function ownersAlone(folder: string): boolean {
+  try {
+    chmodSync(folder, 0o700);
+  } catch (thrown) {
+    // The folder of somebody else is another fault.
+    if (!['EPERM', 'ENOSYS', 'ENOTSUP', 'EINVAL'].includes(String(codeOf(thrown)))) throw thrown;
+  }
+  return (statSync(folder).mode & 0o077) === 0;
 }
 
 function write(folder: string, name: string, text: string, mode: number): void {

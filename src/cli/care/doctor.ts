@@ -4,6 +4,8 @@ import { examine, isSick, type RunningFacts } from '../../care/doctor/doctor.ts'
 import { AREAS, type Finding, type Level } from '../../care/doctor/finding.ts';
 import { formatFault } from '../../config/fault.ts';
 import { SluiceError } from '../../core/errors.ts';
+import { readApplied } from '../../provisioning/record.ts';
+import { wifiWay } from '../../provisioning/wifi.ts';
 import { refusedWords } from '../config-file.ts';
 import { lookInForce } from '../in-force.ts';
 import { nobodyRuns, paint, type RunningOptions, socketOf } from '../running.ts';
@@ -23,6 +25,7 @@ export async function findingsOf(options: RunningOptions): Promise<Finding[]> {
   return examine({
     ...{ configFile: options.config, config, faults: faults.map(formatFault), now: Date.now() },
     running: await runningOf(options),
+    wifi: { asked: readApplied(config.gateway.stateDir)?.wifi === true, able: wifiWay('/') !== undefined },
   });
 }
 

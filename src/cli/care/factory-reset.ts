@@ -7,8 +7,8 @@ import type { YamlSource } from '../../config/yaml-source.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import { formatSize } from '../../core/units.ts';
 import { findText } from '../../provisioning/card-text.ts';
-import { WIFI_FILE } from '../../provisioning/network.ts';
 import { recordFile } from '../../provisioning/record.ts';
+import { WIFI_FILES } from '../../provisioning/wifi.ts';
 import { bootFolder } from '../boot-folder.ts';
 import { readConfig } from '../config-file.ts';
 import { isConfirmed } from '../password-prompt.ts';
@@ -62,8 +62,8 @@ function whatToReset(file: string) {
 
 /** The Wi-Fi password that a card brought. Only the gateway that took the card over erases it. */
 export function secretsOfCard(stateDir: string, root: string): string[] {
-  const wifi = path.join(root, WIFI_FILE);
-  return existsSync(recordFile(stateDir)) && existsSync(wifi) ? [wifi] : [];
+  if (!existsSync(recordFile(stateDir))) return [];
+  return WIFI_FILES.map((file) => path.join(root, file)).filter((file) => existsSync(file));
 }
 
 /** The words of the command about a card that is in the board. */

@@ -2,6 +2,7 @@
  * The answers that the broker owes one client, in the order of its requests (MQTT-4.6.0-2, MQTT-4.6.0-3, MQTT-4.6.0-4). aedes
  * works on all packets of a piece of the network at once, and each waits for the disk or not. Invariants:
  * - PUBACK, PUBREC and PUBCOMP are one order, PUBREL is one, SUBACK and UNSUBACK are one; an answer that is early is held;
+ * - a PUBACK that is withheld leaves when its message is on the disk, and keeps its place until then (withheld.ts);
  * - a packet of QoS 2 stays in front of the broker until all earlier ones of its number are answered: aedes would take a PUBREL
  *   before its message is stored for a late repeat, and a repeated PUBLISH for a new message;
  * - a SUBSCRIBE stays there until all UNSUBSCRIBEs before it are answered, and the other way round: aedes would find the filter that
@@ -19,6 +20,8 @@ interface Owed {
   readonly id: number;
   /** Held until its turn. */
   bytes: Buffer | undefined;
+  /** Its message is not where it has to be: it waits, written or not. */
+  withheld: boolean;
 }
 
 const { publish, puback, pubrec, pubrel, pubcomp, subscribe, suback, unsubscribe, unsuback } = PACKET;
@@ -79,8 +82,20 @@ export class Answers {
       ? owed.some((one) => one.id === id && one.answer !== puback)
       : order === 'filters' && owed.some((one) => one.answer !== answer);
     this.#blocked = waits || owed.length >= MOST_UNANSWERED;
-    if (!this.#blocked) owed.push({ answer, id, bytes: undefined });
+    if (!this.#blocked) owed.push({ answer, id, bytes: undefined, withheld: false });
     return !this.#blocked;
+  }
+
+  /** The PUBACK for a message that the broker has now does not leave. @returns lets it go; undefined: none is owed */
+  withhold(id: number): (() => void) | undefined {
+    const owed = this.#owed.messages;
+    const its = owed.find((one) => one.answer === puback && one.id === id && one.bytes === undefined && !one.withheld);
+    if (its === undefined) return undefined;
+    its.withheld = true;
+    return () => {
+      its.withheld = false;
+      this.#leave(owed);
+    };
   }
 
   /** The broker begins a packet, or has ended one: the one before is whole. */
@@ -117,7 +132,12 @@ export class Answers {
       return;
     }
     its.bytes = bytes;
-    while (owed[0]?.bytes !== undefined) this.#side.write(owed.shift()?.bytes as Buffer);
+    this.#leave(owed);
+  }
+
+  /** Writes those whose turn it is. */
+  #leave(owed: Owed[]): void {
+    while (owed[0]?.bytes !== undefined && !owed[0].withheld) this.#side.write(owed.shift()?.bytes as Buffer);
     if (!this.#blocked) return;
     this.#blocked = false;
     this.#side.free();

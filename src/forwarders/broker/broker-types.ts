@@ -70,6 +70,9 @@ export interface EmbeddedBrokerStatus {
   readonly retained: number;
   /** What keeps sessions across restarts. */
   readonly store: BrokerStoreStatus;
+  /** Messages of clients that the disk has to take before they are acknowledged, and does not now; bytes of topics and payloads. */
+  readonly withheldMessages: number;
+  readonly withheldBytes: number;
   /** Bytes that wait for connected clients, outside the queues of sessions. */
   readonly unsentBytes: number;
   /** Bytes of packets of clients that are not whole yet. */

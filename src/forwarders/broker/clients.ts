@@ -5,10 +5,11 @@ import type { MqttAccess, MqttCredential } from '../../core/access-ports.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
 import { Turnstile } from '../../core/turns.ts';
-import { dropWill, endedByAedes, tellTwiceApart } from '../patches/aedes.ts';
-import { AccountRates } from './account-rates.ts';
+import { dropWill, endedByAedes, readOn, tellTwiceApart } from '../patches/aedes.ts';
+import { Arrivals } from './arrivals.ts';
 import type { Audience } from './audience.ts';
 import { counters, REFUSED, type Refused } from './broker-counts.ts';
+import { ComeBack } from './come-back.ts';
 import { Credentials, type Refused as LogInRefused, refusalError } from './credentials.ts';
 import type { Refusal } from './endings.ts';
 import { FrameGuard } from './frame-guard.ts';
@@ -16,9 +17,11 @@ import * as limits from './limits.ts';
 import { PartialPackets } from './packet-cutter.ts';
 import { Places } from './places.ts';
 import type { Sessions } from './sessions.ts';
-import { addressKey, Shares } from './shares.ts';
+import { SharedRates } from './shared-rates.ts';
+import { addressKey, Newcomers } from './shares.ts';
 import { ANONYMOUS, mayRead, publishRight } from './topic-rules.ts';
 import { TurnedAway } from './turned-away.ts';
+import type { Publisher } from './withheld.ts';
 
 export interface ClientsOptions {
   readonly clock: Clock;
@@ -35,6 +38,15 @@ export interface ClientsOptions {
   readonly relieved: (client: Client) => void;
 }
 
+interface Arriving {
+  readonly socket: Socket;
+  /** undefined: this board. */
+  readonly address: string | undefined;
+  readonly handle: (guard: FrameGuard) => Client;
+}
+/** No address. */
+const THIS_BOARD = '';
+
 export class Clients {
   /** Connections for which there was no space, and clients that were ended from here. */
   readonly refused = counters(REFUSED);
@@ -49,12 +61,15 @@ export class Clients {
     (guard) => this.#places.accountOf(guard as FrameGuard) ?? '',
   );
   readonly #lingering = { now: 0, most: limits.MAX_LINGERING, refused: 0 };
-  readonly #addresses = new Shares(limits.MAX_PER_ADDRESS);
+  readonly #newcomers = new Newcomers<Socket>(limits.MAX_PER_ADDRESS);
   readonly #places: Places<FrameGuard>;
-  readonly #rates: AccountRates;
+  readonly #rates: SharedRates;
+  readonly #comeBack: ComeBack;
   readonly #guards = new Set<FrameGuard>();
-  /** Connections that wait for their first turn; bounded by MAX_SOCKETS. */
-  readonly #arriving = new Set<Socket>();
+  /** Connections that wait for their first turn; bounded by MAX_SOCKETS, and those of other machines by MAX_PER_ADDRESS. */
+  readonly #arriving = new Arrivals<Arriving>();
+  /** Turns that were asked for, for them. */
+  #turns = 0;
   /** The client that holds a client id now. An older one of the same id is closed, and its connection ends in the next turn. */
   readonly #current = new Map<string, Client>();
 
@@ -64,7 +79,8 @@ export class Clients {
     this.turnstile = new Turnstile(options.clock);
     this.#turnedAway = new TurnedAway(options);
     this.#places = new Places(options.clock);
-    this.#rates = new AccountRates(options.clock);
+    this.#rates = new SharedRates(options.clock);
+    this.#comeBack = new ComeBack(options.clock);
   }
 
   get unsentBytes(): number {
@@ -106,21 +122,32 @@ export class Clients {
   connected(socket: Socket, handle: (guard: FrameGuard) => Client): void {
     // Nobody else listens for its end before its turn.
     socket.on('error', () => socket.destroy());
-    this.#arriving.add(socket);
+    const address = addressKey(socket.remoteAddress);
+    if (address !== undefined) {
+      // Now, and not in its turn: what is beyond its share would wait in front of others.
+      const first = this.#newcomers.arrives(socket, address);
+      if (first !== undefined) {
+        first.destroy();
+        this.refused.address++;
+        this.#turnedAway.log('address', {});
+      }
+      socket.once('close', () => this.#newcomers.leaves(socket));
+    }
+    const arriving = { socket, address, handle };
+    const key = address ?? THIS_BOARD;
+    this.#arriving.add(arriving, key);
+    socket.once('close', () => this.#arriving.remove(arriving, key));
+    // One that has gone leaves its turn to others.
+    if (this.#turns >= this.#arriving.size) return;
+    this.#turns++;
     this.turnstile.later(() => {
-      this.#arriving.delete(socket);
-      if (!socket.destroyed) this.#begin(socket, handle);
+      this.#turns--;
+      const next = this.#arriving.next();
+      if (next?.socket.destroyed === false) this.#begin(next);
     });
   }
 
-  #begin(socket: Socket, handle: (guard: FrameGuard) => Client): void {
-    const address = addressKey(socket.remoteAddress);
-    if (address !== undefined && !this.#addresses.take(address)) {
-      socket.destroy();
-      this.refused.address++;
-      this.#turnedAway.log('address', {});
-      return;
-    }
+  #begin({ socket, address, handle }: Arriving): void {
     socket.setNoDelay(true);
     // Finds peers that vanished without a word although they asked for no keep-alive.
     socket.setKeepAlive(true, 60_000);
@@ -140,6 +167,7 @@ export class Clients {
       { clock: this.#o.clock, turnstile: this.turnstile, partial: this.#partial, lingering: this.#lingering },
     );
     this.#guards.add(guard);
+    const ends = this.#rates.begins(guard.requests, address);
     displace(this.#places.arrives(guard));
     const client = handle(guard);
     tellTwiceApart(client);
@@ -151,7 +179,7 @@ export class Clients {
       this.#turnedAway.log(refusal === 'version' ? 'version' : 'id', facts);
     };
     guard.once('close', () => {
-      if (address !== undefined) this.#addresses.give(address);
+      ends();
       this.#guards.delete(guard);
       this.#places.leaves(guard);
       this.#o.audience.leave(client);
@@ -163,6 +191,8 @@ export class Clients {
 
   /** A CONNECT arrived: the keep-alive is bounded. */
   connects(client: Client, packet: ConnectPacket): void {
+    this.#newcomers.asks(guardOf(client).socket);
+    this.#places.asks(guardOf(client));
     this.credentials.connects(client, packet);
     if ((packet.keepalive ?? 0) > limits.MAX_KEEPALIVE) packet.keepalive = limits.MAX_KEEPALIVE;
   }
@@ -176,6 +206,8 @@ export class Clients {
     if (client.id.length > limits.MAX_CLIENT_ID) return this.#refuse(client, { code: 2, why: 'identifier rejected', kind: 'id' });
     const refused = await this.credentials.check(client, username, password, guardOf(client).socket);
     if (refused !== undefined) return this.#refuse(client, refused);
+    if (this.#comeBack.isEarly(client.id))
+      return this.#refuse(client, { code: 3, why: 'the disk does not keep up, and it came back too soon', kind: 'early' });
     // The log-in may have taken a while.
     if (client.closed || guardOf(client).destroyed) return refusalError({ code: 3, why: 'it is gone', kind: 'places' });
     const mayWill = (credential: MqttCredential, topic: string) => publishRight(credential, topic, this.#o.root) === 'message';
@@ -193,6 +225,7 @@ export class Clients {
     if (place === 'full') return this.#refuse(client, { code: 3, why: 'every place is taken', kind: 'places' });
     if (place === 'share') return this.#refuse(client, { code: 3, why: 'its account has its places', kind: 'account' });
     guardOf(client).once('close', this.#rates.join(guardOf(client).requests, owner));
+    if (owner !== ANONYMOUS) this.#newcomers.leaves(guardOf(client).socket);
     displace(place.displaced);
     this.#current.set(client.id, client);
     // Now, and not when aedes gets there: this one may break before, and nobody would know the older one.
@@ -214,7 +247,27 @@ export class Clients {
   /** The disk does not keep up with what its account publishes. Its connection ends. */
   behind(client: Client): void {
     guardOf(client).refusal = 'behind';
+    // Several messages of one connection may be too many at once; its end is one.
+    if (!this.#comeBack.ended(client.id, guardOf(client))) return;
     this.#turnedAway.log('behind', { client: client.id });
+  }
+
+  /** It waits for the acknowledgements of what it published. */
+  publisher(client: Client): Publisher {
+    const guard = guardOf(client);
+    return {
+      connection: guard,
+      get isOver() {
+        return guard.destroyed;
+      },
+      withhold: (messageId) => (client.connecting || client.connected ? guard.answers.withhold(messageId) : undefined),
+      readOn: () => readOn(client),
+      whenOver: (run) => guard.once('close', run),
+      behind: () => {
+        this.behind(client);
+        guard.refuse('behind', `the disk did not take a message for ${limits.WITHHELD_WITHIN} ms`);
+      },
+    };
   }
 
   /** The broker ended a connection. */
@@ -233,7 +286,8 @@ export class Clients {
 
   end(): void {
     this.#turnedAway.end();
-    for (const connection of [...this.#arriving, ...this.#guards]) connection.destroy();
+    for (const { socket } of this.#arriving) socket.destroy();
+    for (const guard of [...this.#guards]) guard.destroy();
   }
 
   #resume(client: Client): void {
@@ -269,7 +323,14 @@ export function guardOf(client: Client): FrameGuard {
 }
 
 /** What a client is refused for when there is no room for it. */
-const NO_PLACE: ReadonlySet<string> = new Set(['places', 'account', 'account-requests', 'sessions', 'id'] satisfies Refused[]);
+const NO_PLACE: ReadonlySet<string> = new Set([
+  'places',
+  'account',
+  'account-requests',
+  'sessions',
+  'id',
+  'early',
+] satisfies Refused[]);
 /** Packets that cost too much. */
 const SIZES: ReadonlySet<string> = new Set(['size', 'partial', 'unfinished'] satisfies Refused[]);
 /** Rules of the protocol. */

@@ -99,6 +99,7 @@ export class EmbeddedBroker implements LiveSink {
       ...{ clock, root, logger, retained: this.#retained, store: options.store, backlog: options.backlog },
       isOwner: (owner) => options.access?.has(owner) ?? true,
       roomy: (id) => this.#clients.roomy(id),
+      publisher: (client) => this.#clients.publisher(client as Client),
       waitsFrom: () => this.#feed.waitsFrom,
       turns: { enter: () => this.#clients.turnstile.enter(), later: (run) => this.#clients.turnstile.later(run) },
       onOverflow: (client) => this.#report('overflow', client, TOO_MUCH),
@@ -222,6 +223,7 @@ export class EmbeddedBroker implements LiveSink {
     const backlog = this.#listeners.reduce((sum, one) => sum + one.dropped, 0);
     const { ended } = this.#kept.sessions;
     const { pushedOut } = this.#kept.sessions.queues;
+    const { withheld } = this.#kept;
     return {
       state: !this.#running ? 'stopped' : address === undefined ? 'waiting' : 'listening',
       fault: this.#fault ?? this.#listeners.find(({ fault }) => fault !== undefined)?.fault,
@@ -236,6 +238,7 @@ export class EmbeddedBroker implements LiveSink {
       queuedBytes: this.#kept.sessions.queues.bytes,
       ...{ retained: this.#retained.count, retainedBytes: this.#retained.bytes },
       store: this.#kept.status(),
+      ...{ withheldMessages: withheld.count, withheldBytes: withheld.bytes },
       unsentBytes: this.#clients.unsentBytes,
       partialBytes: this.#clients.partialBytes,
       published: this.#published,

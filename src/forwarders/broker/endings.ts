@@ -1,11 +1,12 @@
 /** How the guard ends a connection. */
 import type { EndedByAedes } from '../patches/aedes.ts';
 import type { Broken, Rule } from './packet-check.ts';
+import type { TooMany } from './requests.ts';
 
 /** Why a connection was ended from here: a rule of MQTT, or one of this broker. */
 export type Refusal =
-  | ('clients' | 'requests' | 'account-requests' | 'slow' | 'displaced' | 'version' | 'publish' | 'behind')
-  | ('size' | 'partial' | 'unfinished' | EndedByAedes | Rule);
+  | ('clients' | 'slow' | 'displaced' | 'version' | 'publish' | 'behind' | 'size' | 'partial' | 'unfinished')
+  | (TooMany | EndedByAedes | Rule);
 
 export type Answered = 'version' | 'clients';
 
@@ -20,9 +21,11 @@ export type Ending =
       readonly level?: number;
     };
 
-export const TOO_MANY: Readonly<Record<'requests' | 'account-requests', Ending>> = {
+export const TOO_MANY: Readonly<Record<TooMany, Ending>> = {
   requests: { refusal: 'requests', words: 'more requests than one client may make' },
   'account-requests': { refusal: 'account-requests', words: 'more requests than the clients of one account may make' },
+  'address-requests': { refusal: 'address-requests', words: 'more than one address may ask for without an account' },
+  'all-requests': { refusal: 'all-requests', words: 'more requests than all clients may make, and most of them by its account' },
 };
 
 export function endingOf({ rule, words, connack }: Broken): Ending {

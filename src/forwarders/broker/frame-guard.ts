@@ -42,6 +42,8 @@ export class FrameGuard extends Duplex {
   /** Called when a CONNECT was refused from here with an answer: its version, or its client id. */
   answered: ((why: Answered, facts: { readonly client?: string | undefined; readonly level?: number }) => void) | undefined;
   readonly requests: Requests;
+  /** What it waits for. */
+  readonly answers: Answers;
   /** Messages that it has to acknowledge. */
   readonly flights = new Flights();
   /** For who is at the other end. */
@@ -52,7 +54,6 @@ export class FrameGuard extends Duplex {
   readonly #turnstile: Turnstile;
   readonly #cutter: PacketCutter<Ending>;
   readonly #out: Outbound;
-  readonly #answers: Answers;
   readonly #lingering: Lingering;
   /** The version of the CONNECT that passed. */
   #level: Level | undefined;
@@ -87,7 +88,7 @@ export class FrameGuard extends Duplex {
       took: () => this.#relieve(),
       stalled: () => this.refuse('slow', `it read nothing for ${limits.drainTimeout} ms`),
     });
-    this.#answers = new Answers({
+    this.answers = new Answers({
       write: (answer) => {
         if (!this.destroyed) super.write(answer);
       },
@@ -159,7 +160,7 @@ export class FrameGuard extends Duplex {
 
   /** aedes corks for each packet. Small packets that are written in one turn of the event loop leave in one system call. */
   override cork(): void {
-    this.#answers.next();
+    this.answers.next();
     super.cork();
     if (this.#hurried > 0) return;
     if (this.#gathering !== undefined) {
@@ -171,12 +172,12 @@ export class FrameGuard extends Duplex {
   }
 
   override uncork(): void {
-    this.#answers.next();
+    this.answers.next();
     super.uncork();
   }
 
   override write(piece: unknown, encoding?: BufferEncoding | Done, done?: Done): boolean {
-    return this.#answers.takes(piece) || super.write(piece, encoding as BufferEncoding, done);
+    return this.answers.takes(piece) || super.write(piece, encoding as BufferEncoding, done);
   }
 
   override _read(): void {
@@ -257,7 +258,7 @@ export class FrameGuard extends Duplex {
     if (this.#cutter.waits) {
       this.#hold(chunk.subarray(taken));
       // After a CONNECT `accept` goes on, before an answer that is owed `free` does, after a DISCONNECT nothing does.
-      if (!this.#closedToMore && !this.#answers.blocked) this.#turnstile.wait(() => this.#again());
+      if (!this.#closedToMore && !this.answers.blocked) this.#turnstile.wait(() => this.#again());
       return;
     }
     if (this.#cutter.partial)
@@ -323,7 +324,7 @@ export class FrameGuard extends Duplex {
       const { level, clientId, answer } = other;
       return { refusal: 'version', words: 'another version of MQTT', answer, client: clientId, level };
     }
-    if (!this.#answers.admits(bytes, at, body)) return false;
+    if (!this.answers.admits(bytes, at, body)) return false;
     const acknowledges = type >= PACKET.puback && type <= PACKET.pubcomp;
     if (!(acknowledges ? this.requests.acknowledged() : this.requests.take(1 + checked))) return TOO_MANY[this.requests.refusal];
     if (acknowledges) {
@@ -346,7 +347,7 @@ export class FrameGuard extends Duplex {
     this.refusal = refusal;
     this.#unread = LAST_BYTES;
     this.#held = undefined;
-    this.#answers.next();
+    this.answers.next();
     this.end(answer);
     const cancel = this.#clock.after(LAST_WORD, () => this.destroy());
     this.once('close', cancel);

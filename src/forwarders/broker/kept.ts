@@ -1,14 +1,17 @@
 /**
  * What the broker keeps across restarts: sessions with their queues, and retained messages of clients. The store has the
  * messages of clients; those of the gateway are in the log, and are read from there. Invariants:
- * - a store that fails makes sessions as durable as the memory is, and is reported; nobody waits for it longer;
+ * - a store that fails makes sessions as durable as the memory is, and is reported. What clients publish for them waits for its
+ *   acknowledgement (withheld.ts), and nothing else does;
  * - nothing is written for a message that was delivered and acknowledged before its turn came.
  */
 import type { Readable } from 'node:stream';
 import type { BrokerChange, BrokerStore, BrokerStoreStatus } from '../../core/broker-store.ts';
 import { toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
-import { Admission, type Publication, type Turns } from './admission.ts';
+import { Admission, type Publication } from './admission.ts';
+import { DiskWait } from './disk-wait.ts';
+import type { Turns } from './lanes.ts';
 import * as limits from './limits.ts';
 import type { Numbers } from './live-feed.ts';
 import type { OwnBacklog } from './own-backlog.ts';
@@ -18,6 +21,7 @@ import { restore, restoreOwn } from './restore.ts';
 import type { Retained } from './retained.ts';
 import { type Place, SessionJournal } from './session-journal.ts';
 import { Sessions, type SessionsOptions } from './sessions.ts';
+import type { Publisher } from './withheld.ts';
 
 export interface KeptOptions extends Pick<SessionsOptions, 'clock' | 'roomy' | 'onOverflow' | 'onLost'> {
   readonly root: string;
@@ -31,12 +35,16 @@ export interface KeptOptions extends Pick<SessionsOptions, 'clock' | 'roomy' | '
   readonly waitsFrom: () => number | undefined;
   /** Who goes on in a turn of the event loop. Absent: nobody waits for one. */
   readonly turns?: Turns | undefined;
+  /** A client as who waits for the acknowledgements of what it published. */
+  readonly publisher: (client: object) => Publisher;
   /** Readings that a session missed and that its queue has no space for. */
   readonly onLeft: (client: string, left: Span) => void;
 }
 
 /** The disk does not keep up with what an account publishes: its client is ended. */
 export const BEHIND = new Error('the disk does not keep up with what its account publishes');
+/** It sends again what is not acknowledged. */
+const GONE = new Error('its client is gone');
 
 const MEMORY: BrokerStoreStatus = { state: 'memory', fault: undefined, bytes: 0, commits: 0, failures: 0, repairs: 0 };
 
@@ -63,7 +71,7 @@ export class Kept {
       place: () => this.#place(),
     });
     retained.onDisplaced = (topic) => this.#journal.unretained(topic, 'later');
-    this.#admission = new Admission(this.sessions, retained, this.#journal, store, options.turns);
+    this.#admission = new Admission(this.sessions, retained, this.#journal, store, clock, options.turns);
   }
 
   persistence(
@@ -72,11 +80,13 @@ export class Kept {
     sent: (client: object, packet: Sent) => void = () => {},
     holds: (client: { readonly id: string }) => boolean = () => true,
   ): BrokerPersistence {
+    const { store, clock } = this.#o;
+    const disk = store && new DiskWait(store, clock, limits.SUBSCRIBE_WITHIN);
     this.#persistence = new BrokerPersistence({
       ...{ sessions: this.sessions, admission: this.#admission, journal: this.#journal, retained, granted, sent, holds },
-      settled: () => this.#o.store?.settled() ?? Promise.resolve(true),
+      settled: () => disk?.tried() ?? Promise.resolve(true),
+      publisher: this.#o.publisher,
       span: (payload) => this.#spans.get(payload),
-      clock: this.#o.clock,
     });
     return this.#persistence;
   }
@@ -121,12 +131,21 @@ export class Kept {
     return this.#persistence?.withoutContent ?? 0;
   }
 
-  /** A client of an account publishes. Calls back when the message may be acknowledged, or with BEHIND. */
-  admit(packet: Publication, from: string, next: (error?: Error) => void): void {
+  /** Messages that wait for the disk before they are acknowledged. */
+  get withheld(): { readonly count: number; readonly bytes: number } {
+    return this.#admission.withheld;
+  }
+
+  /**
+   * A client of an account publishes. Calls back when the message may be handed on, or with why its connection ends: BEHIND, or it is over.
+   * @param client absent: nobody waits for an answer
+   */
+  admit(packet: Publication, from: string, next: (error?: Error) => void, client?: object): void {
+    const by = client === undefined ? undefined : () => this.#o.publisher(client);
     if (!this.#admission.arrives(packet, from)) next(BEHIND);
     // A repeated QoS 2 message is recognised later (incomingStorePacket).
     else if (packet.qos !== 1) next();
-    else void this.#admission.take(packet).then(() => next());
+    else void this.#admission.take(packet, by).then((goesOn) => next(goesOn ? undefined : GONE));
   }
 
   sweep(): void {

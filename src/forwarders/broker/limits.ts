@@ -16,7 +16,7 @@ const PLACES = 3 / 8;
 /** Clients at one time, and connections without an accepted CONNECT; who gives way is in places.ts. */
 export const MAX_CONNECTIONS = 64;
 export const MAX_UNCONNECTED = 64;
-/** Connections of one address that is not of this board, and clients of one account, among these. */
+/** Connections without a log-in of one address that is not of this board, and clients of one account, among these. */
 export const MAX_PER_ADDRESS = PLACES * MAX_CONNECTIONS;
 export const MAX_PER_ACCOUNT = PLACES * MAX_CONNECTIONS;
 /** Connections of refused CONNECTs that get time to read their answer although more came behind it; others are closed at once. */
@@ -63,6 +63,14 @@ export const ACCOUNT_REQUESTS_AT_ONCE = 4 * KNOWN_REQUESTS_AT_ONCE;
 export const ACCOUNT_REQUESTS_PER_SECOND = 4 * KNOWN_REQUESTS_PER_SECOND;
 export const ANONYMOUS_REQUESTS_AT_ONCE = MAX_CONNECTIONS * REQUESTS_AT_ONCE;
 export const ANONYMOUS_REQUESTS_PER_SECOND = MAX_CONNECTIONS * REQUESTS_PER_SECOND;
+/**
+ * The same of all clients, and of one address that is not of this board: of its CONNECTs, and of its clients without an account. What
+ * others ask for counts for their accounts, since behind one router all have one address.
+ */
+export const ALL_REQUESTS_AT_ONCE = 4 * ACCOUNT_REQUESTS_AT_ONCE;
+export const ALL_REQUESTS_PER_SECOND = 4 * ACCOUNT_REQUESTS_PER_SECOND;
+export const ADDRESS_REQUESTS_AT_ONCE = PLACES * ALL_REQUESTS_AT_ONCE;
+export const ADDRESS_REQUESTS_PER_SECOND = PLACES * ALL_REQUESTS_PER_SECOND;
 export const MAX_OWED = 2 * 65_535;
 /** Retained messages that one client gets in a turn. */
 export const REPLAYED_PER_TURN = 16;
@@ -117,9 +125,31 @@ export const MAX_RETAINED_BYTES = 4 * 1024 * 1024;
 /** Those that one account published last. */
 export const MAX_ACCOUNT_RETAINED = STORED * MAX_RETAINED;
 export const MAX_ACCOUNT_RETAINED_BYTES = STORED * MAX_RETAINED_BYTES;
-/** Bytes of topics and payloads of one account that wait for the disk before they are acknowledged, and those that it may have while the disk is behind. */
+/** Messages of one account that wait for the disk before they are acknowledged, and bytes of their topics and payloads. */
+export const MAX_ACCOUNT_UNSETTLED_MESSAGES = MAX_SESSION_MESSAGES;
 export const MAX_ACCOUNT_UNSETTLED = 1024 * 1024;
+/** The bytes of all accounts. Beyond it, and while the disk is behind, one account has MAX_UNSETTLED_BEHIND. */
+export const MAX_UNSETTLED = 4 * 1024 * 1024;
 export const MAX_UNSETTLED_BEHIND = 64 * 1024;
+/**
+ * The store holds at most so many rows and bytes of one account that are not on the disk yet. Later messages of the account wait. A message
+ * for thirty sessions is 31 rows. LANE_TURNS messages of an account ask for a turn of the event loop at a time.
+ */
+export const LANE_ROWS = 2_048;
+export const LANE_BYTES = 128 * 1024;
+export const LANE_TURNS = 32;
+/** The disk is late when something waits for it for this long: messages are handed on, and their acknowledgements wait. */
+export const LATE_AFTER = 1_000;
+/** A client whose message waits for its acknowledgement for longer is disconnected. */
+export const WITHHELD_WITHIN = 60_000;
+/**
+ * A client that was disconnected for the disk may come back after this, after twice as much the next time, and so on up to the most. All of it
+ * is forgotten when it stays so long; so many clients are remembered.
+ */
+export const COME_BACK_AFTER = 1_000;
+export const COME_BACK_MOST = 30_000;
+export const COME_BACK_FORGOTTEN = 300_000;
+export const COME_BACK_CLIENTS = 256;
 /** QoS 2 messages of one client that it has published and not released, over all connections of a session; bytes of topics and payloads that are kept of all of them. */
 export const MAX_INCOMING = 100;
 export const MAX_INCOMING_BYTES = 1024 * 1024;

@@ -12,15 +12,15 @@
 import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import type { BrokerPace } from '../../core/broker-store.ts';
-import type { Clock } from '../../core/clock.ts';
 import { SESSION_IS_PRESENT, Settled } from '../patches/aedes.ts';
 import type { Admission, Publication } from './admission.ts';
 import { Incoming, type IncomingPacket } from './incoming.ts';
-import { MAX_INCOMING, SUBSCRIBE_WITHIN } from './limits.ts';
+import { MAX_INCOMING } from './limits.ts';
 import { type OutgoingPacket, packetOf, type QueuedPacket, type Span } from './queue.ts';
-import type { Filter, Session } from './session.ts';
+import type { Filter, Session, Unreleased } from './session.ts';
 import type { SessionJournal } from './session-journal.ts';
 import type { Sessions } from './sessions.ts';
+import type { Publisher } from './withheld.ts';
 
 interface Identified {
   readonly id: string;
@@ -38,14 +38,16 @@ interface Will {
 }
 
 const done: PromiseLike<void> = new Settled(undefined);
+const OVER = new Error('its connection is over');
 
 export interface PersistenceOptions {
   readonly sessions: Sessions;
   readonly admission: Admission;
   readonly journal: SessionJournal;
-  /** Resolves when everything of now is on the disk, or the disk does not take it. */
+  /** Resolves when everything of now is on the disk, or the disk does not take it, or is late: a bounded time. */
   readonly settled: () => Promise<boolean>;
-  readonly clock: Clock;
+  /** A client as who waits for the acknowledgements of what it published. */
+  readonly publisher: (client: object) => Publisher;
   /** What the client whose subscription was announced last gets for these filters. */
   readonly retained: (filters: readonly string[]) => Readable;
   /** Whether a filter was granted to this client. */
@@ -141,7 +143,7 @@ export class BrokerPersistence {
     }
     const isNews = this.#o.sessions.queues.released(client.id, packet.messageId);
     this.#o.sent(client, packet);
-    return isNews ? this.#settled() : done;
+    return isNews ? this.#tried() : done;
   }
   async outgoingClearMessageId(client: Identified, packet: Sent): Promise<OutgoingPacket | undefined> {
     return this.#o.sessions.queues.acknowledged(client.id, packet.messageId);
@@ -157,22 +159,42 @@ export class BrokerPersistence {
   async incomingStorePacket(client: Identified, packet: IncomingPacket & Publication): Promise<void> {
     const session = this.#sessionOf(client);
     const { messageId } = packet;
+    const by = (): Publisher => this.#o.publisher(client);
     // Nobody repeats it, and its identifier would be taken for one of the next connection with that id.
     if (session === undefined && !this.#o.holds(client)) {
-      await this.#o.admission.take(packet);
+      if (!(await this.#o.admission.take(packet, by))) throw OVER;
       return;
     }
     // aedes counts those of a connection; a session outlives it.
     if (session !== undefined && messageId !== undefined && isFull(session.incoming, messageId) && !this.#forgetsOne(session))
       throw new Error(`maxInflightInbound exceeded: ${MAX_INCOMING} messages of its session wait for their PUBREL`);
     this.#incoming.store(client.id, packet);
+    let one: Unreleased | undefined;
     if (session !== undefined && messageId !== undefined) {
       this.#noteDone(session, messageId);
       const sum = markOf(packet);
-      session.incoming.set(messageId, { sum, connection: session.connection });
-      this.#o.journal.incoming(session.key, messageId, sum);
+      one = { sum, connection: session.connection, stored: false };
+      session.incoming.set(messageId, one);
     }
-    await this.#o.admission.take(packet);
+    // With its message in one commit: an identifier alone on the disk would make a repeat of a lost message look known.
+    const along = (given: boolean): void => {
+      if (session === undefined || messageId === undefined || one === undefined) return;
+      if (this.#sessionOf(client) !== session || session.incoming.get(messageId) !== one) return;
+      if (given) one.stored = this.#o.journal.incoming(session.key, messageId, one.sum);
+      else this.#o.journal.incomingDone(session.key, messageId, one.sum, 'later');
+    };
+    const taking = this.#o.admission.take(packet, by, along);
+    if (one !== undefined) one.taking = taking;
+    if (await taking) {
+      if (one !== undefined) one.taking = undefined;
+      return;
+    }
+    // Its client sends it again, and that is no repeat. Another message may have its identifier by now.
+    if (messageId === undefined || session?.incoming.get(messageId) === one) {
+      this.#incoming.remove(client.id, messageId);
+      this.#noteDone(session, messageId);
+    }
+    throw OVER;
   }
   /** A PUBLISH that may be a repeat, or a PUBREL. */
   async incomingGetPacket(client: Identified, asked: Sent & Partial<IncomingPacket>): Promise<IncomingPacket> {
@@ -184,6 +206,8 @@ export class BrokerPersistence {
       if (one.sum !== 0 && one.sum !== markOf(asked)) throw new Error('another message had its identifier');
       one.connection = session.connection;
     }
+    // It is not on the disk yet, and may not come there: its connection may be over.
+    if (cmd === 'publish' && one?.taking !== undefined && !(await one.taking)) throw new Error('no such packet');
     // An earlier run left no more than that it was there.
     if (kept === undefined && one === undefined) throw new Error('no such packet');
     return kept ?? { messageId, payload: Buffer.alloc(0) };
@@ -191,10 +215,12 @@ export class BrokerPersistence {
   async incomingDelPacket(client: Identified, { messageId }: Sent): Promise<void> {
     const session = this.#sessionOf(client);
     if (session === undefined && !this.#o.holds(client)) throw new Error('another connection has its id, or none');
-    const known = this.#incoming.remove(client.id, messageId);
-    if (messageId === undefined || (!this.#noteDone(session, messageId, 'now') && !known)) throw new Error('no such packet');
     // After the PUBCOMP its client may give the identifier to a message with the same content. No start may take that for a repeat.
-    if (session !== undefined) await this.#settled();
+    const isStored = messageId !== undefined && session?.incoming.get(messageId)?.stored === true;
+    if (isStored && !(await this.#isForgotten(client, session, messageId))) throw OVER;
+    const known = this.#incoming.remove(client.id, messageId);
+    const noted = isStored ? session.incoming.delete(messageId) : this.#noteDone(session, messageId, 'now');
+    if (!noted && !known) throw new Error('no such packet');
   }
   /** aedes asks at the beginning and at the end of a clean session. By its end another connection may have its id. */
   async cleanIncoming(client: Identified): Promise<void> {
@@ -225,12 +251,20 @@ export class BrokerPersistence {
     return clean === true ? undefined : this.#o.sessions.get(id);
   }
   /** @returns whether its session had it */
-  #noteDone(session: Session | undefined, messageId: number, pace: BrokerPace = 'soon'): boolean {
-    const one = session?.incoming.get(messageId);
-    if (session === undefined || one === undefined) return false;
+  #noteDone(session: Session | undefined, messageId: number | undefined, pace: BrokerPace = 'soon'): boolean {
+    const one = messageId === undefined ? undefined : session?.incoming.get(messageId);
+    if (session === undefined || messageId === undefined || one === undefined) return false;
     session.incoming.delete(messageId);
     this.#o.journal.incomingDone(session.key, messageId, one.sum, pace);
     return true;
+  }
+  /** Resolves when the disk has it no more. In memory it stays until then: a repeated PUBREL waits as well. @returns false: nobody waits */
+  async #isForgotten(client: Identified, { key, incoming }: Session, messageId: number): Promise<boolean> {
+    for (;;) {
+      this.#o.journal.incomingDone(key, messageId, incoming.get(messageId)?.sum ?? 0, 'now');
+      if (await this.#o.admission.tried()) return true;
+      if (!(await this.#o.admission.onDisk(this.#o.publisher(client)))) return false;
+    }
   }
   /** Gives up an identifier of an earlier connection that its client has not repeated. @returns false: there is none */
   #forgetsOne(session: Session): boolean {
@@ -239,15 +273,13 @@ export class BrokerPersistence {
     this.#incoming.remove(session.id, oldest[0]);
     return this.#noteDone(session, oldest[0]);
   }
-  async #settled(): Promise<void> {
-    await this.#o.settled();
+  /** A disk that hangs holds up nothing else of this client. */
+  async #tried(): Promise<void> {
+    await this.#o.admission.tried();
   }
   /** A disk that hangs keeps nobody from subscribing: the store follows when it can. */
   async #patiently(): Promise<void> {
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const cancel = this.#o.clock.after(SUBSCRIBE_WITHIN, resolve);
-    await Promise.race([this.#o.settled(), late]);
-    cancel();
+    await this.#o.settled();
   }
 }
 

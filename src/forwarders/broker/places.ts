@@ -1,6 +1,7 @@
 /**
  * Who stays where there is no space for everybody. On loopback all peers share an address, so nobody can be counted by it:
- * - a connection without an accepted CONNECT is displaced by a newer one; it never takes the place of a client;
+ * - a connection without an accepted CONNECT is displaced by a newer one, first one without a CONNECT (shares.ts); it never takes the
+ *   place of a client;
  * - an account has its share of the places, and where all are taken the one with the most clients gives one up (shares.ts);
  * - of its clients one without a subscription gives way after IDLE_AFTER, or its newest one where another account asks;
  * - where it asks itself, its KEPT_CLIENTS that are connected for longest stay. Of the others the one that is connected for longest
@@ -9,7 +10,7 @@
  */
 import type { Clock } from '../../core/clock.ts';
 import { IDLE_AFTER, KEPT_CLIENTS, MAX_CONNECTIONS, MAX_PER_ACCOUNT, MAX_UNCONNECTED, STAYS } from './limits.ts';
-import { Ledger } from './shares.ts';
+import { Ledger, Strangers } from './shares.ts';
 
 interface Client<Guard> {
   readonly guard: Guard;
@@ -20,8 +21,8 @@ interface Client<Guard> {
 
 export class Places<Guard extends object> {
   readonly #clock: Clock;
-  /** Oldest first, as are the clients. */
-  readonly #unconnected = new Set<Guard>();
+  readonly #unconnected = new Strangers<Guard>();
+  /** Oldest first. */
   readonly #clients: Client<Guard>[] = [];
   readonly #held = new Ledger(
     { count: MAX_CONNECTIONS, bytes: Number.POSITIVE_INFINITY },
@@ -34,11 +35,15 @@ export class Places<Guard extends object> {
 
   /** A connection is there. @returns the one that gives way */
   arrives(guard: Guard): Guard | undefined {
-    const [oldest] = this.#unconnected;
-    const full = this.#unconnected.size >= MAX_UNCONNECTED;
-    if (full && oldest !== undefined) this.#unconnected.delete(oldest);
+    const first = this.#unconnected.size >= MAX_UNCONNECTED ? this.#unconnected.first : undefined;
+    if (first !== undefined) this.#unconnected.delete(first);
     this.#unconnected.add(guard);
-    return full ? oldest : undefined;
+    return first;
+  }
+
+  /** Its CONNECT is here. */
+  asks(guard: Guard): void {
+    this.#unconnected.asks(guard);
   }
 
   /**

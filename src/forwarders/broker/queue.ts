@@ -35,6 +35,8 @@ export interface Stored {
   readonly message: number;
   /** Sessions that wait for it. */
   waits: number;
+  /** Called when no session waits for it any more. */
+  over?: (() => void) | undefined;
 }
 
 export interface Entry {

@@ -1,8 +1,8 @@
-/** How much one client, and all clients of an account, may ask of the broker in a time. */
+/** How much one client may ask of the broker in a time; shared-rates.ts has what accounts, addresses and all may. */
 import type { Clock } from '../../core/clock.ts';
 import { KNOWN_REQUESTS_AT_ONCE, KNOWN_REQUESTS_PER_SECOND, MAX_OWED, REQUESTS_AT_ONCE, REQUESTS_PER_SECOND } from './limits.ts';
 
-interface Rate {
+export interface Rate {
   readonly atOnce: number;
   readonly perSecond: number;
 }
@@ -45,12 +45,15 @@ export class Allowance {
   }
 }
 
+/** What is used up: the allowance of the client, of its account, of its address without a log-in, or of all. */
+export type TooMany = 'requests' | 'account-requests' | 'address-requests' | 'all-requests';
+
 /** The requests of one client. A packet is a request, and so is each topic filter in it; an acknowledgement that is owed is none. */
 export class Requests {
-  /** Shared with the other clients of its account. */
-  shared: Allowance | undefined;
-  /** What refused the last request: its own allowance, or that of its account. */
-  refusal: 'requests' | 'account-requests' = 'requests';
+  /** Takes them from what it shares with others. @returns what is used up */
+  shared: ((count: number, now: number) => TooMany | undefined) | undefined;
+  /** What refused the last request. */
+  refusal: TooMany = 'requests';
   readonly #clock: Clock;
   readonly #own: Allowance;
   #owed = 0;
@@ -81,12 +84,8 @@ export class Requests {
   /** @param count packets and filters @returns false when that is too many */
   take(count = 1): boolean {
     const now = this.#clock.monotonic();
-    if (!this.#own.take(count, now)) {
-      this.refusal = 'requests';
-      return false;
-    }
-    if (this.shared?.take(count, now) !== false) return true;
-    this.refusal = 'account-requests';
-    return false;
+    const refusal = this.#own.take(count, now) ? this.shared?.(count, now) : 'requests';
+    if (refusal !== undefined) this.refusal = refusal;
+    return refusal === undefined;
   }
 }

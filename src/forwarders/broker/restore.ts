@@ -47,7 +47,7 @@ export function restore(
     const session = byKey.get(Number(key))?.session;
     const { number, sum } = incomingOf(value);
     // Before the first connection of this run.
-    if (session?.incoming.has(number) === false) session.incoming.set(number, { sum, connection: 0 });
+    if (session?.incoming.has(number) === false) session.incoming.set(number, { sum, connection: 0, stored: true });
     else {
       journal.incomingDone(Number(key), number, sum, 'later');
       orphans++;

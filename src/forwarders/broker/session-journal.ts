@@ -80,10 +80,13 @@ export class SessionJournal {
   }
   forget(stored: Stored, pace: BrokerPace = 'later'): void {
     this.#gone('message', [stored.message], pace);
+    stored.over?.();
   }
 
-  incoming(key: number, number: number, sum: number): void {
+  /** @returns false: the store leaves it out for now */
+  incoming(key: number, number: number, sum: number): boolean {
     this.#put(incomingChange(key, number, sum), 'now');
+    return this.#store?.takes ?? false;
   }
   incomingDone(key: number, number: number, sum: number, pace: BrokerPace): void {
     this.#gone('incoming', incomingChange(key, number, sum).values, pace);

@@ -170,6 +170,12 @@ export class SessionQueues {
     }
   }
 
+  /** Takes a message out of a queue again: its publisher still has it. What is on its way to the client of the session stays. */
+  takeBack(session: Session, entry: Entry): void {
+    const isThere = this.#sessions.get(session.id) === session && session.queue.entries.includes(entry);
+    if (isThere && !entry.sent) this.#remove(session, entry);
+  }
+
   /** Its session ends. */
   end({ owner, queue }: Session): void {
     if (queue.length > 0) this.#held.add(owner, -queue.length, -queue.bytes);

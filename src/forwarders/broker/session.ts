@@ -37,6 +37,10 @@ export interface Unreleased {
   readonly sum: number;
   /** The connection in which it came, or was repeated last. */
   connection: number;
+  /** The disk may have it. */
+  stored: boolean;
+  /** While it waits for the disk: resolves with whether the gateway has taken it. */
+  taking?: Promise<boolean> | undefined;
 }
 
 /** The row that the disk gets; a later SUBSCRIBE may change it before the filter counts. */

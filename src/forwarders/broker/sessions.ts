@@ -272,13 +272,18 @@ export class Sessions {
     for (const session of [...this.#sessions.values()]) this.#bound(session);
   }
 
-  /** Every row as it is now. */
+  /** Every row as it is now, for the store. */
   *rows(): Generator<BrokerChange> {
     const messages = new Set<number>();
     for (const session of this.#sessions.values()) {
       yield sessionChange({ ...session, away: this.#awayOf(session), place: this.#placeOf(session) });
       for (const filter of filterRows(session)) yield filterChange(session.key, filter);
-      for (const [number, { sum }] of session.incoming) yield incomingChange(session.key, number, sum);
+      for (const [number, one] of session.incoming) {
+        // Its message comes with it.
+        if (one.taking !== undefined) continue;
+        one.stored = true;
+        yield incomingChange(session.key, number, one.sum);
+      }
       for (const entry of session.queue.entries) {
         const { stored, topic, payload, qos, from } = entry;
         if (stored === undefined) continue;

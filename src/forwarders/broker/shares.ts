@@ -5,31 +5,89 @@
  * - where all together are beyond the total, the account that uses most gives something up. Of equals it is the one that asks;
  * - so an account loses something to another one only while it uses more than that one, counting what the other one adds.
  */
+import { isOfThisBoard, placeOf } from '../../core/peer-place.ts';
 import type { Amount } from './limits.ts';
 import { ANONYMOUS } from './topic-rules.ts';
 
-/** How many connections one address holds. Nobody takes every place of the others. */
-export class Shares {
+/**
+ * Connections without a log-in. One that has said nothing gives way first, the oldest. Where all have sent their CONNECT, the one that came
+ * last does: passwords are checked one after the other, and the others are nearer to their answer.
+ */
+export class Strangers<Connection> {
+  /** Oldest first, both. */
+  readonly #silent = new Set<Connection>();
+  readonly #asking = new Set<Connection>();
+
+  get size(): number {
+    return this.#silent.size + this.#asking.size;
+  }
+
+  add(connection: Connection): void {
+    this.#silent.add(connection);
+  }
+
+  /** Its CONNECT is here. */
+  asks(connection: Connection): void {
+    if (this.#silent.delete(connection)) this.#asking.add(connection);
+  }
+
+  delete(connection: Connection): void {
+    this.#silent.delete(connection);
+    this.#asking.delete(connection);
+  }
+
+  /** Who gives way to one more. */
+  get first(): Connection | undefined {
+    const [oldest] = this.#silent;
+    return oldest ?? [...this.#asking].at(-1);
+  }
+}
+
+/**
+ * Connections of other machines that nobody has logged in on. An address has its share of them, and gives up one of its own beyond it, so
+ * a machine that holds connections and says nothing keeps nobody out behind its router. After the log-in a connection belongs to its
+ * account: behind one router a whole fleet has one address.
+ */
+export class Newcomers<Connection> {
   readonly #most: number;
-  /** At most as many entries as there are connections. */
-  readonly #held = new Map<string, number>();
+  /** By addresses. */
+  readonly #held = new Map<string, Strangers<Connection>>();
+  readonly #addresses = new Map<Connection, string>();
 
   constructor(most: number) {
     this.#most = most;
   }
 
-  /** @returns false when it has its share already */
-  take(key: string): boolean {
-    const held = this.#held.get(key) ?? 0;
-    if (held >= this.#most) return false;
-    this.#held.set(key, held + 1);
-    return true;
+  /** Connections of all addresses. */
+  get size(): number {
+    return this.#addresses.size;
   }
 
-  give(key: string): void {
-    const held = (this.#held.get(key) ?? 0) - 1;
-    if (held > 0) this.#held.set(key, held);
-    else this.#held.delete(key);
+  /** @returns the one that gives way */
+  arrives(connection: Connection, address: string): Connection | undefined {
+    const held = this.#held.get(address) ?? new Strangers();
+    const first = held.size >= this.#most ? held.first : undefined;
+    this.#held.set(address, held);
+    held.add(connection);
+    this.#addresses.set(connection, address);
+    if (first !== undefined) this.leaves(first);
+    return first;
+  }
+
+  /** Its CONNECT is here. */
+  asks(connection: Connection): void {
+    const address = this.#addresses.get(connection);
+    if (address !== undefined) this.#held.get(address)?.asks(connection);
+  }
+
+  /** It has logged in, or is over. */
+  leaves(connection: Connection): void {
+    const address = this.#addresses.get(connection);
+    if (address === undefined) return;
+    this.#addresses.delete(connection);
+    const held = this.#held.get(address);
+    held?.delete(connection);
+    if (held?.size === 0) this.#held.delete(address);
   }
 }
 
@@ -132,9 +190,7 @@ export class Ledger {
   }
 }
 
-const LOOPBACK = /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/i;
-
 /** Clients of this board share its addresses, so they are not counted by them. @returns undefined for those */
 export function addressKey(address: string | undefined): string | undefined {
-  return address === undefined || LOOPBACK.test(address) ? undefined : address.replace(/^::ffff:/i, '');
+  return isOfThisBoard(address) ? undefined : placeOf(address);
 }

@@ -64,18 +64,25 @@ export class SystemTopics {
   }
 
   #all(): (readonly [topic: string, text: string])[] {
-    const { connected, away, received, sent, subscriptions, retained } = this.#o.counts();
     const uptime = Math.floor((this.#o.clock.monotonic() - this.#since) / 1000);
-    return Object.entries({
-      version: `sluice ${VERSION}`,
-      uptime: `${uptime} seconds`,
-      'clients/connected': `${connected}`,
-      'clients/disconnected': `${away}`,
-      'clients/total': `${connected + away}`,
-      'publish/messages/received': `${received}`,
-      'publish/messages/sent': `${sent}`,
-      'subscriptions/count': `${subscriptions}`,
-      'retained messages/count': `${retained}`,
-    }).map(([name, text]) => [SYSTEM + name, text] as const);
+    return Object.entries(systemTexts(this.#o.counts(), uptime)).map(([name, text]) => [SYSTEM + name, text] as const);
   }
+}
+
+/** By the topic below SYSTEM. @param uptime seconds */
+export function systemTexts(
+  { connected, away, received, sent, subscriptions, retained }: SystemCounts,
+  uptime: number,
+): Readonly<Record<string, string>> {
+  return {
+    version: `sluice ${VERSION}`,
+    uptime: `${uptime} seconds`,
+    'clients/connected': `${connected}`,
+    'clients/disconnected': `${away}`,
+    'clients/total': `${connected + away}`,
+    'publish/messages/received': `${received}`,
+    'publish/messages/sent': `${sent}`,
+    'subscriptions/count': `${subscriptions}`,
+    'retained messages/count': `${retained}`,
+  };
 }

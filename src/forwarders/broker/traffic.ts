@@ -52,10 +52,16 @@ export class Traffic {
       const goOn = (stopped?: Error): void => {
         if (stopped !== undefined) next(stopped);
         else
-          this.#o.kept.admit({ ...packet, payload }, credential.owner, (error) => {
-            if (error === BEHIND && client !== null) this.#o.clients.behind(client);
-            next(error ?? null);
-          });
+          this.#o.kept.admit(
+            { ...packet, payload },
+            credential.owner,
+            (error) => {
+              if (error === BEHIND && client !== null) this.#o.clients.behind(client);
+              next(error ?? null);
+            },
+            // Nobody waits for the answer to a will: it has no identifier.
+            client === null || packet.messageId === undefined ? undefined : client,
+          );
       };
       if (this.#o.devices === undefined) goOn();
       else this.#o.devices.arrived(packet.topic, payload, packet.dup === true, goOn);

@@ -26,12 +26,14 @@ const WORDS = {
   rule: 'An MQTT client was disconnected because it broke a rule of MQTT. Update that program or use another one.',
   size: 'An MQTT client was disconnected because its packet was larger or slower than the embedded broker accepts. Send smaller packets, or set broker.maxPacket.',
   address:
-    'A connection to the embedded broker was refused: its address has its share of the places. Look at the programs on that machine.',
+    'A connection to the embedded broker was closed before its log-in: its address opened more than its share. Look at the programs on that machine.',
   account: 'An MQTT client was refused: its account has its share of the places. Give each device an account of its own.',
   'account-requests':
     'An MQTT client was refused: the clients of its account make too many requests, and its will is one more. Look for one that reconnects without end.',
   behind:
-    'An MQTT client was disconnected: the disk does not keep up with what its account publishes. Publish less with QoS 1 and 2, or use a faster disk.',
+    'An MQTT client was disconnected: the disk does not keep up with what its account publishes. "sluice status" says whether broker.db takes nothing; make space or replace the disk then. Otherwise publish less with QoS 1 and 2.',
+  early:
+    'An MQTT client was refused: the disk did not keep up with what it published, and it came back too soon. It may come back within half a minute.',
   sessions:
     'An MQTT client was refused: there is no space for its session, and no account has more sessions than its own. Connect with clean session 1, or end sessions that are not needed.',
   places:

@@ -33,6 +33,11 @@ export interface ConnectionOptions {
   readonly will: (() => OutMessage | undefined) | undefined;
   /** What the platform allows. */
   readonly limits?: PlatformLimits | undefined;
+  /** See open-wire. */
+  readonly addresses?: Map<string, string> | undefined;
+  readonly asBefore?: boolean | undefined;
+  /** Milliseconds until TCP must be connected; absent: as `connectTimeout`. Behind a proxy it says nothing, and does not count. */
+  readonly openTimeout?: number | undefined;
   /** Milliseconds until CONNACK must have come. */
   readonly connectTimeout: number;
   /** Milliseconds until a PUBACK must have come. */

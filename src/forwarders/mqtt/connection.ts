@@ -3,7 +3,6 @@
  * mqtt.js would hold what is published offline in memory for ever and send it again without DUP; so nothing is
  * published unless connected, and a connection that broke is thrown away with everything in it.
  */
-import type { Duplex } from 'node:stream';
 import type { IClientOptions } from 'mqtt';
 import client from 'mqtt/lib/client';
 import type { Payload } from '../../codecs/format.ts';
@@ -11,16 +10,18 @@ import { SluiceError, toError } from '../../core/errors.ts';
 import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import { hostAndPort } from './address.ts';
 import { Allowance } from './allowance.ts';
+import { Answers } from './answers.ts';
+import { clientSettings, routeOf } from './client-settings.ts';
 import type { ConnectionOptions } from './connection-options.ts';
 import type { OutMessage } from './dialect.ts';
 import { GuardedStream } from './guarded-stream.ts';
 import { commandedLimits, INBOUND_LIMITS, InboundCheck } from './inbound-check.ts';
-import { BrokerTerms, connectProperties, RECEIVE_MAXIMUM, repeatedProperty, saidOf, Turns } from './mqtt5.ts';
+import { BrokerTerms, RECEIVE_MAXIMUM, repeatedProperty, saidOf, Turns } from './mqtt5.ts';
 import { Questions } from './questions.ts';
-import { REASONS, verdictOf } from './reason-codes.ts';
-import { connectWords, endedWords, hungUp, hungUpWords, readFault, refusedWords, type Stage } from './refusal-words.ts';
+import { REASONS } from './reason-codes.ts';
+import { connectWords, endedWords, hungUp, hungUpWords, readFault, type Stage } from './refusal-words.ts';
 import { ConnectError, failureOfCode } from './retry-plan.ts';
-import { openWire, tlsFault } from './wire/open-wire.ts';
+import { openWire, tlsFault, type Wire } from './wire/open-wire.ts';
 
 // The entry of the package loads its own ways to a broker, through proxies and web sockets; ours are in wire/.
 const { default: MqttClient } = client;
@@ -29,8 +30,6 @@ const { default: MqttClient } = client;
 const WITH_WILL = 4;
 /** "No matching subscribers": the broker has the message, and keeps nothing of it that is not retained. */
 const NO_SUBSCRIBERS = 16;
-/** Seconds without traffic after which the broker is asked whether it is there. */
-const KEEPALIVE = 30;
 
 /** Gets the messages of subscriptions. */
 type Received = (topic: string, payload: Uint8Array, retained: boolean) => void;
@@ -41,14 +40,15 @@ export class Connection {
   readonly #client: InstanceType<typeof MqttClient>;
   readonly #check: InboundCheck;
   readonly #options: ConnectionOptions;
+  /** Monotonic: when the way to the broker was there, and when its last byte came. */
+  readonly openedAt: number;
+  readonly #heard: { readonly at: number };
   #open = true;
   #fault: Error | undefined;
-  /** What waits for an answer, with the topic of a message and the time-out; oldest first. */
-  readonly #waiting = new Map<(error: Error) => void, { readonly topic: string | undefined; readonly by: number }>();
+  readonly #answers: Answers;
   readonly #questions = new Questions();
   /** The PUBACK that is being read says that there is no subscriber. */
   #unheard = false;
-  #roundTrip = Number.POSITIVE_INFINITY;
   /** The connection was ended from here. */
   #ended = false;
   /** What the CONNACK says that the broker takes. */
@@ -65,53 +65,28 @@ export class Connection {
 
   /** @throws ConnectError, SluiceError upstream-protocol */
   static async open(options: ConnectionOptions): Promise<Connection> {
-    const settings: IClientOptions = {
-      clientId: options.clientId,
-      protocolVersion: options.mqtt5 === undefined ? 4 : 5,
-      clean: true,
-      ...(options.mqtt5 !== undefined && connectProperties(options.mqtt5)),
-      keepalive: KEEPALIVE,
-      reconnectPeriod: 0,
-      // Ours ends first, and is known from other faults.
-      connectTimeout: 2 * options.connectTimeout,
-      queueQoSZero: false,
-      resubscribe: false,
-      ...(options.username === undefined ? {} : { username: options.username }),
-      ...(options.password === undefined ? {} : { password: options.password }),
-    };
+    const settings = clientSettings(options);
     encodeNumbersOnDemand();
-    const {
-      scheme = 'mqtt',
-      host,
-      port,
-      path = '',
-      tls = {},
-      sessions,
-      thrifty,
-      meter,
-      proxy,
-      clock,
-      clockKnown = true,
-    } = options;
-    const route = { address: { scheme, host, port, path }, tls, sessions, thrifty, meter, proxy, clock, clockKnown };
+    const route = routeOf(options);
     const gaveUp = new AbortController();
     const abort = (): void => gaveUp.abort();
     if (options.signal.aborted) abort();
     options.signal.addEventListener('abort', abort, { once: true });
     let late = false;
     let stage: Stage = 'tcp';
-    let said = '';
-    const cancel = clock.after(options.connectTimeout, () => {
+    const heard = { said: '' };
+    const giveUp = (): void => {
       late = true;
       abort();
-    });
+    };
+    const cancel = options.clock.after(options.connectTimeout, giveUp);
+    const opened = options.clock.after(options.openTimeout ?? options.connectTimeout, giveUp);
     try {
       const wire = await openWire({ ...route, signal: gaveUp.signal }, (reached) => {
+        opened();
         if (!late) stage = reached;
       });
-      return await Connection.#over(wire, settings, options, gaveUp.signal, (words) => {
-        said = words;
-      });
+      return await Connection.#over(wire, settings, options, gaveUp.signal, heard);
     } catch (thrown) {
       if (thrown instanceof SluiceError && !late) throw thrown;
       const fault = thrown === undefined ? undefined : toError(thrown);
@@ -121,24 +96,25 @@ export class Connection {
       throw new ConnectError(
         late ? 'silent' : fault === undefined ? 'hung-up' : failureOfCode(code),
         connectWords(
-          { ...options, named: options.username !== undefined, protocol: options.mqtt5 === undefined ? 4 : 5, said },
+          { ...options, named: options.username !== undefined, protocol: options.mqtt5 === undefined ? 4 : 5, ...heard },
           late ? stage : fault,
         ),
         fault,
       );
     } finally {
       cancel();
+      opened();
       options.signal.removeEventListener('abort', abort);
     }
   }
 
   /** @throws what ended it before a CONNACK; undefined where the broker just closed it */
   static async #over(
-    wire: Duplex,
+    wire: Wire,
     settings: IClientOptions,
     options: ConnectionOptions,
     signal: AbortSignal,
-    heard: (said: string) => void,
+    heard: { said: string },
   ): Promise<Connection> {
     const check = new InboundCheck(
       () => options.clock.monotonic(),
@@ -146,19 +122,25 @@ export class Connection {
     );
     const will = options.will?.();
     const { excess = () => undefined } = options;
-    const guard = { fault: (chunk: Uint8Array) => excess() ?? check.fault(chunk) };
-    const client = new MqttClient(() => new GuardedStream(wire, guard, () => options.meter?.look()), {
+    const last = { at: options.clock.monotonic() };
+    const guard = {
+      fault: (chunk: Uint8Array) => {
+        last.at = options.clock.monotonic();
+        return excess() ?? check.fault(chunk);
+      },
+    };
+    const client = new MqttClient(() => new GuardedStream(wire.stream, guard, () => options.meter?.look()), {
       ...settings,
       ...(will === undefined ? {} : { will: { ...will, payload: bytes(will.payload) } }),
     });
-    const connection = new Connection(client, check, options);
+    const connection = new Connection(client, check, options, last, wire.lastWords);
     const abort = (): void => connection.destroy();
     if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
     const connected = new Promise<true>((resolve) => client.once('connect', () => resolve(true)));
     const outcome = await Promise.race([connected, connection.closed]);
     signal.removeEventListener('abort', abort);
-    heard(connection.#said);
+    heard.said = connection.#said;
     if (outcome !== true) throw outcome;
     const { wrong } = connection.#terms;
     if (wrong === undefined) return connection;
@@ -166,12 +148,29 @@ export class Connection {
     throw new ConnectError('protocol', `the broker ${hostAndPort(options)} ${wrong}`, undefined);
   }
 
-  private constructor(client: InstanceType<typeof MqttClient>, check: InboundCheck, options: ConnectionOptions) {
+  private constructor(
+    client: InstanceType<typeof MqttClient>,
+    check: InboundCheck,
+    options: ConnectionOptions,
+    heard: { readonly at: number },
+    lastWords: Wire['lastWords'],
+  ) {
     this.#client = client;
     this.#check = check;
     this.#options = options;
+    this.#heard = heard;
+    this.openedAt = heard.at;
     const { limits } = options;
     this.#allowance = limits && new Allowance(limits, options.clock);
+    this.#answers = new Answers(options.clock, options.ackTimeout, {
+      late: (fault) => {
+        // The reason of the end for everything else that waits, and for the loop around it.
+        this.#fault ??= fault;
+        this.destroy();
+      },
+      lost: (cause) => this.lost(cause),
+      said: () => this.#said,
+    });
     client.on('error', (error) => {
       this.#fault ??= readFault(toError(error));
       // The library goes on after a packet that it cannot read, and has lost its place then.
@@ -197,6 +196,7 @@ export class Connection {
     });
     client.on('packetsend', ({ cmd }) => {
       if (cmd === 'pingreq') this.#questions.written();
+      if (cmd === 'disconnect') lastWords?.();
     });
     client.on('disconnect', ({ reasonCode = 0, properties }) => {
       this.#goodbye = { code: reasonCode, said: saidOf({ properties }) };
@@ -212,9 +212,7 @@ export class Connection {
       client.once('close', () => {
         this.#open = false;
         client.end(true);
-        const lost = this.lost();
-        for (const reject of this.#waiting.keys()) reject(lost);
-        this.#waiting.clear();
+        this.#answers.close(this.lost());
         this.#turns.close();
         this.#allowance?.close();
         resolve(this.#fault);
@@ -229,14 +227,17 @@ export class Connection {
 
   /** Monotonic time at which the oldest answer is late, and the connection ends. */
   get answerBy(): number | undefined {
-    return this.#waiting.values().next().value?.by;
+    return this.#answers.by;
+  }
+  get heardAt(): number {
+    return this.#heard.at;
   }
   get open(): boolean {
     return this.#open;
   }
   /** Milliseconds of the answer that came fastest; 0 before the first. */
   get roundTrip(): number {
-    return Number.isFinite(this.#roundTrip) ? this.#roundTrip : 0;
+    return this.#answers.roundTrip;
   }
 
   /**
@@ -305,55 +306,7 @@ export class Connection {
   }
 
   #answered(topic: string | undefined, send: (done: (error?: Error | null) => void) => void): Promise<void> {
-    if (!this.#open) return Promise.reject(this.lost());
-    const asked = this.#options.clock.monotonic();
-    return new Promise((resolve, reject) => {
-      const fail = (error: Error): void => {
-        cancel();
-        this.#waiting.delete(fail);
-        reject(error);
-      };
-      const cancel = this.#options.clock.after(this.#options.ackTimeout, () => {
-        const late = new SluiceError(
-          'upstream-timeout',
-          `the broker did not acknowledge within ${this.#options.ackTimeout / 1000} s`,
-        );
-        // The reason of the end for everything else that waits, and for the loop around it.
-        this.#fault ??= late;
-        fail(late);
-        this.destroy();
-      });
-      this.#waiting.set(fail, { topic, by: asked + this.#options.ackTimeout });
-      send((error) => {
-        if (!this.#waiting.has(fail)) return;
-        if (error === null || error === undefined) {
-          cancel();
-          this.#waiting.delete(fail);
-          if (topic !== undefined) this.#roundTrip = Math.min(this.#roundTrip, this.#options.clock.monotonic() - asked);
-          resolve();
-          return;
-        }
-        const code: unknown = 'code' in error ? error.code : undefined;
-        // From 0x80 on the broker refuses this very message or subscription.
-        if (typeof code === 'number' && code >= 0x80) fail(this.#refusal(code, topic, error));
-        else fail(this.lost(error));
-      });
-    });
-  }
-
-  #refusal(code: number, topic: string | undefined, cause: Error): SluiceError {
-    const words = refusedWords(code, this.#said, topic);
-    const data = { subscription: topic === undefined, reason: code };
-    switch (verdictOf(code)) {
-      case 'never':
-        return new SluiceError('upstream-refused', words, { cause, data });
-      case 'smaller':
-        return new SluiceError('upstream-too-large', words, { cause, data: { reason: code } });
-      case 'later':
-        return new SluiceError('upstream-busy', words, { cause, data });
-      case 'unclear':
-        return new SluiceError('upstream-busy', words, { cause, data: { ...data, unclear: true } });
-    }
+    return this.#open ? this.#answers.to(topic, send) : Promise.reject(this.lost());
   }
 
   /** Why it is over. A fault that the guard of the connection found goes unchanged to everything that waits for an answer. */
@@ -363,7 +316,7 @@ export class Connection {
       const { code, said } = this.#goodbye;
       return new ConnectError(REASONS[code]?.failure ?? 'lost', endedWords(code, said, this.#options.clientId), toError(cause));
     }
-    const oldest = this.#waiting.values().find(({ topic }) => topic !== undefined)?.topic;
+    const oldest = this.#answers.topic;
     let words = 'the connection to the broker was lost';
     const data = { hungUp: !this.#ended && hungUp(this.#fault), topic: oldest };
     if (data.hungUp) words = hungUpWords(oldest, this.#options.clientId);

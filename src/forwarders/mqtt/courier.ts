@@ -72,3 +72,7 @@ export class Courier {
     return refused === undefined ? 'accept' : { reject: refused };
   }
 }
+
+export function noConnection(): SluiceError {
+  return new SluiceError('upstream-connect', 'there is no connection to the broker');
+}

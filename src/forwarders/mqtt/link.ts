@@ -2,34 +2,32 @@
  * The loop of an upstream broker: connect, work, wait with back-off and jitter, again; for ever, whatever the broker does.
  * The speaker makes what is said on a connection; the work does everything else on it.
  */
+import { waitAfter } from '../../core/backoff.ts';
 import type { Duty } from '../../core/duty.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { ForwarderReport } from '../../core/ports.ts';
 import type { ForwarderContext } from '../forwarder-kind.ts';
-import { brokerAddress } from './address.ts';
 import { Brokers } from './brokers.ts';
 import { Account } from './budget/account.ts';
 import type { Connection } from './connection.ts';
-import type { ConnectionOptions } from './connection-options.ts';
-import { Courier } from './courier.ts';
+import { Courier, noConnection } from './courier.ts';
+import { Dial, type DialOptions } from './dial.ts';
 import type { OutMessage, Speaker } from './dialect.ts';
 import type { Failure } from './failure.ts';
 import { FirstBroker, type FirstBrokerSide } from './first-broker.ts';
-import { clientIdOf, proxyOf, tlsOf, wayOf } from './login.ts';
+import { Greeting } from './greeting.ts';
+import { hear } from './hearing.ts';
+import type { LinkWork } from './link-work.ts';
 import { OutageWords } from './outage-words.ts';
 import { RetryPause } from './retry-pause.ts';
-import { failureOf, RetryPlan } from './retry-plan.ts';
-import type { MqttForwarderSettings } from './schema.ts';
-import { TlsSessions } from './wire/tls-sessions.ts';
+import { failureOf, isIdle, RetryPlan } from './retry-plan.ts';
+import { ShortWindows, type TryLimits } from './short-windows.ts';
 
-const CONNECT_TIMEOUT = 10_000;
 const ACK_TIMEOUT = 15_000;
 /** A connection that lasted so long was a good one. */
 const STABLE = 10_000;
 /** After so many in a row that did not last, the log does not report each one any more. */
 const FLAPS = 3;
-/** Counted bytes are kept so often: a kill forgets those of this time. */
-const SAVE_EVERY = 600_000;
 /** Whether a visit is due is asked so often, ms. */
 const LOOK_EVERY = 1000;
 /** For a goodbye, milliseconds. */
@@ -38,44 +36,14 @@ const LEAVE = 1000;
 /** `moves`: to make place for one to the first broker. `renews`: its log-in ends soon. `visited`: nothing is left. */
 type Ending = 'over' | 'moves' | 'renews' | 'visited';
 
-type LinkNeeds = 'gateway' | 'clock' | 'clockKnown' | 'log' | 'logger' | 'memory' | 'random';
-
-export interface LinkOptions extends Pick<ForwarderContext, LinkNeeds> {
-  readonly name: string;
-  readonly settings: MqttForwarderSettings;
+export interface LinkOptions extends DialOptions, Pick<ForwarderContext, 'log' | 'logger' | 'memory' | 'random'> {
   readonly ackTimeout?: number | undefined;
   /** What of the network decides about a connection, as a text; tests have another one. */
   readonly network?: (() => string) | undefined;
   /** Milliseconds on another broker until the first one is asked; tests have less time. */
   readonly backAfter?: number | undefined;
-  /** Tests open what they like. */
-  readonly connect?: ((options: ConnectionOptions) => Promise<Connection>) | undefined;
   /** Tests answer for the first broker. */
   readonly ask?: FirstBrokerSide['open'] | undefined;
-}
-
-export interface LinkVisits {
-  due(): Promise<boolean>;
-  begins(): void;
-  greeted(): void;
-  /** What is wrong with how much the broker sends, as the end of "the broker …"; undefined: nothing. */
-  excess(): string | undefined;
-  done(): void;
-  failed(): number;
-}
-
-/** What is done with connections. */
-export interface LinkWork {
-  /** Absent: a connection is always wanted. Otherwise each is made when it is due, and ends with its work. */
-  readonly visits?: LinkVisits | undefined;
-  /** Before the first connection. */
-  ready(): Promise<void>;
-  /** Until the connection is over, or `finish` was called and everything left. @throws what ended it */
-  run(courier: Courier, connection: Connection): Promise<void>;
-  /** The present `run` shall end soon: the gateway stops, or another broker is next. */
-  finish(): void;
-  /** A connection is over. @returns whether it carried anything */
-  over(): boolean;
 }
 
 export class Link {
@@ -83,11 +51,11 @@ export class Link {
   readonly #speaker: Speaker;
   readonly #work: LinkWork;
   readonly #brokers: Brokers;
-  readonly #sessions = new TlsSessions();
+  readonly #dial: Dial;
+  readonly #windows = new ShortWindows();
   readonly #words: OutageWords;
   /** The bytes of its connections. */
   readonly account: Account;
-  #saving = (): void => {};
   state: ForwarderReport['state'] = 'stopped';
   /** Words, while something is wrong. */
   fault: string | undefined;
@@ -103,8 +71,7 @@ export class Link {
   #loop: Promise<void> | undefined;
   #connection: Connection | undefined;
   #courier: Courier | undefined;
-  #greeting = false;
-  #greetAgain = false;
+  #greeting: Greeting | undefined;
   #connecting: AbortController | undefined;
   /** Why this connection is left for another one. */
   #leaves: string | undefined;
@@ -122,6 +89,8 @@ export class Link {
     const { clock, clockKnown, log, logger, memory, name } = options;
     this.#words = new OutageWords(logger, name);
     this.#pause = new RetryPause(options);
+    const side = { meter: () => this.account.meter, excess: () => work.visits?.excess() };
+    this.#dial = new Dial(options, speaker, side);
     this.account = new Account({ clock, clockKnown, offset: () => log.clock.last?.offset, memory: memory(`${name}@wire`) });
   }
 
@@ -133,7 +102,7 @@ export class Link {
   start(): void {
     if (this.#loop !== undefined) return;
     this.#loop = this.#run();
-    this.#save();
+    this.account.keep();
   }
 
   /** A broker that is away or slow changes both times again and again. */
@@ -158,16 +127,8 @@ export class Link {
     const late = this.#options.clock.after(within, () => this.#connection?.destroy());
     await this.#loop;
     late();
-    this.#saving();
-    this.account.save();
+    this.account.close();
     this.state = 'stopped';
-  }
-
-  #save(): void {
-    this.#saving = this.#options.clock.after(SAVE_EVERY, () => {
-      this.account.save();
-      this.#save();
-    });
   }
 
   get stopping(): boolean {
@@ -196,30 +157,17 @@ export class Link {
     return this.#brokers.several;
   }
   get #ackTimeout(): number {
-    return this.#options.ackTimeout ?? ACK_TIMEOUT;
+    return Math.min(this.#options.ackTimeout ?? ACK_TIMEOUT, this.#short?.answer ?? Number.POSITIVE_INFINITY);
+  }
+  /** A budget has its own idea of when a try is worth its bytes. */
+  get #short(): TryLimits | undefined {
+    return this.#work.visits === undefined ? this.#windows.limits(this.#options.clock.monotonic()) : undefined;
   }
 
   /** Sends anew what a connection begins with; several wishes become one. Without a connection the next one does it anyway. */
   greet(): void {
-    const [connection, courier] = [this.#connection, this.#courier];
-    if (connection?.open !== true || courier === undefined) return;
-    if (this.#greeting) {
-      this.#greetAgain = true;
-      return;
-    }
-    this.#greetWith(courier).catch(() => connection.destroy());
-  }
-
-  async #greetWith(courier: Courier): Promise<void> {
-    this.#greeting = true;
-    try {
-      do {
-        this.#greetAgain = false;
-        await courier.alone(this.#speaker.greet());
-      } while (this.#greetAgain);
-    } finally {
-      this.#greeting = false;
-    }
+    const connection = this.#connection;
+    if (connection?.open === true) this.#greeting?.again().catch(() => connection.destroy());
   }
 
   async #run(): Promise<void> {
@@ -232,15 +180,18 @@ export class Link {
       if (this.#stopping) return;
       const begun = clock.monotonic();
       const { connects } = this;
+      const { counted } = this.account;
       let failure: Failure = 'lost';
       this.#pause.look();
       let ending: Ending = 'over';
+      let silent = false;
       let unanswered = false;
       try {
         ending = await this.#session();
       } catch (thrown) {
         const error = toError(thrown);
         unanswered = error instanceof SluiceError && error.code === 'upstream-timeout';
+        silent = unanswered || isIdle(error);
         // A connection that a stop ends says nothing about the broker.
         if (!this.#stopping) this.#failed(error);
         failure = failureOf(error);
@@ -249,15 +200,25 @@ export class Link {
       // What failed before the work began left it open.
       this.#connection?.destroy();
       if (this.#connection !== undefined && !this.#orderly) this.#speaker.lost?.();
+      const connection = this.#connection;
       this.#connection = undefined;
       this.#courier = undefined;
+      this.#greeting = undefined;
       if (this.#stopping) return;
       const carried = this.#work.over();
       // The wait for an acknowledgement makes any connection a long one.
       const mute = unanswered && !carried;
-      const lasted = ending === 'visited' || (!mute && this.connects > connects && clock.monotonic() - begun > STABLE);
+      const made = connection && { opened: connection.openedAt, heard: connection.heardAt, carried, silent };
+      const bytes = this.account.counted - counted;
+      const seen = { over: clock.monotonic(), failure, bytes, connection: made };
+      // Under a budget it makes no difference, and the log must not say that it does.
+      const window = this.#work.visits === undefined && this.#windows.note(seen);
+      const lasted = ending === 'visited' || (!mute && !window && this.connects > connects && clock.monotonic() - begun > STABLE);
       if (lasted) this.#flaps = 0;
-      else if (this.connects > connects && ++this.#flaps === FLAPS) this.#words.flapping(this.fault);
+      else if (this.connects > connects && ++this.#flaps === FLAPS) {
+        if (window) this.#words.windows(this.fault);
+        else this.#words.flapping(this.fault);
+      }
       if (failure !== 'protocol') {
         if (lasted) plan.succeeded();
         else if (carried) plan.carried(failure);
@@ -270,7 +231,9 @@ export class Link {
       this.#leaves = undefined;
       // A node that is cut off from its cluster takes connections, and acknowledges nothing.
       if (!this.#brokers.ended(!left && (lasted || carried), !left && mute)) continue;
-      const pause = Math.max(plan.next(failure, random()), this.#work.visits?.failed() ?? 0);
+      const longest = Math.max(plan.next(failure, random()), this.#work.visits?.failed() ?? 0);
+      const { pause: short } = this.#short ?? {};
+      const pause = short === undefined ? longest : waitAfter({ first: short, longest: short }, 0, random());
       this.nextTry = clock.monotonic() + pause;
       if ((await this.#pause.wait(pause)) === 'changed') plan.changed();
       this.nextTry = undefined;
@@ -283,30 +246,14 @@ export class Link {
    * @throws what ended it, unless it was asked to end
    */
   async #session(): Promise<Ending> {
-    const { settings, clock, gateway, name } = this.#options;
+    const { clock } = this.#options;
     this.#leaves = undefined;
     this.#orderly = false;
-    const address = brokerAddress(this.#brokers.url);
     this.state = 'connecting';
-    // The client is heavy: a look at the configuration does not load it.
-    const connect = this.#options.connect ?? (await import('./connection.ts')).Connection.open;
-    const { renewAfter, ...way } = await wayOf(settings, address, this.#speaker, clientIdOf(gateway, name, settings));
+    const { renewAfter, open } = await this.#dial.prepare(this.#brokers.url);
     if (this.#stopping) return 'over';
     this.#connecting = new AbortController();
-    const connection = await connect({
-      ...{
-        ...address,
-        ...way,
-        sessions: this.#sessions,
-        thrifty: settings.budget !== undefined,
-        meter: this.account.meter,
-        clock,
-        will: () => this.#speaker.will(),
-      },
-      excess: () => this.#work.visits?.excess(),
-      ...{ clockKnown: this.#options.clockKnown(), signal: this.#connecting.signal },
-      ...{ connectTimeout: CONNECT_TIMEOUT, ackTimeout: this.#ackTimeout },
-    });
+    const connection = await open({ short: this.#short, ackTimeout: this.#ackTimeout, signal: this.#connecting.signal });
     [this.#connecting, this.#connection] = [undefined, connection];
     if (this.#stopping) {
       await connection.end(LEAVE / 2);
@@ -322,8 +269,16 @@ export class Link {
     if (renewal > 0) void connection.closed.then(clock.after(renewal, renew));
     const courier = new Courier(connection);
     this.#courier = courier;
-    await this.#subscribe(connection);
-    await this.#greetWith(courier);
+    const greeting = new Greeting(courier, () => this.#speaker.greet());
+    this.#greeting = greeting;
+    await hear(connection, this.#speaker, {
+      greet: () => this.greet(),
+      unusable: (topic, why) => {
+        this.violations++;
+        this.#words.unusable(topic, why);
+      },
+    });
+    await greeting.send();
     this.#work.visits?.greeted();
     this.connects++;
     this.state = 'connected';
@@ -336,7 +291,13 @@ export class Link {
         this.#words.available(this.#brokers.several ? this.url : undefined);
       });
     this.fault = undefined;
-    const back = this.#brokers.isFirst ? undefined : this.#askFirst(connection);
+    // Where the first broker takes connections again, the work on this one ends.
+    const side = {
+      open: this.#options.ask ?? ((url: string, signal: AbortSignal) => this.#dial.ask(url, signal)),
+      answered: () => this.#work.finish(),
+      late: () => connection.destroy(),
+    };
+    const back = this.#brokers.isFirst ? undefined : new FirstBroker(clock, this.#brokers, side);
     try {
       // It may have been asked to go while it subscribed and greeted, when there was no work to finish.
       if (!this.#stopping && !renews && this.#leaves === undefined) await this.#work.run(courier, connection);
@@ -383,50 +344,8 @@ export class Link {
     visits.begins();
   }
 
-  /** Asks the first broker from time to time whether it takes connections. Where it does, the work on this one ends. */
-  #askFirst(connection: Connection): FirstBroker {
-    const { settings, clock, clockKnown } = this.#options;
-    return new FirstBroker(clock, this.#brokers, {
-      open:
-        this.#options.ask ??
-        (async (url, signal) => {
-          const address = brokerAddress(url);
-          const tls = (await tlsOf(settings, address, this.#speaker)) ?? {};
-          const { openWire } = await import('./wire/open-wire.ts');
-          const route = { address, tls, clock, signal, proxy: proxyOf(settings) };
-          return openWire({ ...route, meter: this.account.meter, clockKnown: clockKnown() }, () => {});
-        }),
-      answered: () => this.#work.finish(),
-      late: () => connection.destroy(),
-    });
-  }
-
   #failed(error: Error): void {
     this.fault = (error instanceof SluiceError ? this.#speaker.explain?.(error) : undefined) ?? error.message;
     this.#words.failed(this.fault);
   }
-
-  async #subscribe(connection: Connection): Promise<void> {
-    const { subscriptions } = this.#speaker;
-    if (subscriptions === undefined || subscriptions.length === 0) return;
-    connection.received = (topic, payload, retained) => {
-      if (this.#heard(topic, payload, retained) === 'greet') this.greet();
-    };
-    await connection.subscribe(subscriptions);
-  }
-
-  /** The far side chose every byte of it: a fault of the speaker in it ends neither the gateway nor the connection. */
-  #heard(topic: string, payload: Uint8Array, retained: boolean): 'greet' | undefined {
-    try {
-      return this.#speaker.received?.(topic, payload, retained);
-    } catch (thrown) {
-      this.violations++;
-      this.#words.unusable(topic, toError(thrown).message);
-      return undefined;
-    }
-  }
-}
-
-function noConnection(): SluiceError {
-  return new SluiceError('upstream-connect', 'there is no connection to the broker');
 }

@@ -16,7 +16,8 @@ import type { Courier } from './courier.ts';
 import type { LiveDialect, LiveSpeaker, OutMessage } from './dialect.ts';
 import { dialectContext } from './dialect-context.ts';
 import { recordFilter, severityLeaves } from './filter-keys.ts';
-import { Link, type LinkOptions, type LinkWork } from './link.ts';
+import { Link, type LinkOptions } from './link.ts';
+import type { LinkWork } from './link-work.ts';
 import { Patience } from './patience.ts';
 
 export interface LiveForwarderOptions extends ForwarderContext, LinkOptions {

@@ -11,16 +11,19 @@ import type { Outlet } from '../../store/delivery/outlet.ts';
 import type { Lane } from '../../store/files/lane-state.ts';
 import { Drain } from '../drain.ts';
 import type { AlarmHold, Carried, DrainTarget } from '../drain-sides.ts';
+import { BatchSize } from './batch-size.ts';
 import { bytesOf, LogVisits } from './budget/log-visits.ts';
 import { thrifty } from './budget/thrifty.ts';
 import type { Visits } from './budget/visits.ts';
 import type { Connection } from './connection.ts';
 import type { Courier } from './courier.ts';
+import { DeliveryWords, keptWords } from './delivery-words.ts';
 import type { Delivery, LogSpeaker, OutMessage } from './dialect.ts';
 import { dialectContext } from './dialect-context.ts';
 import { recordFilter, severityLeaves } from './filter-keys.ts';
-import { Link, type LinkWork } from './link.ts';
+import { Link } from './link.ts';
 import { LinkPace, START } from './link-pace.ts';
+import type { LinkWork } from './link-work.ts';
 import type { LogForwarderOptions } from './log-forwarder-options.ts';
 import { type Delivered, Patience } from './patience.ts';
 import { type MessageWay, RuleMessages } from './rule-messages.ts';
@@ -28,8 +31,6 @@ import { TokenBucket } from './token-bucket.ts';
 import { Unheard } from './unheard.ts';
 
 const TEND = 1000;
-/** How much larger the next batch may be after one was acknowledged. */
-const GROWTH = 1.1;
 
 export class LogForwarder implements Forwarder, LinkWork {
   readonly name: string;
@@ -38,16 +39,12 @@ export class LogForwarder implements Forwarder, LinkWork {
   #drain: Drain | undefined;
   /** Under a budget. */
   #logVisits: LogVisits | undefined;
-  /** Why the log does not give what waits. */
-  readonly #unread = new Map<Carried, string>();
+  readonly #words: DeliveryWords;
   #tending: (() => void) | undefined;
   #tendsAt = Number.POSITIVE_INFINITY;
   /** Milliseconds of connection that went by without a known clock (contract, rule 8). */
   #held = 0;
-  /** Readings of the next batch: fewer when the broker refuses one for its size. */
-  #size: number;
-  /** At most so many: the broker took no more at once on this connection. */
-  #ceiling = Number.POSITIVE_INFINITY;
+  readonly #size: BatchSize;
   readonly #patience: Patience;
   /** Not under a budget: a visit knows its own. At most one for each channel that waits in the log. */
   readonly #heldAlarms = new Map<string, AlarmHold>();
@@ -58,7 +55,7 @@ export class LogForwarder implements Forwarder, LinkWork {
   /** Bytes that the last batch of each lane was on the wire. */
   readonly #bytes: Record<Lane, number> = { data: 0, history: 0 };
   #last: Partial<Record<Lane, { log: number; last: number }>> = {};
-  #counters = { published: 0, acked: 0, refused: 0, retries: 0, readings: 0, bytes: 0 };
+  #counters = { published: 0, acked: 0, retries: 0, readings: 0, bytes: 0 };
   readonly #unheard: Unheard;
   readonly #messages: RuleMessages;
   #lastAck: number | undefined;
@@ -66,7 +63,8 @@ export class LogForwarder implements Forwarder, LinkWork {
   constructor(options: LogForwarderOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#size = options.settings.batch.maxReadings;
+    this.#words = new DeliveryWords(options);
+    this.#size = new BatchSize(options.settings.batch.maxReadings);
     this.#unheard = new Unheard(options.logger, options.name);
     this.#messages = new RuleMessages(options.clock, options.gateway);
     this.#patience = new Patience(options);
@@ -174,13 +172,13 @@ export class LogForwarder implements Forwarder, LinkWork {
     return {
       ...{ name: this.name, type: 'mqtt', state, nextTry, url },
       mode: this.#outlet.live ? 'live' : 'history',
-      fault: fault ?? [...this.#unread.values()][0] ?? keptWords(this.#patience.fault ?? this.visits?.fault, this.#outlet.crowd),
+      fault: fault ?? this.#words.fault ?? keptWords(this.#patience.fault ?? this.visits?.fault, this.#outlet.crowd),
       lastAck: this.#lastAck,
       oldestLive: live.oldest,
       liveReadings: live.readings,
       batchLimit: Math.floor(this.#pace.most),
       waiting: { data: this.#outlet.backlog('data')?.from, history: this.#outlet.backlog('history')?.from },
-      counters: { ...this.#counters, unheard: this.#unheard.count, connects, violations },
+      counters: { ...this.#counters, refused: this.#words.refusals, unheard: this.#unheard.count, connects, violations },
       wire: { ...this.#link.account.use(), perDay: this.#options.settings.budget?.perDay },
     };
   }
@@ -197,7 +195,7 @@ export class LogForwarder implements Forwarder, LinkWork {
     const drain = new Drain(
       {
         ...{ log, clock, outlet: this.#outlet, maxAge: settings.batch.maxAge },
-        maxReadings: () => this.#size,
+        maxReadings: () => this.#size.readings,
         cut: {
           readings: (lane) => this.#pace.readings(lane),
           fits: (batch) => this.#pace.fits({ ...batch, bytes: bytesOf(batch) }),
@@ -206,8 +204,8 @@ export class LogForwarder implements Forwarder, LinkWork {
         pace: (batch) => (batch.lane === 'history' ? this.#bucket.take(bytesOf(batch), clock.monotonic()) : 0),
         ...(this.visits === undefined ? { held: this.#heldAlarms } : {}),
         visit: this.#logVisits?.drain(courier),
-        refused: (what, error) => this.#refused(what, error),
-        unread: (of, error) => this.#cannotRead(of, error),
+        refused: (what, error) => this.#words.refused(what, error),
+        unread: (of, error) => this.#words.unread(of, error),
         sent: (batch) => this.#sent(batch),
         delivered: (batch) => this.#delivered(batch),
       },
@@ -261,7 +259,7 @@ export class LogForwarder implements Forwarder, LinkWork {
 
   over(): boolean {
     this.#pace.over(this.#options.clock.monotonic());
-    this.#ceiling = Number.POSITIVE_INFINITY;
+    this.#size.over();
     const carried = this.#carried;
     this.#carried = false;
     return carried;
@@ -277,7 +275,7 @@ export class LogForwarder implements Forwarder, LinkWork {
         if (answered === 'accept') this.#pace.acknowledged(batch.lane, clock.monotonic(), connection.roundTrip);
         else this.#pace.returned(batch.lane);
         if (answered === 'keep' || this.#later(batch.lane, answered)) return 'keep';
-        return this.#patience.judge(batch.lane, answered, (error) => this.#smaller(batch, error));
+        return this.#patience.judge(batch.lane, answered, (error) => this.#size.smaller(batch, error));
       },
       channel: (notice) => this.#channel(notice),
       notice: async (notice) => {
@@ -312,15 +310,6 @@ export class LogForwarder implements Forwarder, LinkWork {
     return true;
   }
 
-  /** @returns false when the batch was as small as one can be */
-  #smaller({ readings, records }: OutBatch, { data }: SluiceError): boolean {
-    if (readings <= 1 || records <= 1 || this.#size <= 1) return false;
-    const fits = typeof data.bytes === 'number' && typeof data.limit === 'number' ? (0.8 * data.limit) / data.bytes : 0.5;
-    this.#size = Math.max(1, Math.floor(Math.min(this.#size, readings) * Math.min(fits, 0.8)));
-    if (typeof data.bytes === 'number') this.#ceiling = this.#size;
-    return true;
-  }
-
   *#counted(batch: OutBatch): Generator<OutMessage> {
     this.#bytes[batch.lane] = 0;
     for (const message of this.#speaker.batch(batch)) {
@@ -339,45 +328,12 @@ export class LogForwarder implements Forwarder, LinkWork {
 
   #delivered(batch: OutBatch): void {
     this.#carried = true;
-    // Slowly up again: where the limit is the broker's, each try beyond it costs a connection.
-    this.#size = Math.min(Math.ceil(this.#size * GROWTH), this.#options.settings.batch.maxReadings, this.#ceiling);
+    this.#size.acknowledged();
     this.#unheard.acknowledged(batch.lane);
     this.#counters.acked++;
     this.#counters.readings += batch.readings;
     this.#counters.bytes += this.#bytes[batch.lane];
     this.#lastAck = this.#options.clock.monotonic();
-  }
-
-  #refused(what: OutBatch | OutNotice, error: SluiceError): void {
-    this.#counters.refused++;
-    const range =
-      'lane' in what
-        ? { lane: what.lane, first: what.first, last: what.last, readings: what.readings }
-        : { kind: what.kind, key: what.key, seq: what.seq };
-    this.#options.logger.error(
-      { forwarder: this.name, ...range, error: error.message },
-      'The upstream broker refused a message for good; the gateway skips it.',
-    );
-    // A broker that refuses these events too would be told so for ever.
-    if (!('lane' in what) && what.kind === 'event' && what.key === 'refused') return;
-    this.#options.event('refused', `The broker of ${this.name} refused a message for good; the gateway skipped it.`, {
-      forwarder: this.name,
-      ...range,
-    });
-  }
-
-  #cannotRead(of: Carried, error: SluiceError | undefined): void {
-    const { logger } = this.#options;
-    if (error === undefined) {
-      if (this.#unread.delete(of) && this.#unread.size === 0) logger.info({ forwarder: this.name }, 'The log can be read again.');
-      return;
-    }
-    if (this.#unread.size === 0)
-      logger.error(
-        { forwarder: this.name, error: error.message },
-        'The log cannot be read; the gateway asks again for what waits.',
-      );
-    this.#unread.set(of, error.message);
   }
 
   #tend(): void {
@@ -391,10 +347,4 @@ export class LogForwarder implements Forwarder, LinkWork {
       this.#tend();
     });
   }
-}
-
-/** @param why something waits for the broker @param crowd see Outlet */
-function keptWords(why: string | undefined, crowd: number | undefined): string | undefined {
-  if (why === undefined || crowd === undefined) return why;
-  return `${why}; alarms of ${crowd} rules wait, and no alarm of a further rule leaves before the broker takes one of these`;
 }

@@ -50,4 +50,11 @@ export class OutageWords {
       'The upstream broker ends each connection after a short time; the log says when one stays.',
     );
   }
+
+  windows(error: string | undefined): void {
+    this.#logger.warn(
+      { forwarder: this.#name, error },
+      'The link to the upstream broker is up for some seconds at a time; the gateway tries every two seconds, and the log says when a connection stays.',
+    );
+  }
 }

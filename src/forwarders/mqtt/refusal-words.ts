@@ -124,8 +124,13 @@ function codeOf(fault: Error | Stage | undefined): unknown {
 /** Characters that are kept of a text of the library, which may repeat what the broker sent. */
 const LONGEST_FAULT = 200;
 
+/** What the library says when a question whether the broker is there has no answer. */
+const NO_PONG = 'Keepalive timeout';
+
 /** What the library says of a packet that breaks the protocol has no code, or one that it chose itself. */
 export function readFault(error: Error): Error {
+  if (error.message === NO_PONG)
+    return new SluiceError('upstream-connect', 'the broker does not answer any more', { cause: error, data: { idle: true } });
   const code: unknown = 'code' in error ? error.code : undefined;
   const own = code === 130 || code === 148 || code === 149;
   if (error instanceof SluiceError || error.message.startsWith('Connection refused') || (code !== undefined && !own))

@@ -91,3 +91,8 @@ export function failureOfCode(code: unknown): Failure {
       return 'silent';
   }
 }
+
+/** Nothing waited for an answer but the question whether the broker is there. */
+export function isIdle(error: Error): boolean {
+  return error instanceof SluiceError && error.data.idle === true;
+}

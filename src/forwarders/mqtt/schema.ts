@@ -10,7 +10,7 @@ import type { SecretText } from '../../core/secret.ts';
 import { platformSchema } from '../bundle/schema.ts';
 import { type BrokerAddress, hostAndPort, parseBrokerUrl, parseProxyUrl, usesTls } from './address.ts';
 import { budgetKey } from './budget/budget-key.ts';
-import type { Budget } from './budget/visits.ts';
+import type { Budget } from './budget/purse.ts';
 import type { Dialect } from './dialect.ts';
 import { batchFaults, budgetFaults, compressKey, formatWords, mostReadings, readingsWords } from './dialect-keys.ts';
 import { type FilterSettings, filterFaults, filterKey } from './filter-keys.ts';

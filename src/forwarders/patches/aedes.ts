@@ -89,6 +89,14 @@ export function oneClientAnId(aedes: Aedes): void {
   };
 }
 
+/**
+ * Lets aedes read on while a packet waits. It takes the next piece of the network when all packets of the last one are through, so a
+ * PINGREQ behind messages that wait for the disk would have no answer in time. Each call counts as the end of one packet.
+ */
+export function readOn(client: Client): void {
+  (client as unknown as { _nextBatch(): void })._nextBatch();
+}
+
 export type EndedByAedes = 'late' | 'silent' | 'incoming';
 
 /** Why aedes ended a connection by itself, from the words of its errors: they have no code. */

@@ -2,6 +2,7 @@
  * Flows beside flows. What is there stays as it is, letter by letter. What comes gets fresh ids, so the same flows may come twice.
  * A configuration node that is there with the same settings is used by both. Pure.
  */
+import { createHash } from 'node:crypto';
 
 export interface FlowNode {
   readonly id: string;
@@ -54,6 +55,19 @@ export function addFlows(
     return { ...next, label };
   });
   return { flows: [...present, ...came], labels };
+}
+
+/** Ids of Node-RED that follow from a seed: whoever knows it knows them. */
+export function freshIds(seed: string): () => string {
+  let n = 0;
+  return () => createHash('sha256').update(`${seed} ${n++}`).digest('hex').slice(0, 16);
+}
+
+/** Passwords are in a file of their own, encrypted. Node-RED keeps some in the flows after a deploy of a program. */
+export function withoutCredentials(node: FlowNode): FlowNode {
+  if (node.credentials === undefined) return node;
+  const { credentials: _, ...kept } = node;
+  return kept as FlowNode;
 }
 
 /** Node-RED tells configuration nodes by their having no place on a tab. */

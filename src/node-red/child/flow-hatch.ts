@@ -6,10 +6,10 @@
  * Node-RED takes encrypted passwords with a deploy, but keeps them in memory only, and drops all of them when they are of another
  * secret. So they are tried before, and written after.
  */
-import { createDecipheriv, createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createDecipheriv, createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { FLOW_KEY_HEADER, FLOW_PATH, LONGEST_HEAD, MOST_CREDENTIALS, MOST_FLOWS_BODY } from '../flow-lines.ts';
-import { addFlows, type FlowNode } from './add-flows.ts';
+import { addFlows, type FlowNode, freshIds, withoutCredentials } from './add-flows.ts';
 import { NESTED } from './deploy-check.ts';
 import type { Red, RedFlowsApi, RedRegistry, RedRuntimeFlows, RedStorage } from './node-red-types.ts';
 
@@ -38,6 +38,8 @@ export interface FlowHatchOptions {
 interface Order {
   readonly mode: 'restore' | 'replace' | 'add';
   readonly rev?: string | undefined;
+  /** The ids of nodes that are added follow from it. */
+  readonly seed: string;
 }
 
 export class FlowHatch {
@@ -73,7 +75,7 @@ export class FlowHatch {
     const { order, credentials, given } = await received(req);
     const { flows: present, rev } = await this.#present();
     const { flows, labels } =
-      order.mode === 'add' ? addFlows(present, given, () => randomBytes(8).toString('hex')) : { flows: given, labels: [] };
+      order.mode === 'add' ? addFlows(present, given, freshIds(order.seed)) : { flows: given, labels: [] };
     this.#assertTypes(flows, present);
     const before = JSON.stringify(await this.#kept());
     const readable = order.mode === 'restore' && this.#readable(credentials);
@@ -183,13 +185,6 @@ async function received(req: IncomingMessage) {
     credentials: json(first + 1, second) as Record<string, unknown>,
     given: json(second + 1, bytes.length) as FlowNode[],
   };
-}
-
-/** Passwords are in a file of their own, encrypted. Node-RED keeps some in the flows after a deploy of a program. */
-function withoutCredentials(node: FlowNode): FlowNode {
-  if (node.credentials === undefined) return node;
-  const { credentials: _, ...kept } = node;
-  return kept as FlowNode;
 }
 
 /** What revisions are compared by. */

@@ -25,7 +25,7 @@ import { Heartbeat } from './heartbeat.ts';
 import type { Red, RedFlowsApi, RedFlowUtil, RedRegistry, RedRuntimeFlows, RedStorage, RuntimeEvent } from './node-red-types.ts';
 import { OwnDisk } from './own-disk.ts';
 import { redSettings } from './red-settings.ts';
-import { flowsFault } from './start-check.ts';
+import { setAside, unfitFlows } from './start-check.ts';
 import { syncBehindFence } from './synced-writes.ts';
 
 /** The gateway has to say what to do within this time, ms. */
@@ -88,9 +88,9 @@ class Child {
   async #start(given: StartOrder): Promise<void> {
     // systemd knows the folder of its service.
     const folder = process.env.STATE_DIRECTORY ?? given.folder;
-    const unfit = flowsFault(folder);
-    if (unfit !== undefined) this.#send({ type: 'held', why: unfit });
-    const order = { ...given, folder, safeMode: given.safeMode ?? unfit };
+    const held = heldFlows(folder);
+    if (held !== undefined) this.#send({ type: 'held', ...held });
+    const order = { ...given, folder, safeMode: given.safeMode ?? held?.why };
     this.#secrets.push(order.credentialSecret, order.flowKey, ...(order.gateway === undefined ? [] : [order.gateway.token]));
     mkdirSync(`${order.folder}/tmp`, { recursive: true });
     process.chdir(order.folder);
@@ -123,10 +123,10 @@ class Child {
       if (id === 'runtime-state') this.#look(payload);
     });
     red.events.on('flows:started', () => this.#send({ type: 'deployed', flows: this.#state() }));
-    const held = order.safeMode === undefined ? undefined : heldBack(red);
+    const quiet = order.safeMode === undefined ? undefined : heldBack(red);
     await red.start();
     // A deploy before that would end safe mode, and Node-RED would start the flows of before first: those that crash.
-    await held;
+    await quiet;
     const api = load('@node-red/runtime/lib/api/flows') as RedFlowsApi;
     checkDeploys(api, load('@node-red/runtime/lib/flows/util') as RedFlowUtil, this.#flows);
     const { promise: listening, resolve } = Promise.withResolvers<void>();
@@ -182,6 +182,13 @@ class Child {
     // The text first.
     setTimeout(() => process.exit(1), 200);
   }
+}
+
+/** Flows on the disk that must not start. What Node-RED cannot read is moved away before it looks. */
+function heldFlows(folder: string): { readonly why: string; readonly lost?: true } | undefined {
+  const unfit = unfitFlows(folder);
+  if (unfit?.file === undefined) return unfit;
+  return { why: setAside(folder, unfit), lost: true };
 }
 
 /** Node-RED reads its flows after its start is over. Settles once it has not started them, and after HELD_WITHIN at the latest. */

@@ -14,6 +14,7 @@ import { SluiceError, toError } from '../../core/errors.ts';
 import type { FlowDoorStatus } from '../../core/flow-supervisor.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Inventory, LiveSink } from '../../core/ports.ts';
+import { LeftOut } from '../../drivers/sender.ts';
 import { Calls } from './calls.ts';
 import { newCounts } from './counts.ts';
 import { inventoryLine } from './inventory-line.ts';
@@ -34,6 +35,8 @@ export class FlowDoor {
   readonly #o: FlowDoorOptions;
   readonly #calls: Calls;
   readonly #counts = newCounts();
+  /** Clients take less than comes. */
+  readonly #slow: LeftOut;
   /** Every connection until it is closed; undefined: it ends already. The oldest first. */
   readonly #sockets = new Map<net.Socket, Session>();
   readonly #sessions = new Set<Session>();
@@ -48,6 +51,12 @@ export class FlowDoor {
   constructor(options: FlowDoorOptions) {
     this.#o = options;
     this.#calls = new Calls(options.source, this.#counts);
+    this.#slow = new LeftOut(() =>
+      options.logger.warn(
+        { part: 'flows' },
+        'A flow takes fewer readings than come. The oldest that wait are dropped and counted.',
+      ),
+    );
   }
 
   /** For a process that is about to start. @returns undefined where the socket cannot be made; the status says why */
@@ -105,6 +114,9 @@ export class FlowDoor {
       connections: this.#sessions.size,
       subscriptions: this.#subscriptions(),
       ...this.#counts,
+      ...(this.#slow.isFlood(this.#o.clock.monotonic())
+        ? { slow: `a flow takes fewer readings than come; ${this.#counts.dropped} were dropped since the start of the gateway` }
+        : {}),
     };
   }
 
@@ -163,6 +175,10 @@ export class FlowDoor {
     }
     const session = new Session(socket, {
       ...{ clock: this.#o.clock, source: this.#o.source, calls: this.#calls, counts: this.#counts },
+      left: () => {
+        this.#counts.dropped++;
+        this.#slow.add(this.#o.clock.monotonic());
+      },
       isToken: (token) => this.#token !== undefined && isSecretOf(token, this.#token),
       greeted: (one) => {
         if (this.#sessions.size >= limits.MOST_SESSIONS) return false;

@@ -26,6 +26,8 @@ export interface SessionSide {
   readonly counts: DoorCounts;
   /** Whether this is the token of the process that runs now. Takes the same time wherever they differ. */
   readonly isToken: (token: string) => boolean;
+  /** One more reading or alarm was dropped because a client took too few. */
+  readonly left: () => void;
   /** The hello was good. @returns false: there are too many already */
   readonly greeted: (session: Session) => boolean;
   readonly ended: (session: Session) => void;
@@ -55,7 +57,7 @@ export class Session {
   constructor(socket: Socket, side: SessionSide) {
     this.#socket = socket;
     this.#s = side;
-    const { clock, counts, source } = side;
+    const { clock, counts, left, source } = side;
     this.#throttled = new Throttled(clock, (what, dropped, why) => this.#say({ type: 'throttled', what, dropped, why }));
     const isBehind = (): boolean => this.#isBehind;
     this.#share = new WorkShare(clock, side.all.clients, () => this.#drained());
@@ -65,7 +67,7 @@ export class Session {
       tooLong: () => this.fail(`a line has at most ${limits.LONGEST_IN} bytes`),
     });
     this.#subscriptions = new Subscriptions({
-      ...{ clock, source, counts, isBehind },
+      ...{ clock, source, counts, isBehind, left },
       ready: () => this.#flushSoon(),
       say: (line) => this.#say(line),
       write: (line) => this.#write(`${line}\n`),
@@ -273,9 +275,12 @@ export class Session {
       });
   }
 
-  /** The clock of the gateway need not be the system's: a client that takes its own time would be refused. */
+  /**
+   * The clock of the gateway need not be the system's: a client that takes its own time would be refused. One that takes nothing
+   * hears the newest when it goes on.
+   */
   #sayClock(offset: number): void {
-    if (offset === this.#offset) return;
+    if (offset === this.#offset || this.#isBehind) return;
     this.#offset = offset;
     this.#say({ type: 'clock', time: this.#s.source.now() });
   }

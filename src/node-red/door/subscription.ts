@@ -29,6 +29,8 @@ export interface SubscriptionSide {
   readonly clock: Clock;
   /** There is something to send. */
   readonly ready: () => void;
+  /** One more was dropped: counted at once, since a client that stands still hears of it later or never. */
+  readonly left: () => void;
 }
 
 export class ReadingSubscription {
@@ -117,6 +119,7 @@ export class ReadingSubscription {
           this.#waiting.delete(oldest);
           this.dropped++;
           this.unreported++;
+          this.#side.left();
         }
     }
     this.#side.ready();
@@ -179,6 +182,7 @@ export class AlarmSubscription {
     if (this.#waiting.length > limits.WAITING_ALARMS) {
       this.#waiting.shift();
       this.unreported++;
+      this.#side.left();
     }
     this.#side.ready();
   }

@@ -135,7 +135,6 @@ export class Subscriptions {
     const { unreported } = subscription;
     if (unreported === 0) return;
     subscription.unreported = 0;
-    this.#s.counts.dropped += unreported;
     this.#s.dropped(id, unreported);
   }
 }

@@ -26,6 +26,8 @@ export interface DeployOrder {
   readonly mode: 'restore' | 'replace' | 'add';
   /** Only while the flows are of this state. */
   readonly rev: string;
+  /** The ids of nodes that are added follow from it. */
+  readonly seed: string;
 }
 
 export interface DeployAnswer {
@@ -42,18 +44,23 @@ export async function presentFlows(at: FlowAddress): Promise<PresentFlows> {
   const second = bytes.subarray(0, first + 2 + MOST_CREDENTIALS).indexOf(10, first + 1);
   const head = first < 0 ? undefined : record(bytes.toString('utf8', 0, first));
   const summary = head === undefined ? undefined : summaryOf(head);
-  if (second < 0 || summary === undefined || typeof head?.rev !== 'string')
-    throw new SluiceError('not-running', 'Node-RED answered with something that is not its flows');
+  const noFlows = new SluiceError('not-running', 'Node-RED answered with something that is not its flows');
+  if (second < 0 || summary === undefined || typeof head?.rev !== 'string') throw noFlows;
   const content = { credentials: bytes.toString('utf8', first + 1, second), flows: bytes.toString('utf8', second + 1) };
   if (bytes.length - second - 1 > MOST_FLOWS) throw tooLarge();
+  // No revision is made of what nobody could restore. What is inside is checked when it is used.
+  if (!content.flows.startsWith('[') || !content.flows.endsWith(']')) throw noFlows;
   return { rev: head.rev.slice(0, 200), summary, content };
 }
 
-/** Rejects with `conflict`, with `request-invalid` where types of nodes are missing, with not-running where it does not answer. */
+/**
+ * Rejects with `conflict`, with `request-invalid` where types of nodes are missing, with `not-running` where nothing was sent, and
+ * with `outcome-unknown` where it is open whether Node-RED has the flows.
+ */
 export async function deploy(at: FlowAddress, order: DeployOrder, { credentials, flows }: FlowsContent): Promise<DeployAnswer> {
   const body = `${JSON.stringify(order)}\n${credentials}\n${flows}`;
   const { status, bytes } = await ask(at, 'POST', body, LONGEST_ANSWER, DEPLOY_WITHIN);
-  if (status !== 200) throw refusal(status, bytes);
+  if (status !== 200) throw refusal(status, bytes, 'outcome-unknown');
   const m = record(bytes.toString('utf8')) ?? {};
   const passwords = (['restored', 'kept', 'lost'] as const).find((one) => one === m.passwords) ?? 'kept';
   const added = Array.isArray(m.added) ? (m.added as unknown[]).slice(0, 100).map((label) => String(label).slice(0, 100)) : [];
@@ -68,12 +75,12 @@ function ask(
   within: number,
 ): Promise<{ status: number; bytes: Buffer }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; bytes: Buffer }>();
-  const failed = (thrown: unknown): void =>
-    reject(
-      thrown instanceof SluiceError
-        ? thrown
-        : new SluiceError('not-running', `Node-RED did not answer about its flows: ${toError(thrown).message}; try again`),
-    );
+  const failed = (thrown: unknown): void => {
+    if (thrown instanceof SluiceError) reject(thrown);
+    else if (body === undefined || isUnsent(thrown))
+      reject(new SluiceError('not-running', `Node-RED did not answer about its flows: ${toError(thrown).message}; try again`));
+    else reject(new SluiceError('outcome-unknown', `Node-RED gave no answer when it got the flows: ${toError(thrown).message}`));
+  };
   const { request } = process.getBuiltinModule('node:http');
   const req = request({
     ...{ socketPath: at.socket, method, path: FLOW_PATH, agent: false },
@@ -102,6 +109,12 @@ function ask(
   return promise;
 }
 
+/** Nobody was there to take it. */
+function isUnsent(thrown: unknown): boolean {
+  const { code } = thrown as { code?: unknown };
+  return code === 'ECONNREFUSED' || code === 'ENOENT';
+}
+
 function tooLarge(): SluiceError {
   return new SluiceError(
     'request-invalid',
@@ -109,7 +122,8 @@ function tooLarge(): SluiceError {
   );
 }
 
-function refusal(status: number, bytes: Buffer): SluiceError {
+/** @param otherwise the code where Node-RED itself failed */
+function refusal(status: number, bytes: Buffer, otherwise: 'not-running' | 'outcome-unknown' = 'not-running'): SluiceError {
   const m = record(bytes.toString('utf8', 0, LONGEST_ANSWER)) ?? {};
   const message = typeof m.message === 'string' ? m.message.slice(0, 2000) : `status ${status}`;
   if (m.code === 'conflict') return new SluiceError('conflict', `${message}; look at sluice flows list and ask again`);
@@ -122,5 +136,5 @@ function refusal(status: number, bytes: Buffer): SluiceError {
     );
   }
   if (m.code === 'nested') return new SluiceError('request-invalid', `nothing was changed: ${message}`);
-  return new SluiceError('not-running', `Node-RED refused: ${message}`);
+  return new SluiceError(otherwise, `Node-RED refused: ${message}`, { data: { answered: true } });
 }

@@ -1,8 +1,10 @@
 /**
  * What people ask of the flows: the list of revisions, an undo, an import, a shipped flow. Every change begins with a look at the
- * flows of now, so that nothing is replaced that has no revision.
+ * flows of now, so that nothing is replaced that has no revision. Where Node-RED ends while it gets flows, what it has afterwards
+ * decides what is said; and the same change once more adds nothing twice.
  */
-
+import { createHash, randomBytes } from 'node:crypto';
+import type { Clock } from '../../core/clock.ts';
 import type { Principal } from '../../core/commands.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type {
@@ -20,11 +22,17 @@ import { importedFlows } from './check-import.ts';
 import { exampleFlows, examples } from './examples.ts';
 import { type DeployAnswer, type DeployOrder, deploy } from './flow-client.ts';
 import type { FlowRecorder, RevisionAbout } from './flow-recorder.ts';
+import { type Arrival, LostDeploy } from './lost-deploy.ts';
 import { nestingFault, nodesIn } from './nesting.ts';
-import type { FlowsContent } from './revision-file.ts';
+import { type FlowsContent, parsedList } from './revision-file.ts';
 import type { RevisionStore, StoredRevision } from './revision-store.ts';
 
+/** How long Node-RED may take to be back after it ended while it got flows, and between two looks, ms. */
+export const BACK_WITHIN = 60_000;
+const LOOK_EVERY = 500;
+
 export interface DeskOptions {
+  readonly clock: Clock;
   readonly store: RevisionStore;
   readonly recorder: FlowRecorder;
   readonly address: () => FlowAddress | undefined;
@@ -40,9 +48,17 @@ interface Wanted {
   readonly about: Pick<RevisionAbout, 'origin' | 'of'>;
 }
 
+interface Attempt {
+  readonly lost: LostDeploy;
+  /** The digest of what was asked for. */
+  readonly sum: string;
+}
+
 export class FlowDesk implements FlowRevisions {
   readonly #o: DeskOptions;
   #deploying = false;
+  /** The newest deploy of which nobody knows yet whether it arrived. */
+  #open: Attempt | undefined;
 
   constructor(options: DeskOptions) {
     this.#o = options;
@@ -61,7 +77,7 @@ export class FlowDesk implements FlowRevisions {
     );
     const status = this.#o.status();
     const well = store.well;
-    const faults = [status?.reason, status?.safeMode, status?.fault, recorder.fault, ...folder];
+    const faults = [status?.reason, status?.safeMode, status?.fault, status?.door?.slow, recorder.fault, ...folder];
     return {
       state: status?.state ?? 'off',
       faults: [...new Set(faults.filter((one) => one !== undefined))],
@@ -97,6 +113,10 @@ export class FlowDesk implements FlowRevisions {
       const at = this.#address();
       this.#assertMayAdd(change);
       const { present, revision } = await recorder.look(at);
+      const sum = sumOf(change);
+      const open = this.#open;
+      this.#open = undefined;
+      if (open?.sum === sum && open.lost.found(present.content) === 'whole') return this.#result(open.lost, revision.number);
       if (change.newest !== undefined && change.newest !== revision.number)
         throw new SluiceError(
           'conflict',
@@ -106,14 +126,79 @@ export class FlowDesk implements FlowRevisions {
       const { order, content, about } = wanted;
       // It may have been asked to end since.
       const now = this.#address();
+      const given: DeployOrder = { mode: order, rev: present.rev, seed: randomBytes(8).toString('hex') };
+      const named = { ...about, who: by.who, door: by.door };
       this.#deploying = true;
       try {
-        const answer = await (this.#o.deploy ?? deploy)(now, { mode: order, rev: present.rev }, content);
-        return { ...answer, revision: await this.#kept(now, { ...about, who: by.who, door: by.door }) };
+        const answer = await (this.#o.deploy ?? deploy)(now, given, content);
+        const kept = await this.#kept(now, named);
+        return { ...answer, flows: this.#ends ? 'stopped' : answer.flows, revision: kept };
+      } catch (thrown) {
+        if (!(thrown instanceof SluiceError) || thrown.code !== 'outcome-unknown') throw thrown;
+        // A process that gave no answer may still be at it.
+        const busy = thrown.data.answered === true ? undefined : now;
+        return await this.#after({ lost: new LostDeploy(given, present.content, content), sum }, thrown.message, named, busy);
       } finally {
         this.#deploying = false;
       }
     });
+  }
+
+  /** Waits until Node-RED is back, and says what it has. @param busy the process that may still take the flows */
+  async #after(attempt: Attempt, why: string, about: RevisionAbout, busy: FlowAddress | undefined): Promise<FlowsResult> {
+    const { lost } = attempt;
+    const { at, found } = await this.#back(lost, busy);
+    switch (found) {
+      case 'whole':
+        return this.#result(lost, at === undefined ? null : await this.#kept(at, about));
+      case 'before':
+        throw new SluiceError('not-running', `${why}. It has the flows of before: nothing was changed, so ask again`);
+      case 'flows':
+        throw new SluiceError('outcome-unknown', `${why}. It has these flows, and not the passwords of their nodes; ask again`);
+      case 'other':
+        throw new SluiceError(
+          'outcome-unknown',
+          `${why}. It has other flows now than before and than those; look at sluice flows list before you ask again`,
+        );
+      default:
+        this.#open = attempt;
+        throw new SluiceError(
+          'outcome-unknown',
+          `${why}. It is not back yet or not done (${this.#state}), so it is open whether it has the flows; look at sluice flows list when it runs. The same change once more adds nothing twice`,
+        );
+    }
+  }
+
+  async #back(lost: LostDeploy, busy: FlowAddress | undefined): Promise<{ readonly at?: FlowAddress; readonly found?: Arrival }> {
+    const { clock, recorder } = this.#o;
+    const end = clock.monotonic() + BACK_WITHIN;
+    for (;;) {
+      const at = this.#o.address();
+      const present = at === undefined ? undefined : await recorder.present(at).catch(() => undefined);
+      const found = present && lost.found(present.content);
+      // The key is of one process: another one has what the disk has. Passwords are saved after flows.
+      const open = at?.key === busy?.key && (found === 'before' || found === 'flows');
+      if (at !== undefined && found !== undefined && !open) return { at, found };
+      if (clock.monotonic() >= end || this.#state === 'stopped') return {};
+      await new Promise<void>((resolve) => clock.after(LOOK_EVERY, resolve));
+    }
+  }
+
+  #result(lost: LostDeploy, revision: number | null): FlowsResult {
+    const status = this.#o.status();
+    const held = this.#ends || status?.safeMode !== undefined || status?.fault !== undefined;
+    const passwords = lost.mode === 'restore' ? 'restored' : 'kept';
+    return { revision, flows: held ? 'stopped' : 'started', passwords, added: lost.labels };
+  }
+
+  get #state(): string {
+    return this.#o.status()?.state ?? 'off';
+  }
+
+  /** A process that says that its flows run may be one that ends for them. */
+  get #ends(): boolean {
+    const status = this.#o.status();
+    return status !== undefined && (status.disk?.full !== undefined || !/^(?:running|unhealthy|safe-mode)$/.test(status.state));
   }
 
   /** The change is done: that it has no revision is no reason to say that it failed. The recorder reports it and tries again. */
@@ -129,7 +214,13 @@ export class FlowDesk implements FlowRevisions {
     const { store } = this.#o;
     const number = change.act === 'restore' ? change.revision : undone(store.all, current);
     const content = await store.read(number);
-    const fault = nestingFault(nodesIn(parsedList(content.flows)));
+    const list = parsedList(content.flows);
+    if (list === undefined)
+      throw new SluiceError(
+        'request-invalid',
+        `revision ${number} holds no list of nodes; nothing was changed, so take another revision (sluice flows restore)`,
+      );
+    const fault = nestingFault(nodesIn(list));
     if (fault !== undefined)
       throw new SluiceError(
         'request-invalid',
@@ -185,6 +276,11 @@ async function prepared(change: FlowsChange): Promise<Wanted | undefined> {
   }
 }
 
+/** Tells one change from another. */
+function sumOf({ newest: _, ...change }: FlowsChange): string {
+  return createHash('sha256').update(JSON.stringify(change)).digest('hex');
+}
+
 /** An undo after an undo goes back further. @throws SluiceError not-found */
 function undone(all: readonly StoredRevision[], current: StoredRevision): number {
   let at: StoredRevision | undefined = current;
@@ -225,13 +321,4 @@ export function changesOf(before: StoredRevision, after: StoredRevision): Revisi
     other: before.rest !== after.rest,
     passwords: before.passwords !== after.passwords,
   };
-}
-
-function parsedList(text: string): readonly unknown[] | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return Array.isArray(value) ? (value as unknown[]) : undefined;
-  } catch {
-    return undefined;
-  }
 }

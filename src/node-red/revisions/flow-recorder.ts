@@ -38,6 +38,8 @@ export interface RecorderOptions {
   readonly address: () => FlowAddress | undefined;
   /** UTC ms, and whether it is known. */
   readonly time: () => { readonly utc: number; readonly known: boolean };
+  /** Node-RED began without flows. */
+  readonly lost: () => void;
   /** For tests. */
   readonly ask?: (at: FlowAddress) => Promise<PresentFlows>;
 }
@@ -93,6 +95,11 @@ export class FlowRecorder implements FlowWatcher, FlowDeploys {
     this.#lookSoon();
   }
 
+  lost(): void {
+    this.#since = this.#o.clock.monotonic();
+    this.#o.lost();
+  }
+
   passed(): void {
     const { clock, logger, store } = this.#o;
     const current = this.#current;
@@ -139,10 +146,15 @@ export class FlowRecorder implements FlowWatcher, FlowDeploys {
     return this.#opened;
   }
 
+  /** The flows of now, without a revision of them. */
+  present(at: FlowAddress): Promise<PresentFlows> {
+    return (this.#o.ask ?? presentFlows)(at);
+  }
+
   /** Keeps the flows of now. Only within `exclusively`. @param about of a change by the gateway; rejects where they cannot be kept */
   async look(at: FlowAddress, about?: RevisionAbout): Promise<{ present: PresentFlows; revision: StoredRevision }> {
     try {
-      const present = await (this.#o.ask ?? presentFlows)(at);
+      const present = await this.present(at);
       const revision = await this.#keep(present, about);
       this.#fault = undefined;
       return { present, revision };

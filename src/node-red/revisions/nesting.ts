@@ -44,6 +44,18 @@ export function nestingFault(all: readonly Node[]): string | undefined {
   return `the ${at} is inside of itself; take it out there`;
 }
 
+/** Whether objects and lists are more than so many inside each other; without calls of itself. */
+export function deeperThan(value: unknown, most: number): boolean {
+  const waiting: { readonly value: unknown; readonly depth: number }[] = [{ value, depth: 1 }];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { value: at, depth } = next;
+    if (typeof at !== 'object' || at === null) continue;
+    if (depth > most) return true;
+    for (const held of Object.values(at)) waiting.push({ value: held, depth: depth + 1 });
+  }
+  return false;
+}
+
 /** @returns what Node-RED takes as nodes of a list that may come from anywhere */
 export function nodesIn(flows: unknown): Node[] {
   return Array.isArray(flows) ? flows.filter((node): node is Node => typeof node === 'object' && node !== null) : [];

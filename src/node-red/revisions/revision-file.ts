@@ -51,6 +51,16 @@ export function hashOf({ flows, credentials }: FlowsContent): string {
   return createHash('sha256').update(credentials).update('\n').update(flows).digest('hex');
 }
 
+/** @returns undefined for what is no list: it came from a process that may run any code */
+export function parsedList(text: string): readonly unknown[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? (value as unknown[]) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export const passwordsOf = ({ credentials }: FlowsContent): string =>
   createHash('sha256').update(credentials).digest('hex').slice(0, 16);
 

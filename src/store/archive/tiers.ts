@@ -3,15 +3,14 @@
  *
  * - One request at a time; a failed one is tried again after RETRY.
  * - `buffer.maxSize` counts every file: what log.db takes now, and a quarter for what it may take, is not history's.
- * - The file system keeps `minFree`; for that the log shrinks, but not below a quarter of maxSize. A spare file (SPARE_FILE) counts as
+ * - The writer asks the file system with a commit: nothing here waits for a disk.
+ * - The file system keeps `minFree`; for that the log shrinks, but not below a quarter of maxSize. A spare file (core/flow-supervisor.ts) counts as
  *   free: what flows filled costs the log nothing, because the gateway stops them and gives that file free.
  */
-import { lstatSync, statfsSync } from 'node:fs';
-import path from 'node:path';
 import type { Clock } from '../../core/clock.ts';
 import { toError } from '../../core/errors.ts';
-import { SPARE_FILE } from '../../core/flow-supervisor.ts';
 import type { Retention } from '../../core/privacy.ts';
+import type { Space } from '../files/room.ts';
 import { bytesOf } from '../files/whole-file.ts';
 import type { CommitResult } from '../hot/commit-request.ts';
 import { HOUR_READINGS, HOUR_RECORDS } from './compact.ts';
@@ -24,6 +23,8 @@ const LOOK_EVERY = 60_000;
 const FIRST_LOOK = 5000;
 /** history.db is read as a whole once a start: a damaged one is mended before somebody needs it. */
 const CHECK_AFTER = 20_000;
+/** A log may take so much however full the disk is, but no more than a quarter of maxSize: the write-ahead file alone grows by 256 kB. */
+const SMALL_LOG = 4 * 1024 * 1024;
 /** The file system is asked at most this often. */
 const FREE_EVERY = 10_000;
 const RETRY = 60_000;
@@ -68,8 +69,8 @@ export class Tiers {
   /** As it was looked at last. */
   #retention: Retention | undefined;
   #cancelLook: (() => void) | undefined;
-  #measured = Number.NEGATIVE_INFINITY;
-  #free: { free: number; size: number; held: number } | undefined;
+  #measuredAt = Number.NEGATIVE_INFINITY;
+  #free: Space | undefined;
   #compacted: TidyResult['compacted'] = [];
   /** The removals that the commit under way takes along. */
   #sent: TidyResult['compacted'] = [];
@@ -143,7 +144,7 @@ export class Tiers {
     const least = Math.min(minFree, size / 10);
     const spare = (free < least ? Math.min(least, free + held) : free) - least;
     // log.db gets half of a limit: twice of what a small log uses takes nothing from it.
-    return Math.min(maxSize, Math.max(used + spare, Math.min(2 * used, maxSize / 4)));
+    return Math.min(maxSize, Math.max(used + spare, Math.min(Math.max(2 * used, SMALL_LOG), maxSize / 4)));
   }
   /** The space of log.db. It never gets smaller, so it may not take the half that history needs, not even while history takes nothing. */
   get logLimit(): number {
@@ -156,6 +157,12 @@ export class Tiers {
   }
   get #budget(): number {
     return Math.max(0, this.limit - Math.min(this.#logReserve, this.limit / 2));
+  }
+
+  /** Whether a commit that begins is to ask the file system. The writer does it, and the figure stays until the next one. */
+  get asksSpace(): boolean {
+    const { minFree, clock } = this.#side.options;
+    return minFree !== undefined && clock.monotonic() - this.#measuredAt >= FREE_EVERY;
   }
 
   /** For a commit that begins. */
@@ -175,7 +182,7 @@ export class Tiers {
     this.#maxSize = result.total;
     this.#needs = Math.max(result.needs, this.#needs * NEEDS_DECAY);
     if (this.#busy || this.#retry !== undefined || this.#stopped) return;
-    this.#measure();
+    if (result.space !== undefined) this.#measured(result.space ?? undefined);
     const { at, wall } = this.#side.now();
     const { records, readings, bytes, oldest } = result.hot;
     const full = readings >= HOUR_READINGS || records >= HOUR_RECORDS;
@@ -280,18 +287,9 @@ export class Tiers {
     this.#fault = fault;
   }
 
-  #measure(): void {
-    const now = this.#side.options.clock.monotonic();
-    if (this.#side.options.minFree === undefined || now - this.#measured < FREE_EVERY) return;
-    this.#measured = now;
-    try {
-      const folder = path.dirname(this.#side.historyFile);
-      const { bavail, blocks, bsize } = statfsSync(folder);
-      const held = lstatSync(path.join(folder, SPARE_FILE), { throwIfNoEntry: false });
-      this.#free = { free: bavail * bsize, size: blocks * bsize, held: (held?.blocks ?? 0) * 512 };
-    } catch {
-      this.#free = undefined;
-    }
+  #measured(space: Space | undefined): void {
+    this.#measuredAt = this.#side.options.clock.monotonic();
+    this.#free = space;
   }
 }
 

@@ -1,5 +1,5 @@
 /** broker.db as its thread sees it: opened or made, read once, then written in transactions. */
-import { closeSync, openSync, statSync } from 'node:fs';
+import { closeSync, constants, openSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { BROKER_TABLES, type BrokerChange, type BrokerTable } from '../../core/broker-store.ts';
 import { SluiceError } from '../../core/errors.ts';
@@ -18,6 +18,9 @@ import {
   TABLE_NAMES,
   WAL_BYTES,
 } from './layout.ts';
+
+/** A pipe in its place is a fault, and nobody waits for a reader of it. */
+const MAKE = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NONBLOCK;
 
 /** What was read of a file. */
 export interface Found {
@@ -40,7 +43,7 @@ export class BrokerDatabase {
     this.file = file;
     const fresh = (statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0;
     // Payloads and client ids are nobody else's business; SQLite gives the files beside it the same mode.
-    if (fresh) closeSync(openSync(file, 'a', 0o600));
+    if (fresh) closeSync(openSync(file, MAKE, 0o600));
     const db = new Database(file);
     this.#db = db;
     try {

@@ -4,7 +4,18 @@
  * - Every row of a damaged file that proves itself by its sum is kept; no other row is.
  * - A disk that takes nothing is no reason to forget what it gives: what can be read is read.
  */
-import { closeSync, copyFileSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import type { BrokerChange, BrokerRepair } from '../../core/broker-store.ts';
@@ -12,7 +23,7 @@ import { spaceFault } from '../files/free-space.ts';
 import { isDamage, isNonsense, messageOf } from '../files/sqlite-errors.ts';
 import { moveAside, moveStray, openThere, statSize } from '../files/whole-file.ts';
 import { BrokerDatabase, type Found, readRows } from './database.ts';
-import { APPLICATION, FIRST_VERSION, layoutOf, MAX_BYTES, parseTail, VERSION } from './layout.ts';
+import { APPLICATION, FIRST_VERSION, layoutOf, MAX_BYTES, MAX_TAIL, parseTail, VERSION } from './layout.ts';
 
 export interface OpenedBroker {
   /** undefined: the disk does not take it now. */
@@ -23,6 +34,8 @@ export interface OpenedBroker {
 }
 
 const HEAD = 100;
+/** Bytes: a character has three at most. */
+const MOST_TAIL = 3 * MAX_TAIL;
 const MAGIC = 'SQLite format 3\0';
 
 /** @param scratch a folder to copy the file into, where it cannot be opened to be written; undefined: there is none */
@@ -94,12 +107,12 @@ function foreignFault(file: string): string | undefined {
 
 /** What a file has that can be read and not written. SQLite writes beside a file that it reads, so it reads a copy. */
 function readCopy(file: string, scratch: string | undefined): readonly BrokerChange[] {
-  if (scratch === undefined || !existsSync(file)) return [];
+  if (scratch === undefined || !isFile(file)) return [];
   let folder: string | undefined;
   try {
     folder = mkdtempSync(path.join(scratch, 'broker-'));
     const copy = path.join(folder, 'copy.db');
-    for (const end of ['', '-wal']) if (existsSync(file + end)) copyFileSync(file + end, copy + end);
+    for (const end of ['', '-wal']) if (isFile(file + end)) copyFileSync(file + end, copy + end);
     const db = new Database(copy);
     try {
       return readRows(db).rows;
@@ -113,13 +126,20 @@ function readCopy(file: string, scratch: string | undefined): readonly BrokerCha
   }
 }
 
-/** The changes that a killed run could not commit any more. */
+const isFile = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+
+/** The changes that a killed run could not commit any more. Nobody waits for what is no file. */
 export function readTail(tail: string | undefined): BrokerChange[] {
   if (tail === undefined) return [];
+  let fd: number | undefined;
   try {
-    return parseTail(readFileSync(tail, 'utf8'));
+    fd = openSync(tail, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const stat = fstatSync(fd);
+    return stat.isFile() && stat.size <= MOST_TAIL ? parseTail(readFileSync(fd, 'utf8')) : [];
   } catch {
     return [];
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }
 

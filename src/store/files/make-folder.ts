@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 /**
@@ -19,3 +20,23 @@ export function makeFolder(dir: string, mode = 0o777): void {
   }
   if (!statSync(dir).isDirectory()) throw Object.assign(new Error(`${dir} is not a folder`), { code: 'ENOTDIR' });
 }
+
+/** The same in the background: a disk that hangs must not hold up the gateway. */
+export async function folderMade(dir: string, mode = 0o777): Promise<void> {
+  const missing: string[] = [];
+  for (let folder = path.resolve(dir); !(await isThere(folder)); folder = path.dirname(folder)) missing.push(folder);
+  for (const folder of missing.reverse()) {
+    try {
+      await mkdir(folder, { mode });
+    } catch (thrown) {
+      if (!(await isThere(folder))) throw thrown;
+    }
+  }
+  if (!(await stat(dir)).isDirectory()) throw Object.assign(new Error(`${dir} is not a folder`), { code: 'ENOTDIR' });
+}
+
+const isThere = (folder: string): Promise<boolean> =>
+  stat(folder).then(
+    () => true,
+    () => false,
+  );

@@ -5,7 +5,7 @@
  * The change of places can be cut at any moment: the new file takes its name only when everything else has moved, and
  * `finishSwap` at the next start goes on where it stopped.
  */
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, lstatSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { codeOf, diskFault } from './sqlite-errors.ts';
 
@@ -79,7 +79,11 @@ export function finishSwap(file: string): void {
  * program made it. It lies with the damaged files afterwards.
  */
 export function moveStray(file: string, ends: readonly string[]): void {
-  for (const end of ends) if (statSize(file + end) > 0) renameSync(file + end, file + ASIDE + end);
+  for (const end of ends) {
+    const stat = lstatSync(file + end, { throwIfNoEntry: false });
+    // SQLite would wait for the writer of a pipe.
+    if (stat !== undefined && (stat.size > 0 || !stat.isFile())) renameSync(file + end, file + ASIDE + end);
+  }
 }
 
 /** A file that is not replaced by one made here. @returns where it lies now */

@@ -1,6 +1,7 @@
 /** The request of the main thread to log.db with a commit, and its result. Records travel as entries (codecs/rows), transferred. */
 import type { Lane } from '../files/lane-state.ts';
 import type { ClockList, ForwarderState } from '../files/layout.ts';
+import type { Space } from '../files/room.ts';
 import type { Chunk } from '../tail/pending.ts';
 
 export interface CommitRequest {
@@ -29,6 +30,8 @@ export interface CommitRequest {
   readonly compacted: readonly (readonly [log: number, seq: number])[];
   /** What goes is overwritten, here and in the write-ahead file. */
   readonly overwrite?: boolean | undefined;
+  /** The file system is to be asked for its room. */
+  readonly asksSpace?: boolean | undefined;
 }
 
 export interface CommitResult {
@@ -58,4 +61,6 @@ export interface CommitResult {
   readonly aged: readonly (readonly [point: string, readings: number])[];
   /** Those of them that a forwarder had not delivered. */
   readonly lost: readonly (readonly [point: string, readings: number])[];
+  /** The file system behind this commit; null: it could not be asked, absent: nobody did. */
+  readonly space?: Space | null | undefined;
 }

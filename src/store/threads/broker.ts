@@ -62,7 +62,8 @@ function start(): void {
   try {
     if (left.length > 0) database?.commit(left);
     pending.clear();
-    emptyTail();
+    // Without a database nothing took it: the tail stays for the next start.
+    if (database !== undefined || left.length === 0) emptyTail();
   } catch (thrown) {
     fault ??= messageOf(thrown);
     lose();

@@ -5,6 +5,7 @@ import { toError } from '../../core/errors.ts';
 import type { Shape } from '../../core/point.ts';
 import { spaceFault } from '../files/free-space.ts';
 import type { KeptLog, Repair } from '../files/repair-report.ts';
+import { spaceOf } from '../files/room.ts';
 import type { SalvageTask } from '../files/sources.ts';
 import { codeOf, diskFault, isDamage } from '../files/sqlite-errors.ts';
 import { Agreement } from '../hot/agreement.ts';
@@ -76,7 +77,10 @@ port.on('message', (message: WriterMessage) => {
 
 function commit(db: LogDatabase, message: CommitRequest): void {
   try {
-    reply({ kind: 'committed', result: db.commit(message, shapes, isLeaving, blocks) });
+    const result = db.commit(message, shapes, isLeaving, blocks);
+    // Here, where the disk is waited for anyway: the main thread waits for none.
+    const space = message.asksSpace === true ? (spaceOf(path.dirname(db.file)) ?? null) : undefined;
+    reply({ kind: 'committed', result: { ...result, space } });
     unseen = 0;
     tend(db);
   } catch (thrown) {

@@ -11,8 +11,11 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { GLIBC, makePackages } from '../../../scripts/package.ts';
 import { byVersion, elfFiles } from '../../../scripts/packaging/elf.ts';
+import { SCHEMA_VERSION } from '../../../src/store/files/layout.ts';
 import { aptFolder } from '../../harness/apt-folder.ts';
 import { startChild } from '../../harness/child.ts';
+import { apt, everything, isActive, layoutOf, openPorts, putOldLog, status } from '../../harness/debian-board.ts';
+import { documentedPorts } from '../../harness/documented-ports.ts';
 import { canNspawn, makeRoot, nspawnMachine } from '../../harness/nspawn-machine.ts';
 import { scratch } from '../../harness/scratch.ts';
 import type { SystemdMachine } from '../../harness/systemd-machine.ts';
@@ -21,26 +24,9 @@ import { peer } from '../../peers/peers.ts';
 
 const HOLD = { timeout: 240_000, every: 100 };
 const NODE = '/usr/lib/sluice/bin/node';
-/** What a machine keeps of an installation that is purged: its own diary, and the group for lines of the board, which others may use. */
-const KEPT = [
-  /^\/(?:proc|sys|dev|run|tmp|root)\//,
-  /^\/var\/(?:log|cache|tmp|lib\/dpkg|lib\/apt|lib\/systemd)\//,
-  /^\/etc\/(?:passwd|group|shadow|gshadow|subuid|subgid)-?$/,
-  /^\/etc\/(?:\.pwd\.lock|\.updated|apt\/.*|ld\.so\.cache)$/,
-];
-
-/** Files and folders of the machine, by their paths. */
-function everything(machine: SystemdMachine): string[] {
-  const found = machine.must('find', '/', '-xdev', '-print').split('\n');
-  return found.filter((file) => !KEPT.some((kept) => kept.test(file))).sort();
-}
-
-const isActive = (machine: SystemdMachine): boolean => machine.show('sluice.service', 'ActiveState') === 'active';
-const status = (machine: SystemdMachine): { log: { id: string }; gateway: { version: string } } =>
-  JSON.parse(machine.must('sluice', 'status', '--json')) as { log: { id: string }; gateway: { version: string } };
-
 const sha256 = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
-
+/** Times of a boot with an estimated clock become better with the next start. */
+const withoutTime = (line: string): string => line.replace(/"time":\d+,/, '').replace(',"clock":"estimated"', '');
 test('packages for Debian, from their making to their purge', async (t) => {
   for (const [program, install] of [
     ['dpkg-deb', 'dpkg'],
@@ -163,6 +149,20 @@ async function life(t: TestContext, machine: SystemdMachine, out: string, folder
     assert.match(fields, /no such port/);
     for (const page of ['sluice', 'sluice-run']) assert.ok(existsSync(machine.at(`/usr/share/man/man1/${page}.1.gz`)));
     assert.equal(machine.run('bash', '-n', '/usr/share/bash-completion/completions/sluice').code, 0);
+  });
+
+  await step('the open ports are those of the security scorecard', async () => {
+    const documented = documentedPorts();
+    await waitFor('both listeners', () => openPorts(machine).length >= documented.length, HOLD);
+    assert.deepEqual(openPorts(machine), documented);
+  });
+
+  await step('systemd has the watchdog of the board from the package', () => {
+    const watchdog = (name: string): string => machine.must('systemctl', 'show', '--value', `--property=${name}`);
+    assert.equal(watchdog('RuntimeWatchdogUSec'), '14s');
+    assert.equal(watchdog('RebootWatchdogUSec'), '2min');
+    const text = readFileSync(path.join(import.meta.dirname, '../../../packaging/files/50-sluice-watchdog.conf'), 'utf8');
+    assert.ok(machine.must('systemd-analyze', 'cat-config', 'systemd/system.conf').includes(text.trim()));
   });
 
   await step('completion of bash knows commands, options and their values', () => {
@@ -332,9 +332,19 @@ exec /usr/bin/dpkg-deb "$@"
     for (const user of ['sluice', 'sluice-hook', 'sluice-flows'])
       for (const kind of ['passwd', 'group']) assert.notEqual(machine.run('getent', kind, user).code, 0, `${kind} ${user}`);
   });
-}
 
-/** Without questions. */
-function apt(machine: SystemdMachine, ...words: string[]): void {
-  machine.must('env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-y', '-qq', '--no-install-recommends', ...words);
+  await step('an upgrade brings a log of an older layout to its own, and keeps each reading', () => {
+    machine.must('sh', '-c', 'dpkg --install /srv/first/sluice_*.deb');
+    machine.must('systemctl', 'stop', 'sluice.service');
+    const file = machine.at('/etc/sluice/gateway.yaml');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('maxAge: 30d', 'maxAge: 36500d'));
+    const expected = putOldLog(machine, '0.1.0', out);
+    assert.equal(layoutOf(machine, out), 1);
+    machine.must('sh', '-c', 'dpkg --install /srv/second/sluice_*.deb');
+    assert.ok(isActive(machine), machine.journal('sluice'));
+    const exported = machine.must('sluice', 'export', '--format', 'jsonl', '--quiet').split('\n');
+    assert.deepEqual(exported.slice(0, expected.length).map(withoutTime), expected.map(withoutTime));
+    machine.must('systemctl', 'stop', 'sluice.service');
+    assert.equal(layoutOf(machine, out), SCHEMA_VERSION);
+  });
 }

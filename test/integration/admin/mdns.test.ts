@@ -97,6 +97,34 @@ test('a foreign browser finds the gateway after a flood and a false claim', asyn
   assert.equal(String(await browser.line(/^removed /)), 'removed ghat-1._sluice._tcp.local.');
 });
 
+test('a foreign browser finds the gateway over IPv6 alone, and hears its good-bye', async (t) => {
+  const python = pythonPeer(t, 'zeroconf', 'apt-get install -y python3-zeroconf');
+  const net = await closedNet(t);
+  if (python === undefined || net === undefined) return;
+  const [program = '', ...words] = net.before;
+  for (const command of [
+    'link add e0 type veth peer name e1',
+    'addr add 2001:db8:7::1/64 dev e0 nodad',
+    'link set e0 up',
+    'link set e1 up',
+  ])
+    assert.equal(spawnSync(program, [...words, 'ip', ...command.split(' ')], { encoding: 'utf8' }).stderr, '');
+  // Nobody sends from the address of the interface itself before the kernel knows that it is the only one.
+  await waitFor('the address of the link', () => {
+    const { stdout } = spawnSync(program, [...words, 'ip', '-6', 'addr', 'show', 'dev', 'e0'], { encoding: 'utf8' });
+    return /scope link/.test(stdout) && !/tentative/.test(stdout);
+  });
+  const browser = startChild(t, program, [...words, python, BROWSER, '2001:db8:7::1']);
+  await browser.line(/^browsing/);
+  const gateway = startChild(t, program, [...words, process.execPath, '--disable-warning=ExperimentalWarning', CHILD]);
+  await gateway.line(/^started$/);
+  const found = await browser.line(/^added /);
+  assert.equal(String(found), 'added ghat-1._sluice._tcp.local. sluice-a1b2c3.local. 8443 2001:db8:7::1 id=ghat-1 path=/ tls=1');
+  gateway.signal('SIGTERM');
+  await gateway.line(/^stopped$/);
+  assert.equal(String(await browser.line(/^removed /)), 'removed ghat-1._sluice._tcp.local.');
+});
+
 test('a device is polled during a flood of questions, most of which get no answer', async (t) => {
   const python = pythonPeer(t, 'pymodbus', 'apt-get install -y python3-pymodbus');
   const net = await closedNet(t);

@@ -41,6 +41,7 @@ forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:1', username: clerk, pas
     'history.db-journal',
     'broker.db',
     'access.json',
+    'start.spare',
   ];
   for (const name of [
     ...['keys/secret.txt', 'profiles/own.yaml', 'a.sluice', 'a.sluice-backup', 'sluice-support-g1.tar.gz'],

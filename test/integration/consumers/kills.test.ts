@@ -8,6 +8,7 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
+import { seeded } from '../../../src/core/seeded.ts';
 import { startChild } from '../../harness/child.ts';
 import { CONSUMERS, Restarted, worker } from '../../harness/consumer-run.ts';
 import { freePort } from '../../harness/free-port.ts';
@@ -19,6 +20,8 @@ import { Postgres } from '../../peers/postgres.ts';
 
 /** How often a consumer is killed. */
 const KILLS = Number(process.env.SLUICE_CONSUMER_KILLS ?? 32);
+/** Which consumer is killed, and how long after it is at work. */
+const SEED = Number(process.env.SLUICE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 /** Mosquitto forgets the shared subscriptions of w1 and w2 when it restarts; `all` takes what came meanwhile. */
 const WORKERS = [['w1'], ['w2'], ['all', '--plain']] as const;
 
@@ -92,6 +95,8 @@ test('killed consumers store each record once, over ends of broker, database, ga
   const postgres = await Postgres.start(t);
   const broker = await Mosquitto.start(t, { persistence: true });
   if (python === undefined || postgres === undefined || broker === undefined) return;
+  t.diagnostic(`seed ${SEED}`);
+  const random = seeded(SEED);
   await postgres.psql(['-f', path.join(CONSUMERS, 'postgres.sql')]);
   const gateway = await threeDevices(t, broker.port);
   const file = path.join(gateway.folder, 'readings.db');
@@ -108,9 +113,9 @@ test('killed consumers store each record once, over ends of broker, database, ga
   await gateway.up();
 
   for (let kill = 0; kill < KILLS; kill++) {
-    const one = all[Math.floor(Math.random() * all.length)] as Restarted;
+    const one = all[Math.floor(random() * all.length)] as Restarted;
     await busy(one);
-    await sleep(Math.random() * 60);
+    await sleep(random() * 60);
     await one.again();
     if (kill % 10 === 4) await broker.restart();
     if (kill % 10 === 7) {

@@ -33,27 +33,80 @@ interface Input {
 interface Config {
   readonly agent?: Readonly<Record<string, unknown>>;
   readonly inputs: { readonly mqtt_consumer: readonly Input[] };
-  readonly outputs?: { readonly influxdb_v2?: readonly Readonly<Record<string, unknown>>[] };
+  readonly outputs?: Readonly<Partial<Record<'influxdb' | 'influxdb_v2', readonly Readonly<Record<string, unknown>>[]>>>;
 }
 
-/** Keys that the documentation of Telegraf has for these sections. */
+/**
+ * Keys that the source of Telegraf 1.39.3 has for these sections (influxdata/telegraf: config/config.go,
+ * plugins/inputs/mqtt_consumer/mqtt_consumer.go, plugins/parsers/json/parser.go, plugins/outputs/influxdb_v2/influxdb_v2.go,
+ * plugins/outputs/influxdb/influxdb.go). Those of the examples are in 1.27.2 as well, which is the first release that they name.
+ */
 const KNOWN = {
-  agent: ['interval', 'flush_interval', 'metric_buffer_limit', 'omit_hostname'],
-  input: [
-    ...['servers', 'topics', 'qos', 'client_id', 'persistent_session', 'max_undelivered_messages', 'topic_tag', 'data_format'],
-    ...['name_override', 'tag_keys', 'json_string_fields', 'json_time_key', 'json_time_format'],
+  agent: [
+    ...['interval', 'round_interval', 'metric_batch_size', 'metric_buffer_limit', 'collection_jitter', 'collection_offset'],
+    ...['flush_interval', 'flush_jitter', 'precision', 'debug', 'quiet', 'logtarget', 'logfile', 'hostname', 'omit_hostname'],
+    ...['statefile', 'buffer_strategy', 'buffer_directory'],
   ],
-  output: ['urls', 'token', 'organization', 'bucket'],
-};
+  input: [
+    ...[
+      'servers',
+      'topics',
+      'topic_tag',
+      'qos',
+      'connection_timeout',
+      'max_undelivered_messages',
+      'persistent_session',
+      'client_id',
+    ],
+    ...['username', 'password', 'tls_ca', 'tls_cert', 'tls_key', 'insecure_skip_verify', 'client_trace', 'data_format'],
+    // Every input has these.
+    ...['alias', 'interval', 'precision', 'name_override', 'name_prefix', 'name_suffix', 'tags', 'log_level'],
+    // The parser `json` has these.
+    ...['json_strict', 'json_query', 'tag_keys', 'json_string_fields', 'json_name_key', 'json_time_key', 'json_time_format'],
+    'json_timezone',
+  ],
+  influxdb_v2: [
+    ...[
+      'urls',
+      'local_address',
+      'token',
+      'organization',
+      'bucket',
+      'bucket_tag',
+      'exclude_bucket_tag',
+      'timeout',
+      'http_headers',
+    ],
+    ...['http_proxy', 'user_agent', 'content_encoding', 'influx_uint_support', 'influx_omit_timestamp', 'ping_timeout'],
+    ...['read_idle_timeout', 'tls_ca', 'tls_cert', 'tls_key', 'insecure_skip_verify', 'rate_limit', 'rate_limit_period'],
+    'concurrent_writes',
+  ],
+  influxdb: [
+    ...[
+      'urls',
+      'local_address',
+      'database',
+      'database_tag',
+      'exclude_database_tag',
+      'skip_database_creation',
+      'retention_policy',
+    ],
+    ...['retention_policy_tag', 'exclude_retention_policy_tag', 'write_consistency', 'timeout', 'username', 'password'],
+    ...['user_agent', 'udp_payload', 'tls_ca', 'tls_cert', 'tls_key', 'insecure_skip_verify', 'http_proxy', 'http_headers'],
+    ...['content_encoding', 'influx_uint_support', 'influx_omit_timestamp'],
+  ],
+} as const;
 
-/** The file, and the second input on the page. */
+/** The file, the file for InfluxDB 1 as its comment says it, and the second input on the page. */
 function configs(t: TestContext): readonly Config[] | undefined {
   const python = pythonPeer(t, 'tomllib', 'apt-get install -y python3');
   if (python === undefined) return undefined;
   const page = read('docs/how-to/send-readings-to-influxdb.md');
   const blocks = [...page.matchAll(/^```toml\n(.*?)^```/gms)].map(([, toml = '']) => toml);
   assert.equal(blocks.length, 1);
-  return [read('examples/influxdb/telegraf.conf'), ...blocks].map((toml) => {
+  const file = read('examples/influxdb/telegraf.conf');
+  const [head = '', , commented = ''] = file.split(/^(?=\[\[outputs)|^# InfluxDB 1 instead:\n/m);
+  return [file, `${head}${commented.replace(/^# /gm, '')}`, ...blocks].map((toml) => {
     const loaded = spawnSync(python, ['-c', 'import json, sys, tomllib; print(json.dumps(tomllib.load(sys.stdin.buffer)))'], {
       ...{ input: toml, encoding: 'utf8' },
     });
@@ -75,14 +128,22 @@ test('the configuration of Telegraf has documented keys, and sessions that outli
   const inputs = all.flatMap((config) => config.inputs.mqtt_consumer);
   for (const config of all) {
     known(config.agent ?? {}, KNOWN.agent);
-    for (const output of config.outputs?.influxdb_v2 ?? []) known(output, KNOWN.output);
+    for (const output of config.outputs?.influxdb_v2 ?? []) known(output, KNOWN.influxdb_v2);
+    for (const output of config.outputs?.influxdb ?? []) known(output, KNOWN.influxdb);
   }
+  assert.deepEqual(
+    all.map(({ outputs = {} }) => Object.keys(outputs)),
+    [['influxdb_v2'], ['influxdb'], []],
+  );
+  // The documented way for a variable of the environment: in braces, and in quotes.
+  assert.match(String(all[0]?.outputs?.influxdb_v2?.[0]?.token), /^\$\{\w+\}$/);
   for (const input of inputs) {
     known(input, KNOWN.input);
     assert.ok(input.qos === 1 && input.persistent_session && input.topic_tag === '', input.client_id);
     assert.match(input.servers.join(), /^tcp:\/\/[\w.]+:\d+$/);
   }
-  assert.equal(new Set(inputs.map((input) => input.client_id)).size, inputs.length);
+  // The file for InfluxDB 1 takes the place of the other one.
+  assert.equal(new Set(inputs.map((input) => input.client_id)).size, inputs.length - 1);
   // The readings of messages that are not acknowledged yet have to fit, or Telegraf throws some away.
   const gateway = parse(read('examples/influxdb/gateway.yaml')) as {
     readonly forwarders: { readonly influxdb: { readonly url: string; readonly batch: { readonly maxReadings: number } } };

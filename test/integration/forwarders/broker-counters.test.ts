@@ -95,6 +95,7 @@ test('an account that publishes more than the disk takes is ended, and the rest 
     open: async () => [],
     change: () => {},
     settled: () => disk.gate.promise,
+    ...{ takes: true, again: async () => {} },
     get full() {
       return disk.full;
     },

@@ -23,6 +23,8 @@ async function open(t: TestContext, where: Folders): Promise<KeptBench> {
   return bench;
 }
 async function again(t: TestContext, before: KeptBench, where: Folders): Promise<KeptBench> {
+  // A close waits for seconds only, and a busy disk takes longer.
+  assert.equal(await before.store?.settled(), true);
   await before.kept.close();
   return open(t, where);
 }

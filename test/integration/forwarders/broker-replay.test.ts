@@ -92,8 +92,8 @@ test('a replay goes as fast as a socket takes it: a paused client holds up nobod
   other.subscribe([`${ROOT}/value/#`]);
   await waitFor('the replay of another client', () => published(other.bytes).length >= points);
   assert.equal(paused.chunks.length, 1, 'the paused client has read its CONNACK only');
-  // The kernel may have taken a little more meanwhile, so what is unsent may be below its bound for a moment.
-  assert.ok(look() > 0 && asked < 2 * points, `it still waits: ${look()} bytes, ${asked} values looked up for both`);
+  // The kernel may have taken more meanwhile, so nothing may be unsent for a moment.
+  assert.ok(asked < 2 * points, `it still waits: ${asked} values were looked up for both`);
 
   paused.socket.resume();
   await waitFor('the replay of the paused client', () => published(paused.bytes).length >= points);

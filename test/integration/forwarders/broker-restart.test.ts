@@ -168,7 +168,14 @@ test('a client that breaks off while it is sent its queue misses nothing of it',
 test('readings that wait for their batch when the broker stops are not skipped by sessions', async (t) => {
   const changes: BrokerChange[] = [];
   const store: BrokerStore = {
-    ...{ open: async () => [], settled: async () => true, full: false, close: async () => {} },
+    ...{
+      open: async () => [],
+      settled: async () => true,
+      full: false,
+      takes: true,
+      again: async () => {},
+      close: async () => {},
+    },
     change: (change) => changes.push(change),
     status: () => ({ state: 'file', fault: undefined, bytes: 0, commits: 0, failures: 0, repairs: 0 }),
   };

@@ -178,14 +178,15 @@ async function live(t: TestContext, seed: number): Promise<World> {
   return world;
 }
 
-test('log and drain loop together: everything owed arrives once, whatever happens on the way', async (t) => {
-  t.diagnostic(`seed ${SEED}`);
-  const world = await live(t, SEED);
+/** @returns the lanes of what arrived */
+async function course(t: TestContext, seed: number): Promise<string[]> {
+  t.diagnostic(`seed ${seed}`);
+  const world = await live(t, seed);
   world.chances = { lost: 0, ackLost: 0, refused: 0, kept: 0, keptTopic: 0 };
   const missing = () =>
     [...world.owed.keys(), ...world.alarms].filter((key) => !world.refused.has(key) && !world.consumer.accepted.has(`g1/${key}`));
   await waitFor(
-    () => `${missing().length} records and alarms, seed ${SEED}: ${missing().slice(0, 5)}`,
+    () => `${missing().length} records and alarms, seed ${seed}: ${missing().slice(0, 5)}`,
     () => missing().length === 0,
   );
   await world.end();
@@ -194,13 +195,20 @@ test('log and drain loop together: everything owed arrives once, whatever happen
   assert.deepEqual(
     world.consumer.judge().filter((v) => v.kind !== 'covered-before' || !refusedAgain(v.message)),
     [],
-    `seed ${SEED}`,
+    `seed ${seed}`,
   );
   for (const [key, value] of world.owed) {
     const record = world.consumer.accepted.get(`g1/${key}`);
     if (record !== undefined) assert.equal(record.values.n, value, key);
   }
-  const topics = new Set([...world.consumer.accepted.values()].map((r) => r.kind));
-  assert.ok(topics.has('data') && topics.has('history'), `both lanes were used, seed ${SEED}`);
   assert.ok(world.owed.size > STEPS / 2);
+  return [...world.consumer.accepted.values()].map((r) => r.kind);
+}
+
+test('log and drain loop together: everything owed arrives once, whatever happens on the way', async (t) => {
+  const lanes = new Set<string>();
+  // A course on which the link is hardly ever away for long has no history.
+  for (let seed = SEED; seed < SEED + 5 && !(lanes.has('data') && lanes.has('history')); seed++)
+    for (const lane of await course(t, seed)) lanes.add(lane);
+  assert.ok(lanes.has('data') && lanes.has('history'), `both lanes were used, from seed ${SEED} on`);
 });

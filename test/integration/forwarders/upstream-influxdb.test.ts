@@ -1,12 +1,15 @@
 /** InfluxDB itself takes the lines of a gateway, keeps every reading with its type, and a repeat changes nothing. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import fc from 'fast-check';
+import { parse } from 'yaml';
 import type { Batch } from '../../../src/codecs/format.ts';
 import { lineProtocolBatch } from '../../../src/codecs/format-line-protocol.ts';
+import type { Shape } from '../../../src/core/point.ts';
+import { reasonCode } from '../../../src/core/reasons.ts';
 import { formatCases } from '../../harness/format-case.ts';
 import { freePort } from '../../harness/free-port.ts';
 import { scratch } from '../../harness/scratch.ts';
@@ -144,4 +147,44 @@ test('InfluxDB has every record once, however often and in which pieces it is wr
     assert.equal(rows.size, batch.records.length);
     await holds(influx, signed(lineProtocolBatch(batch, { measurement: `m${i}` })));
   }
+});
+
+test('each query of the page finds its rows', async (t) => {
+  const influx = await InfluxDb.start(t);
+  if (influx === undefined) return;
+  const root = path.join(import.meta.dirname, '..', '..', '..');
+  const { forwarders } = parse(readFileSync(path.join(root, 'examples/influxdb/gateway.yaml'), 'utf8')) as {
+    readonly forwarders: {
+      readonly influxdb: { readonly 'line-protocol': { measurement: string; tags: Record<string, string> } };
+    };
+  };
+  const { measurement, tags } = forwarders.influxdb['line-protocol'];
+  const shape: Shape = {
+    device: 'sensor',
+    points: ['temperature', 'humidity'].map((name) => ({ name, type: 'int16', storage: 'number' })),
+  };
+  const bad = Uint8Array.from([0, reasonCode('timeout')]);
+  const records = [
+    { seq: 1, sample: { shape, at: 1000, values: [4.2, 61.5], reasons: null } },
+    { seq: 2, sample: { shape, at: 2000, values: [0, 61], reasons: bad.toReversed() } },
+  ];
+  const batch: Batch = {
+    ...{ lane: 'data', gateway: 'cold-room-1', log: 'k1', boot: 'b1', inventory: 1, sent: 1, estimated: false },
+    ...{ offset: Date.now() - 60_000, records },
+  };
+  await influx.write(lineProtocolBatch(batch, { measurement, tags: JSON.stringify(tags) }));
+  const page = readFileSync(path.join(root, 'docs/how-to/send-readings-to-influxdb.md'), 'utf8');
+  const queries = [...page.matchAll(/^ *```sql\n([\s\S]*?)^ *```/gm)].map(([, sql = '']) => sql.trim());
+  const found = [];
+  for (const query of queries) found.push((await influx.query(query))?.values.map(([, ...cells]) => cells));
+  assert.deepEqual(found, [
+    [
+      [4.2, 61.5],
+      [null, 61],
+    ],
+    [
+      [4.2, null],
+      [null, 'timeout'],
+    ],
+  ]);
 });

@@ -50,7 +50,7 @@ async function visit(url: string, settings: TlsSettings, sessions: TlsSessions):
   const tls = await readTls(settings);
   const route = { address, tls, sessions, clock: systemClock, clockKnown: true, signal: new AbortController().signal };
   const before = sessions.newest(TlsSessions.key(address, tls), Date.now());
-  const wire = (await openWire(route, () => {})) as TLSSocket;
+  const wire = (await openWire(route, () => {})).stream as TLSSocket;
   // The server has the end of the handshake when something comes from it: a greeting, or a new ticket.
   let greeted = false;
   wire.on('data', () => (greeted = true));
@@ -139,7 +139,7 @@ test('a broker with another certificate and other ticket keys is not believed by
 
 test('sessions are bounded, dropped after failures and past the date of the certificate', () => {
   const sessions = new TlsSessions();
-  const session = (n: number) => ({ bytes: Buffer.from([n]), fingerprint: 'f', from: 1000, until: 2000 });
+  const session = (n: number) => ({ bytes: Buffer.from([n]), version: 'TLSv1.3', fingerprint: 'f', from: 1000, until: 2000 });
   for (let i = 0; i < 10; i++) sessions.keep('a', session(i));
   assert.deepEqual(
     [999, 1000, 2000, 2001].map((now) => sessions.newest('a', now)?.bytes[0]),

@@ -1,7 +1,8 @@
 /** Bytes on the wire: what a forwarder counts against what tshark sees of the same connections, and over a restart. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { connect, Socket } from 'node:net';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { WireMeter } from '../../../src/forwarders/mqtt/wire/wire-meter.ts';
@@ -115,7 +116,7 @@ for (const secure of [false, true])
     if (mosquitto === undefined || (secure && authority === undefined)) return;
     const captured = await capture(t, mosquitto.port);
     if (captured === undefined) return;
-    const meter = new WireMeter();
+    const meter = new WireMeter(() => performance.now());
     const url = `${secure ? 'mqtts' : 'mqtt'}://127.0.0.1:${mosquitto.port}`;
     for (const sizes of CONNECTIONS) await talk(url, authority?.ca, meter, sizes);
     const seen = await captured();
@@ -131,10 +132,29 @@ for (const secure of [false, true])
   });
 
 test('a refused port costs a SYN and its refusal, and a broker that is away is counted as well', async () => {
-  const meter = new WireMeter();
+  const meter = new WireMeter(() => performance.now());
   await assert.rejects(openUpstream(`mqtt://127.0.0.1:${await freePort()}`, { meter }));
   await waitFor('the end', () => meter.total.headers > 60);
   assert.deepEqual(meter.total, { sent: 0, received: 0, headers: 100 });
+});
+
+test('a try without an answer costs the packets of the time that it took', async () => {
+  let now = 0;
+  const meter = new WireMeter(() => now);
+  for (const [ms, packets] of [
+    [500, 1],
+    [1900, 2],
+    [5000, 6],
+    [10_000, 7],
+  ] as const) {
+    const before = meter.total.headers;
+    const socket = new Socket();
+    meter.watch(socket);
+    now += ms;
+    socket.destroy();
+    await once(socket, 'close');
+    assert.equal(meter.total.headers - before, 60 * packets, `${ms} ms`);
+  }
 });
 
 test('the bytes of the month go on after a restart of the forwarder', async (t) => {

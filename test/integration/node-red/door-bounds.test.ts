@@ -202,6 +202,48 @@ test('door: a client that takes nothing of its history ends no history of others
   assert.equal((ended.error as { code: string }).code, 'timeout');
 });
 
+test('door: what a client that stands still misses is counted at once, and told when it goes on', async (t) => {
+  const clock = new ManualClock();
+  const { client, world, door } = await doorBench(t, clock);
+  const subscribe = { type: 'subscribe', id: 's', points: ['*'], mode: 'every', credit: 1024 };
+  const [stalled, other] = [await client(), await client()];
+  for (const one of [stalled, other]) one.say(subscribe);
+  await waitFor('the subscriptions', () => door.status().subscriptions === 2);
+  assert.equal(door.status().slow, undefined);
+  stalled.socket.pause();
+  const shape = shapeOf('d', 'a');
+  let offered = 0;
+  await waitFor('readings that are dropped', async () => {
+    for (let i = 0; i < 500; i++) world.sample(shape, offered++);
+    other.say({ type: 'credit', id: 's', n: 500 });
+    await clock.advance(1000);
+    await waitFor('all of them at the other', () => other.readings('s').length === offered);
+    return door.status().dropped > 1500;
+  });
+  assert.match(door.status().slow ?? '', /^a flow takes fewer readings than come; \d+ were dropped/);
+  const { dropped } = door.status();
+  stalled.socket.resume();
+  stalled.say({ type: 'credit', id: 's', n: 1024 });
+  const told = (): number =>
+    stalled.lines
+      .filter(({ type, what }) => type === 'throttled' && what === 'subscribe:s')
+      .reduce((sum, line) => sum + Number(line.dropped), 0);
+  await waitFor('all that is left, and the number of the others', async () => {
+    stalled.say({ type: 'credit', id: 's', n: 100 });
+    await clock.advance(1000);
+    return stalled.readings('s').length + told() === offered;
+  });
+  assert.deepEqual([told(), door.status().dropped], [dropped, dropped]);
+  const values = stalled.readings('s').map(({ value }) => Number(value));
+  assert.deepEqual(
+    values,
+    values.toSorted((a, b) => a - b),
+  );
+  assert.equal(values.at(-1), offered - 1, 'the newest is there');
+  await clock.advance(60_000);
+  assert.equal(door.status().slow, undefined, 'a minute later it is over');
+});
+
 test('door: history of a device that objects have by nature is not there', async (t) => {
   const { client, world } = await doorBench(t, systemClock);
   world.pieces = [];

@@ -95,7 +95,9 @@ test('sluice flows restart gives another process with the same flows, to those w
   assert.deepEqual((await Promise.all([post('finn'), post('finn')])).sort(), ['200 running', '503 busy']);
   const third = await site.flows();
   assert.notEqual(third.pid, second.pid);
-  const words = gateway.logs().flatMap((one) => (one.do === 'restart-flows' ? [`${one.who} ${one.result} ${one.via}`] : []));
+  const told = () => gateway.logs().flatMap((one) => (one.do === 'restart-flows' ? [`${one.who} ${one.result} ${one.via}`] : []));
+  // The log comes through a pipe of its own, so its last line may follow the answer.
+  const words = await waitFor('each restart in the log', () => (told().length >= 4 ? told() : undefined));
   assert.deepEqual(words.slice(1).sort(), ['finn done https', 'finn refused https', 'vera refused https']);
   assert.equal(site.runtimes().length, 1);
   const { missed } = await site.polls();

@@ -9,6 +9,7 @@ import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { TLSSocket } from 'node:tls';
+import { flowUser } from '../../harness/flow-user.ts';
 import { type Answer, type FrontSite, frontSite } from '../../harness/front-site.ts';
 import { adminRoutes } from '../../harness/node-red-routes.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -81,7 +82,8 @@ async function spied(t: TestContext): Promise<Spied> {
   ] as const)
     writeFileSync(path.join(folder, name), text);
   if (site.runsAs === 'user')
-    for (const one of [folder, `${folder}/front-spy.js`, `${folder}/front-spy.html`]) chownSync(one, 65_534, 65_534);
+    for (const one of [folder, `${folder}/front-spy.js`, `${folder}/front-spy.html`])
+      chownSync(one, flowUser().uid, flowUser().gid);
   const before = (await site.flows()).pid;
   // Another process, which loads the node.
   await gateway.reload(site.yaml(`  memory: 170MB\n${site.keys}`));

@@ -9,6 +9,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { type FlowDisk, SPARE_FILE } from '../../../src/core/flow-supervisor.ts';
+import { flowUser } from '../../harness/flow-user.ts';
 import { ESCAPE } from '../../harness/hostile-flows.ts';
 import { loopDisk, mayMount, run } from '../../harness/loop-disk.ts';
 import { mayBeAnother, nodeRedSiteOf, startsWith } from '../../harness/node-red-site.ts';
@@ -54,7 +55,7 @@ async function smallDisk(t: TestContext, section = '') {
   mkdirSync(path.join(folder, 'run'), { mode: 0o700 });
   run('mount', '-t', 'tmpfs', '-o', 'mode=700,size=16m', 'tmpfs', path.join(folder, 'run'));
   const made = nodeRedSiteOf(t, {
-    ...{ port: device.port, user: 'nobody', section, folder, type: 'uint32' },
+    ...{ port: device.port, user: flowUser().name, section, folder, type: 'uint32' },
     more: {
       first: '  d1: {bus: field, unit: 1, interval: 1s, points: {n: {table: holding, address: 0, type: uint32}}}',
       rest: 'buffer: {commitEvery: 500ms, maxSize: 32MB}\n',
@@ -87,7 +88,7 @@ async function smallDisk(t: TestContext, section = '') {
         () =>
           `all of ${answered.length} numbers; the log lacks ${missing.length}: ${missing.slice(0, 10)}\n${said}\n${gateway.tail()}`,
         async () => {
-          const { stdout, stderr } = await sluice(
+          const { code, stdout, stderr } = await sluice(
             t,
             'export',
             '--socket',
@@ -99,7 +100,7 @@ async function smallDisk(t: TestContext, section = '') {
           );
           const found = new Set([...stdout.matchAll(/"n":(\d+)/g)].map(([, value]) => Number(value)));
           missing = answered.filter((value) => !found.has(value));
-          said = stderr;
+          said = `exit status ${code}, ${found.size} numbers from ${Math.min(...found)} to ${Math.max(...found)}\n${stderr}`;
           return missing.length === 0;
         },
         { every: 500 },

@@ -6,6 +6,7 @@ import { chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { npmRegistry, type Registry } from '../../fakes/npm-registry.ts';
+import { flowUser } from '../../harness/flow-user.ts';
 import { ESCAPE } from '../../harness/hostile-flows.ts';
 import { type NodeRedSite, nodeRedSite, startsWith } from '../../harness/node-red-site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -41,7 +42,7 @@ async function granted(t: TestContext, allow: string): Promise<Granted | undefin
   const site = await nodeRedSite(t, `  allow: {${allow}}`);
   assert.equal(site.runsAs, 'user');
   const folder = `${site.gateway.stateDir}-node-red`;
-  const { uid, gid } = { uid: 65_534, gid: 65_534 };
+  const { uid, gid } = flowUser();
   mkdirSync(folder, { mode: 0o700 });
   writeFileSync(path.join(folder, '.npmrc'), `registry=${registry.url}\naudit=false\nfund=false\nupdate-notifier=false\n`);
   for (const one of [folder, path.join(folder, '.npmrc')]) chownSync(one, uid, gid);
@@ -66,7 +67,8 @@ return null;`;
   const line = await gateway.waitForLog(/^secrets /);
   const said = JSON.parse(line.msg.slice(8)) as { all: string[]; env: string[]; uid: number; groups: number[] };
   for (const one of said.all) assert.match(one, /^(EACCES|EPERM|ENOENT|ERR_ACCESS_DENIED)$/);
-  assert.deepEqual([said.env, said.uid, said.groups], [[], 65_534, [65_534]]);
+  const { uid, gid } = flowUser();
+  assert.deepEqual([said.env, said.uid, said.groups], [[], uid, [gid]]);
   assert.ok(!gateway.tail(500).includes(secret));
   assert.equal(statSync(folder).mode & 0o077, 0);
   assert.equal((await site.polls()).missed, 0);
@@ -100,7 +102,9 @@ test('allow.palette installs a palette, whose node runs and survives a restart',
   const installed = await waitFor('an answer', () =>
     site.ask('POST', '/nodes', { module: 'node-red-contrib-tiny', version: '1.0.0' }),
   );
-  assert.equal(installed.code, 200, `${installed.body}\n${site.gateway.tail()}`);
+  // On a loaded machine the answer may come too late, and the question is asked again.
+  const done = installed.code === 200 || installed.body.includes('module_already_loaded');
+  assert.ok(done, `${installed.body}\n${site.gateway.tail()}`);
   assert.ok(registry.asked.some((one) => one.endsWith('.tgz')));
   assert.ok(existsSync(path.join(folder, 'node_modules', 'node-red-contrib-tiny')));
   const flow = startsWith('return msg;', [{ id: 'tiny', type: 'tiny', z: 'tab', x: 0, y: 0, wires: [[]] }]);
@@ -133,7 +137,7 @@ test('allow.files opens what the user of Node-RED may open, and nothing of the g
   const { site } = all;
   const outside = path.join(site.gateway.folder, 'outside');
   mkdirSync(outside);
-  chownSync(outside, 65_534, 65_534);
+  chownSync(outside, flowUser().uid, flowUser().gid);
   const file = path.join(outside, 'kept.txt');
   // The function sends to all three; the last one gets the file as well.
   const flow = startsWith("msg.payload = 'kept'; return msg;", [

@@ -5,7 +5,7 @@
 // Takes minutes: it starts before the others.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { request } from '../../../src/admin/client.ts';
@@ -32,13 +32,14 @@ const DEEP = [
 ];
 
 /** Starts the gateway again with these flows on the disk. */
-async function startWith(site: NodeRedSite, flows: readonly object[]): Promise<void> {
+async function startWith(site: NodeRedSite, flows: readonly object[] | string): Promise<void> {
   assert.equal(await site.gateway.stop(), 0);
-  const folder = site.runsAs === 'user' ? `${site.gateway.stateDir}-node-red` : path.join(site.gateway.stateDir, 'node-red');
   // Its owner stays.
-  writeFileSync(path.join(folder, 'flows.json'), JSON.stringify(flows));
+  writeFileSync(path.join(folderOf(site), 'flows.json'), typeof flows === 'string' ? flows : JSON.stringify(flows));
   await site.gateway.up();
 }
+const folderOf = (site: NodeRedSite): string =>
+  site.runsAs === 'user' ? `${site.gateway.stateDir}-node-red` : path.join(site.gateway.stateDir, 'node-red');
 
 async function assertHeld(site: NodeRedSite, words: RegExp): Promise<void> {
   const { safeMode = '', crashes, restarts } = await site.until('safe-mode', 60_000);
@@ -106,4 +107,52 @@ test('an undo brings back what ran before flows that were placed by hand', async
   await site.until('running');
   await site.gateway.waitForLog(/^well and good$/);
   assert.equal((await site.flows()).safeMode, undefined);
+});
+
+test('a file of flows that is none is moved away, and the flows of before run again', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const site = await nodeRedSite(t);
+  await site.gateway.up();
+  await site.until('running');
+  assert.equal(await site.deploy(startsWith("node.warn('well and good'); return null;")), 204);
+  await revision(site, 2);
+  await site.gateway.waitForLog(/^well and good$/);
+  const deep = `[{"id":"n","type":"comment","k":${'['.repeat(10_000)}${']'.repeat(10_000)}}]`;
+  const kinds = ['{"rev":"x"}', '7', '"text"', '[null]', '[{"id":"a",', deep, `[${' '.repeat(50_000_000)}]`];
+  for (const [i, text] of kinds.entries()) {
+    await startWith(site, text);
+    await waitFor(
+      () => `the flows of before, after ${text.slice(0, 20)}; ${site.gateway.tail()}`,
+      () => site.gateway.logs().filter(({ msg }) => msg === 'well and good').length === i + 2,
+      { timeout: 60_000 },
+    );
+    const { crashes, restarts, safeMode } = await site.until('running');
+    assert.deepEqual([crashes, restarts, safeMode], [0, 0, undefined]);
+    await site.gateway.waitForLog(/^Node-RED starts with its flows stopped: the flows on the disk cannot be used: flows\.json /);
+    await site.gateway.waitForLog(/^The flows of revision 2 took the place of those on the disk of Node-RED/);
+    assert.ok(readFileSync(path.join(folderOf(site), 'flows.json.unusable'), 'utf8') === text);
+    await waitFor('the revision of now', async () => (await list(site)).current === 2);
+    assert.equal((await list(site)).revisions.length, 2, 'no revision is made of it');
+  }
+});
+
+test('a deploy that is too deep is refused, since the next start would not read it', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const site = await nodeRedSite(t);
+  await site.gateway.up();
+  await site.until('running');
+  const before = (await present(site)).length;
+  const nested = (levels: number): unknown => JSON.parse(`${'['.repeat(levels)}${']'.repeat(levels)}`);
+  const node = (levels: number) => [TAB, { id: 'n', type: 'comment', z: 't', x: 1, y: 1, wires: [], k: nested(levels) }];
+  const { code, body } = await site.ask('POST', '/flows', node(2000));
+  assert.deepEqual([code, /more than 1000 lists and objects inside each other/.test(body)], [400, true], body);
+  assert.equal((await present(site)).length, before);
+  assert.equal(await site.deploy(node(500)), 204);
+  assert.equal(await site.gateway.stop(), 0);
+  await site.gateway.up();
+  assert.equal((await site.until('running')).safeMode, undefined);
+  assert.deepEqual(
+    (await present(site)).map(({ id }) => id),
+    ['t', 'n'],
+  );
 });

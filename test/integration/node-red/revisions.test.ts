@@ -7,6 +7,7 @@ import path from 'node:path';
 import test from 'node:test';
 import { request } from '../../../src/admin/client.ts';
 import type { FlowsList, FlowsResult, Revision } from '../../../src/core/flow-revisions.ts';
+import { ESCAPE } from '../../harness/hostile-flows.ts';
 import { type NodeRedSite, nodeRedSite, startsWith } from '../../harness/node-red-site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { nodeRedPeer } from '../../peers/peers.ts';
@@ -183,6 +184,54 @@ test('an undo ends the safe mode that a bad deploy led to', async (t) => {
   assert.equal(undone.flows, 'started');
   await site.until('running');
   await site.gateway.waitForLog(/^well and good$/);
+});
+
+test('flows that end Node-RED while it gets them are there once, and the answer says so', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const site = await nodeRedSite(t);
+  await site.gateway.up();
+  const { pid } = await site.until('running');
+  assert.equal(await site.deploy(secretFlow('Mine')), 204);
+  await revision(site, 2);
+  // It ends the process when its flows start for the first time, before anybody has an answer.
+  const initialize = `${ESCAPE} const fs = load('fs'); if (!fs.existsSync('once')) { fs.writeFileSync('once', ''); proc.reallyExit(9); }`;
+  const run = {
+    id: 'f',
+    type: 'function',
+    z: 'a1',
+    name: 'ends',
+    func: '',
+    initialize,
+    outputs: 0,
+    libs: [],
+    x: 1,
+    y: 1,
+    wires: [],
+  };
+  const added = await change(site, 'import', { flows: [tab('a1', 'Ends'), run] });
+  assert.deepEqual([added.added, added.flows, added.passwords], [['Ends'], 'started', 'kept']);
+  const now = await site.flows();
+  assert.notEqual(now.pid, pid);
+  assert.equal(now.crashes, 1);
+  const tabs = async () => (await present(site)).filter(({ type }) => type === 'tab').map(({ label }) => label);
+  assert.deepEqual(await tabs(), ['Mine', 'Ends']);
+  const kept = await revision(site, added.revision ?? 0);
+  assert.deepEqual([kept.origin, kept.door, kept.changes?.added], ['import', 'socket', ['Ends']]);
+
+  // One that ends it before it is saved: nothing has changed, and the answer says that.
+  const { pid: second = 0 } = now;
+  const killed = change(site, 'import', { flows: [tab('b', 'Killed'), { ...run, z: 'b', initialize: '' }] });
+  process.kill(second, 'SIGSTOP');
+  const outcome = killed.then(
+    ({ added: labels }) => labels.join(),
+    (thrown: unknown) => String(thrown),
+  );
+  process.kill(second, 'SIGKILL');
+  const words = await outcome;
+  await site.until('running');
+  const after = await waitFor('the flows of now', async () => ((await list(site)).current === null ? undefined : tabs()));
+  assert.deepEqual(after, ['Mine', 'Ends', ...(words === 'Killed' ? ['Killed'] : [])], words);
+  if (words !== 'Killed') assert.match(words, /nothing was changed|did not answer about its flows|does not run now/);
 });
 
 test('clients that undo at once undo one deploy, also beside a start of Node-RED', async (t) => {

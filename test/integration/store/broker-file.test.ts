@@ -16,9 +16,10 @@ import {
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
+import type { BrokerChange } from '../../../src/core/broker-store.ts';
 import { seeded } from '../../../src/core/seeded.ts';
-import { APPLICATION, PAGE_SIZE, sumOf, VERSION } from '../../../src/store/broker/layout.ts';
-import { BrokerFile } from '../../../src/store/broker-store.ts';
+import { APPLICATION, BROKER_TAIL, PAGE_SIZE, sumOf, tailLine, VERSION } from '../../../src/store/broker/layout.ts';
+import { BrokerFile, MAX_WAITING_ROWS, MOST_WAITING } from '../../../src/store/broker-store.ts';
 import { Folders, KeptBench } from '../../fakes/kept-bench.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { mayMount, mountPoint, run } from '../../harness/loop-disk.ts';
@@ -236,7 +237,18 @@ async function publish(clock: ManualClock, bench: KeptBench, topic: string, cont
   await published;
 }
 
-test('with a full disk messages are in memory, and on the disk when there is room', async (t) => {
+/** Published without a wait. @returns those that were acknowledged, in their order */
+function publishing(bench: KeptBench, topic: string, ...contents: string[]): string[] {
+  const acknowledged: string[] = [];
+  for (const content of contents)
+    bench.publish(topic, content).then(
+      () => acknowledged.push(content),
+      () => {},
+    );
+  return acknowledged;
+}
+
+test('with a full disk messages wait in memory, and are acknowledged when there is room', async (t) => {
   if (!mayMount(t)) return;
   const folders = await filled(t);
   const disk = mountPoint(t, 'full');
@@ -252,16 +264,19 @@ test('with a full disk messages are in memory, and on the disk when there is roo
     // It is full.
   }
   closeSync(file);
-  const big = 'y'.repeat(100_000);
-  for (let n = 0; n < 9; n++) await publish(clock, bench, 'plant/t', `${n}${big}`);
+  const all = Array.from({ length: 9 }, (_, n) => `${n}${'y'.repeat(100_000)}`);
+  const acknowledged = publishing(bench, 'plant/t', ...all);
+  await until(clock, 'them to be handed on', () => bench.waiting('a').length === MESSAGES.length + 9);
+  assert.deepEqual([acknowledged, bench.kept.withheld.count], [[], 9]);
   const [fault, ...more] = bench.faults;
   assert.match(String(fault), /full/);
   assert.deepEqual(more, [], 'it is reported once');
   assert.equal(bench.kept.status().state, 'faulty');
-  assert.deepEqual(bench.waiting('a').length, MESSAGES.length + 9);
   run('mount', '-o', 'remount,size=8m', disk);
   rmSync(ballast);
   await until(clock, 'the file to take it', () => bench.kept.status().state === 'file');
+  await until(clock, 'the acknowledgements', () => acknowledged.length === all.length);
+  assert.deepEqual([acknowledged, bench.kept.withheld.count], [all, 0]);
   assert.deepEqual(bench.faults.slice(1), [undefined]);
   const waiting = bench.waiting('a');
   await publish(clock, bench, 'plant/t', 'last');
@@ -284,9 +299,12 @@ test('a file system that is read-only: what it has is served, and nothing is los
   assert.equal(bench.faults.length, 1);
   assert.deepEqual(bench.waiting('a'), MESSAGES);
   assert.deepEqual(bench.retainedTopics(), ['state/1']);
-  await publish(clock, bench, 'plant/t', 'more');
+  const acknowledged = publishing(bench, 'plant/t', 'more');
+  await until(clock, 'it to be handed on', () => bench.waiting('a').length === MESSAGES.length + 1);
+  assert.deepEqual(acknowledged, []);
   run('mount', '-o', 'remount,rw', disk);
-  await until(clock, 'the file to take it', () => bench.kept.status().state === 'file');
+  await until(clock, 'the acknowledgement', () => acknowledged.length === 1);
+  assert.equal(bench.kept.status().state, 'file');
   await bench.kept.close();
   const next = await open(t, here);
   assert.deepEqual(next.waiting('a'), [...MESSAGES, 'more']);
@@ -316,14 +334,79 @@ test('a folder in the place of the file is a fault that ends with it', async (t)
   const subscribed = bench.persistence.addSubscriptions({ id: 'a' }, [{ topic: 'plant/#', qos: 1 }]);
   await subscribed;
   bench.sessions.away('a');
-  await publish(clock, bench, 'plant/t', 'kept');
+  const acknowledged = publishing(bench, 'plant/t', 'kept');
+  await until(clock, 'it to be handed on', () => bench.waiting('a').length === 1);
   rmSync(folders.file, { recursive: true });
-  await until(clock, 'the file', () => bench.kept.status().state === 'file');
+  await until(clock, 'the acknowledgement', () => acknowledged.length === 1);
   await bench.kept.close();
   const next = await open(t, folders);
   assert.deepEqual(next.waiting('a'), ['kept']);
   await next.kept.close();
 });
+
+test('rows of a killed run stay in the tail while the file cannot be opened', async (t) => {
+  const folders = new Folders(scratch(t, 'broker-file'));
+  const rows = [
+    { table: 'session', values: [1, 'a', 'user:a', 5, null, null] },
+    { table: 'filter', values: [1, 'plant/#', 1, '{}', null, null] },
+    { table: 'message', values: [1, 'plant/t', new Uint8Array(Buffer.from('kept')), 1, 'user:b'] },
+    { table: 'place', values: [1, 1, 0, 1, 0] },
+  ] as const;
+  writeFileSync(path.join(folders.runtimeDir, BROKER_TAIL), rows.map((row) => tailLine({ ...row, gone: false })).join(''));
+  mkdirSync(folders.file);
+  // The second start without the file has them from the tail as well.
+  for (let i = 0; i < 2; i++) {
+    const bench = await open(t, folders);
+    assert.equal(bench.kept.status().state, 'faulty');
+    assert.deepEqual(bench.waiting('a'), ['kept']);
+    await bench.kept.close();
+  }
+  rmSync(folders.file, { recursive: true });
+  const bench = await open(t, folders);
+  assert.deepEqual([bench.faults, bench.waiting('a')], [[], ['kept']]);
+  await bench.kept.close();
+});
+
+test('a folder in the place of the write-ahead file costs nothing of what the file has', async (t) => {
+  const folders = await filled(t);
+  const place = `${folders.file}-wal`;
+  rmSync(place, { force: true });
+  mkdirSync(place);
+  const { bench, clock } = await withClock(t, folders);
+  assert.equal(bench.faults.length, 1);
+  assert.deepEqual([bench.waiting('a'), bench.retainedTopics()], [MESSAGES, ['state/1']]);
+  const acknowledged = publishing(bench, 'plant/t', 'more');
+  await until(clock, 'it to be handed on', () => bench.waiting('a').length === MESSAGES.length + 1);
+  assert.deepEqual(acknowledged, []);
+  rmSync(place, { recursive: true });
+  await until(clock, 'the acknowledgement', () => acknowledged.length === 1);
+  await bench.kept.close();
+  const next = await open(t, folders);
+  assert.deepEqual(next.waiting('a'), [...MESSAGES, 'more']);
+});
+
+test('nobody waits for a pipe in the place of the file', { timeout: 120_000 }, async (t) => {
+  const folders = new Folders(scratch(t, 'broker-file'));
+  run('mkfifo', folders.file);
+  const { bench, clock } = await withClock(t, folders);
+  await until(clock, 'the fault', () => bench.kept.status().state === 'faulty');
+  rmSync(folders.file);
+  await until(clock, 'the file', () => bench.kept.status().state === 'file');
+});
+
+for (const [what, place] of [
+  ['the tail', ({ runtimeDir }: Folders) => path.join(runtimeDir, 'broker-tail')],
+  ['a journal', ({ file }: Folders) => `${file}-journal`],
+] as const)
+  test(`nobody waits for a pipe in the place of ${what}`, { timeout: 120_000 }, async (t) => {
+    const folders = await filled(t);
+    rmSync(place(folders), { force: true });
+    run('mkfifo', place(folders));
+    const bench = await open(t, folders);
+    assert.deepEqual([bench.waiting('a'), bench.faults], [MESSAGES, []]);
+    await bench.kept.close();
+    await works(t, folders);
+  });
 
 test('what was given up before its turn is not written; a group is one commit', async (t) => {
   const folders = new Folders(scratch(t, 'broker-file'));
@@ -343,6 +426,37 @@ test('what was given up before its turn is not written; a group is one commit', 
   }
   assert.deepEqual([store.status().state, existsSync(folders.file)], ['idle', false], 'nothing is made for it yet');
 });
+
+/** Changes of rows that are there no more, more than may wait. */
+const TOO_MANY: Readonly<Record<string, () => Iterable<BrokerChange>>> = {
+  rows: () => Array.from({ length: MAX_WAITING_ROWS + 1 }, (_, n) => ({ table: 'message', values: [1_000_000 + n], gone: true })),
+  bytes: () =>
+    Array.from({ length: MOST_WAITING / 1000 + 1 }, (_, n) => ({
+      ...{ table: 'retained', gone: true },
+      values: [`${n}`.padEnd(1000, '/')],
+    })),
+};
+for (const [what, changes] of Object.entries(TOO_MANY))
+  test(`more ${what} of changes than may wait give way to everything as it is`, async (t) => {
+    const folders = new Folders(scratch(t, 'broker-file'));
+    let bench = await open(t, folders);
+    await bench.client('a', 'plant/#');
+    bench.sessions.away('a');
+    for (const content of ['one', 'two']) await bench.publish('plant/t', content);
+    const { store } = bench;
+    assert.ok(store !== undefined);
+    // As many as come and go while the disk hangs: none goes to the thread in this turn.
+    for (const change of changes()) store.change(change, 'later');
+    assert.equal(store.full, true);
+    // What waits now may be among those that were dropped.
+    assert.equal(await store.settled(), false);
+    assert.equal(await store.settled(), true);
+    assert.equal(store.full, false);
+    await bench.publish('plant/t', 'three');
+    await bench.kept.close();
+    bench = await open(t, folders);
+    assert.deepEqual(bench.waiting('a'), ['one', 'two', 'three']);
+  });
 
 test('the file says whose it is', async (t) => {
   const { file } = await filled(t);

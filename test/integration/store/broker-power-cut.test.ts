@@ -16,13 +16,22 @@ const CUTS = Number(process.env.SLUICE_CUTS ?? 100);
 const MEGABYTES = 16;
 const HARNESS = path.join(import.meta.dirname, '..', '..', 'harness');
 
+/** Messages that are published at once, at most. */
+const GROUPS = { close: 25, full: 45 } as const;
+
 interface Found {
   readonly faults: string[];
   readonly lost: number;
+  readonly told: readonly KeptTold[];
 }
 
 /** @param without calls that do nothing @returns undefined after a skip */
-async function cutMany(t: TestContext, count: number, without?: 'fdatasync'): Promise<Found | undefined> {
+async function cutMany(
+  t: TestContext,
+  count: number,
+  without?: 'fdatasync',
+  how: keyof typeof GROUPS = 'close',
+): Promise<Found | undefined> {
   t.diagnostic(`SLUICE_SEED=${SEED}`);
   const disk = await recordingDisk(t, MEGABYTES);
   const images = disk === undefined ? undefined : imageDisk(t, MEGABYTES * 1024 ** 2);
@@ -30,15 +39,7 @@ async function cutMany(t: TestContext, count: number, without?: 'fdatasync'): Pr
   const state = path.join(disk.folder, 'state');
   mkdirSync(state);
   const loader = without === undefined ? [] : ['--import', path.join(HARNESS, 'without-sync.ts')];
-  const args = [
-    path.join(HARNESS, 'kept-child.ts'),
-    state,
-    scratch(t, 'run', '/dev/shm'),
-    disk.record,
-    String(SEED),
-    '500',
-    'close',
-  ];
+  const args = [path.join(HARNESS, 'kept-child.ts'), state, scratch(t, 'run', '/dev/shm'), disk.record, String(SEED), '500', how];
   const child = startChild(t, process.execPath, [...loader, ...args], { env: { WITHOUT_SYNC: without } });
   assert.equal(await child.ended, 0, child.stderr.join('\n'));
   await disk.stop();
@@ -61,13 +62,21 @@ async function cutMany(t: TestContext, count: number, without?: 'fdatasync'): Pr
     lost += cut.lost;
     // The board was off: what lay in memory is gone.
     const runtimeDir = scratch(t, `run-${i}`, '/dev/shm');
-    const wrong = await images.with(cut.image, (folder) => look(path.join(folder, 'state'), runtimeDir, told, moment));
+    const wrong = await images.with(cut.image, (folder) =>
+      look(path.join(folder, 'state'), runtimeDir, told, moment, GROUPS[how]),
+    );
     faults.push(...wrong.map((fault) => `cut at ${moment}: ${fault}`));
   }
-  return { faults, lost };
+  return { faults, lost, told };
 }
 
-async function look(stateDir: string, runtimeDir: string, told: readonly KeptTold[], moment: number): Promise<string[]> {
+async function look(
+  stateDir: string,
+  runtimeDir: string,
+  told: readonly KeptTold[],
+  moment: number,
+  group: number,
+): Promise<string[]> {
   const bench = await KeptBench.open({ folders: { stateDir, runtimeDir } as Folders });
   try {
     const wrong: string[] = [];
@@ -88,7 +97,7 @@ async function look(stateDir: string, runtimeDir: string, told: readonly KeptTol
         wrong.push(`${missing.length} acknowledged messages of ${id} are lost, the first ${missing[0]?.slice(0, 20)}`);
       const order = waiting.map((content) => all.indexOf(content));
       if (order.some((n, i) => n < 0 || (i > 0 && n <= (order[i - 1] as number)))) wrong.push(`the queue of ${id} is wrong`);
-      if (id === 'b' && waiting.length > published.length + 25) wrong.push(`${waiting.length} messages wait for b`);
+      if (id === 'b' && waiting.length > published.length + group) wrong.push(`${waiting.length} messages wait for b`);
     }
     const retained = new Map(
       [...bench.retained.matching(['#'])].flatMap((p) => (p === undefined ? [] : [[p.topic, p.payload.toString()]])),
@@ -110,6 +119,15 @@ test(`no power cut of ${CUTS} takes an acknowledged message of a client`, { time
   if (found === undefined) return;
   assert.deepEqual(found.faults, [], `SLUICE_SEED=${SEED}`);
   assert.ok(found.lost > 0, 'the cuts lost writes that were not flushed');
+});
+
+test('no power cut takes an acknowledged message while the disk is full, or after it', { timeout: 600_000 }, async (t) => {
+  const found = await cutMany(t, 40, undefined, 'full');
+  if (found === undefined) return;
+  const full = found.told.find(({ kind }) => kind === 'full');
+  // The cuts show that the disk has what was acknowledged.
+  assert.ok(full?.kind === 'full' && full.acknowledged < full.sent, 'a full disk gets messages that it cannot take');
+  assert.deepEqual(found.faults, [], `SLUICE_SEED=${SEED}`);
 });
 
 test('control: the same cuts find a file that is not synced', { timeout: 300_000 }, async (t) => {

@@ -3,46 +3,24 @@
  * is lost or taken for damaged, and with room again it goes on.
  */
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../../src/core/clock.ts';
 import type { Shape } from '../../../src/core/point.ts';
 import { MeasuredFile, readMeasured } from '../../../src/drivers/modbus/measured-file.ts';
 import { Log } from '../../../src/store/log.ts';
-import { mayMount, mountPoint, run } from '../../harness/loop-disk.ts';
+import { BALLAST, fillDisk, memoryDisk, run } from '../../harness/loop-disk.ts';
+import { scratch } from '../../harness/scratch.ts';
 import { makeGateway, sluice } from '../../harness/start-gateway.ts';
 import { exportAll } from '../../harness/store-fixture.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
 const pump: Shape = { device: 'pump', points: [{ name: 'n', type: 'float64', storage: 'number' }] };
 
-/** A file system in memory. @returns undefined after the test was marked as skipped */
-function smallDisk(t: TestContext, options: string): string | undefined {
-  if (!mayMount(t)) return undefined;
-  const disk = mountPoint(t, 'small');
-  run('mount', '-t', 'tmpfs', '-o', `${options},mode=0755`, 'tmpfs', disk);
-  return disk;
-}
-/** @param but bytes that are left, in steps of 4 kB */
-function fill(disk: string, but = 0): void {
-  const file = openSync(path.join(disk, 'ballast'), 'w');
-  const space = path.join(disk, 'space');
-  const spared = openSync(space, 'w');
-  try {
-    if (but > 0) writeSync(spared, Buffer.alloc(but, 1));
-    for (const piece = Buffer.alloc(4096, 1); ; ) writeSync(file, piece);
-  } catch {
-    // It is full.
-  } finally {
-    closeSync(file);
-    closeSync(spared);
-    rmSync(space);
-  }
-}
-
-async function open(t: TestContext, stateDir: string, runtimeDir: string): Promise<Log> {
-  const options = { stateDir, runtimeDir, clock: systemClock, maxSize: 4e6, maxAge: 1e13, commitEvery: 3_600_000 };
+async function open(t: TestContext, stateDir: string, runtimeDir: string, minFree?: number): Promise<Log> {
+  const maxSize = minFree === undefined ? 4e6 : 32e6;
+  const options = { stateDir, runtimeDir, clock: systemClock, maxSize, maxAge: 1e13, minFree, commitEvery: 3_600_000 };
   const log = await Log.open(options);
   t.after(() => log.abandon());
   log.setClock(1e6, false);
@@ -62,22 +40,22 @@ const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 for (const kilobytes of [0, 4, 12, 24, 40])
   test(`a first start with ${kilobytes} kB of room says that the disk is full and what helps`, async (t) => {
-    const disk = smallDisk(t, 'size=64k');
+    const disk = memoryDisk(t, 'size=64k');
     if (disk === undefined) return;
-    fill(disk, kilobytes * 1024);
+    fillDisk(disk, kilobytes * 1024);
     const gateway = makeGateway(t, (g) => `gateway: {id: g1, stateDir: ${disk}/state, runtimeDir: ${g.runtimeDir}}`);
     const { code, stderr } = await sluice(t, 'run', '-c', gateway.config);
     assert.equal(code, 1, stderr);
     assert.match(stderr, /cannot be opened: .*\. The disk is full: \d+ kB of 64 kB are free where .*\. Make room there, or name/);
     assert.equal(stderr.split('\n').length, 1, 'one sentence, no stack');
-    rmSync(path.join(disk, 'ballast'));
+    rmSync(path.join(disk, BALLAST));
     run('mount', '-o', 'remount,size=2m', disk);
     const log = await open(t, path.join(disk, 'state'), gateway.runtimeDir);
     assert.deepEqual(log.opened.repairs, []);
   });
 
 test('a disk that takes no further file: the start says so for the lock', async (t) => {
-  const disk = smallDisk(t, 'size=1m,nr_inodes=2');
+  const disk = memoryDisk(t, 'size=1m,nr_inodes=2');
   if (disk === undefined) return;
   const gateway = makeGateway(t, (g) => `gateway: {id: g1, stateDir: ${disk}/state, runtimeDir: ${g.runtimeDir}}`);
   for (const words of [/sluice\.lock cannot be locked: /, /state cannot be used: /]) {
@@ -92,7 +70,7 @@ test('a disk that takes no further file: the start says so for the lock', async 
 
 for (const end of ['stopped', 'left'] as const)
   test(`a log that was ${end}, then a full disk: a clear message, and all is there with room`, async (t) => {
-    const disk = smallDisk(t, 'size=600k');
+    const disk = memoryDisk(t, 'size=600k');
     if (disk === undefined) return;
     const stateDir = path.join(disk, 'state');
     const gateway = makeGateway(t, (g) => `gateway: {id: g1, stateDir: ${stateDir}, runtimeDir: ${g.runtimeDir}}`);
@@ -104,12 +82,12 @@ for (const end of ['stopped', 'left'] as const)
       for (const n of [20, 21]) log.append({ shape: pump, at: systemClock.monotonic(), values: [n], reasons: null });
       await log.abandon();
     }
-    fill(disk);
+    fillDisk(disk);
     const { code, stdout, stderr } = await sluice(t, 'run', '-c', gateway.config);
     assert.equal(code, 1, stderr);
     assert.match(stderr, /The disk is full: 0 kB of 600 kB are free/);
     for (const line of stdout.split('\n').filter((l) => l.includes('tried again'))) assert.match(line, /the disk is full/i);
-    rmSync(path.join(disk, 'ballast'));
+    rmSync(path.join(disk, BALLAST));
     const again = await open(t, stateDir, gateway.runtimeDir);
     assert.deepEqual([again.opened.repairs, again.id], [[], log.id]);
     await again.flush();
@@ -121,7 +99,7 @@ for (const end of ['stopped', 'left'] as const)
   });
 
 test('a start with little room goes on, and says so before its first commit', async (t) => {
-  const disk = smallDisk(t, 'size=128k');
+  const disk = memoryDisk(t, 'size=128k');
   if (disk === undefined) return;
   const gateway = makeGateway(t, (g) => `gateway: {id: g1, stateDir: ${disk}/state, runtimeDir: ${g.runtimeDir}}`);
   gateway.start();
@@ -130,8 +108,20 @@ test('a start with little room goes on, and says so before its first commit', as
   assert.equal(await gateway.stop(), 0);
 });
 
+test('a small log on a disk with less than minFree drops nothing while there is room', async (t) => {
+  const disk = memoryDisk(t, 'size=32m');
+  if (disk === undefined) return;
+  fillDisk(disk, 3 * 1024 ** 2);
+  const log = await open(t, path.join(disk, 'state'), scratch(t, 'run', '/dev/shm'), 64 * 1024 ** 2);
+  // The write-ahead file becomes longer meanwhile.
+  const [first, commits] = [log.status().bytes, 400];
+  for (let i = 0; i < commits; i++) await append(log, i, i + 1);
+  assert.ok(log.status().bytes > first + 256 * 1024, `${first} bytes became ${log.status().bytes}`);
+  assert.deepEqual(await values(log), upTo(commits));
+});
+
 test('times of devices that a full disk does not take: the file stays, no room is taken', async (t) => {
-  const disk = smallDisk(t, 'size=64k');
+  const disk = memoryDisk(t, 'size=64k');
   if (disk === undefined) return;
   const warned: string[] = [];
   const logger = { warn: (_: object, text: string) => void warned.push(text) };
@@ -139,15 +129,15 @@ test('times of devices that a full disk does not take: the file stays, no room i
   file.set('a', 1);
   await file.stop();
   const before = readFileSync(path.join(disk, 'modbus-times.json'));
-  fill(disk);
+  fillDisk(disk);
   file.set('b', 2);
   await file.stop();
   assert.equal(warned.length, 1);
   assert.match(warned[0] ?? '', /modbus-times\.json cannot be written/);
   assert.deepEqual(readFileSync(path.join(disk, 'modbus-times.json')), before);
-  assert.deepEqual(readdirSync(disk).sort(), ['ballast', 'modbus-times.json']);
+  assert.deepEqual(readdirSync(disk).sort(), [BALLAST, 'modbus-times.json']);
   assert.deepEqual([...readMeasured(disk)], [['a', 1]]);
-  rmSync(path.join(disk, 'ballast'));
+  rmSync(path.join(disk, BALLAST));
   file.set('c', 3);
   await waitFor('what is written when there is room', async () => {
     await file.stop();

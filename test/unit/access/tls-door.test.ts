@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, Socket } from 'node:net';
 import test from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import {
@@ -73,6 +73,31 @@ test('handshakes that stop in the middle fill the places before TLS, and no more
   assert.equal(tooMany(), 0);
   open(3);
   await waitFor('each further one to cost one', () => tooMany() === 3);
+});
+
+test('an IPv6 network with many addresses counts as one machine in the queue of handshakes', (t) => {
+  const refused: string[] = [];
+  const door = new TlsDoor({
+    ...{ clock: new ManualClock(), asksCertificate: false },
+    source: { current: { key: '', cert: '', fingerprint: '' }, fault: undefined, onChange: () => () => {} },
+    ...{ connected: () => {}, ready: () => {}, refused: ({ message }) => refused.push(message) },
+  });
+  let remotePort = 0;
+  const enter = (remoteAddress: string): Socket => {
+    const socket = new Socket();
+    Object.defineProperties(socket, { remoteAddress: { value: remoteAddress }, remotePort: { value: ++remotePort } });
+    t.after(() => socket.destroy());
+    door.enter(socket);
+    return socket;
+  };
+  t.after(() => door.stop());
+  // Each other machine has one, and this one has two.
+  const others = Array.from({ length: MAX_WAITING_HANDSHAKES - 2 }, (_, n) => enter(`203.0.113.${n + 1}`));
+  const [first, second] = [enter('2001:db8:0:7::1'), enter('2001:db8:0:7:ffff::2')];
+  const next = enter('198.51.100.1');
+  assert.deepEqual([first.destroyed, second.destroyed, next.destroyed], [true, false, false]);
+  assert.ok(others.every((socket) => !socket.destroyed));
+  assert.equal(refused.length, 1);
 });
 
 test('a door has a socket for each connection that its own limits and TLS let in', () => {

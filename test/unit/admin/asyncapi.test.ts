@@ -9,8 +9,9 @@ import fc from 'fast-check';
 import { MESSAGES, type MessageName, TOPICS, topicsDescription } from '../../../src/admin/asyncapi/description.ts';
 import { OWN_TOPICS } from '../../../src/admin/asyncapi/dialects.ts';
 import { EVENTS } from '../../../src/admin/asyncapi/messages.ts';
+import type { Message, OwnTopic } from '../../../src/admin/asyncapi/parts.ts';
 import { KEYS, parseMessage, WORDS } from '../../../src/control/remote/message.ts';
-import { BIRTH, places } from '../../../src/forwarders/mqtt/dialects/homeassistant/places.ts';
+import { BIRTH } from '../../../src/forwarders/mqtt/dialects/homeassistant/places.ts';
 import { formatCases } from '../../harness/format-case.ts';
 import { Described } from '../../oracles/described.ts';
 
@@ -90,31 +91,47 @@ test('the page of the topics has the same topics, with QoS, retain flag and brok
     assert.ok(read('topics.md').includes(`\`…/${topic.replace(/\{(\w+)\}/g, '<$1>')}\``), topic);
 });
 
-test('the topics of homeassistant are those that its dialect makes, and those of its page', () => {
-  const at = places('{gateway}');
-  const made = [at.ownConfig, at.config('{device}'), at.status, at.state('{device}'), at.available('{device}')];
-  made.push(at.alarm('{rule}'), at.set('{device}', '{point}'), at.result('result', '{id}'));
-  const described = Object.values(OWN_TOPICS).filter(({ format }) => format === 'homeassistant');
+test('the topics of homeassistant are those of its page', () => {
+  const described = Object.values<OwnTopic>(OWN_TOPICS).filter(({ format }) => format === 'homeassistant');
   const written = [...read('formats/homeassistant.md').matchAll(/^\| `(homeassistant\/[^`]+)` \|/gm)];
   assert.deepEqual(
     described.map(({ address }) => address),
-    [...made, BIRTH],
-  );
-  assert.deepEqual(
-    written.map(([, topic = '']) => topic.replace(/<(\w+)>/g, '{$1}')),
-    made,
+    [...written.map(([, topic = '']) => topic.replace(/<(\w+)>/g, '{$1}')), BIRTH],
   );
 });
 
+test('the kinds of azure-iot-hub and their properties are those of its page', () => {
+  const addresses = Object.values<OwnTopic>(OWN_TOPICS).flatMap(({ address }) => {
+    const [, kind, more] = /&kind=(\w+)(?:&(\w+)=\{\w+\})?$/.exec(address) ?? [];
+    return kind === undefined ? [] : [`${kind} ${more ?? ''}`];
+  });
+  const rows = [...read('formats/azure-iot-hub.md').matchAll(/^\| [^|]+ \| `(\w+)` \|(?: `(\w+)`[^|]*)? \|/gm)];
+  assert.deepEqual(addresses.sort(), rows.map(([, kind, more]) => `${kind} ${more ?? ''}`).sort());
+});
+
+test('the topics of aws-iot are on its page', () => {
+  const page = read('formats/aws-iot.md');
+  for (const { format, address } of Object.values<OwnTopic>(OWN_TOPICS)) {
+    if (format !== 'aws-iot') continue;
+    const [, rule, lane] = /^\$aws\/rules\/(\{awsRule\})\/sluice\/\{gateway\}\/(\w+)$/.exec(address) ?? [];
+    const words =
+      rule === undefined ? ['`…/inventory/1`', '`…/2`'] : ['`$aws/rules/RULE/sluice/<gateway>/data`', `\`…/${lane}\``];
+    assert.ok(
+      words.some((one) => page.includes(one)),
+      address,
+    );
+  }
+});
+
 test('the topics of thingsboard are those of its page', () => {
-  const described = Object.values(OWN_TOPICS).filter(({ format }) => format === 'thingsboard');
+  const described = Object.values<OwnTopic>(OWN_TOPICS).filter(({ format }) => format === 'thingsboard');
   const written = new Set([...read('formats/thingsboard.md').matchAll(/`(v1\/[a-z/]+)`/g)].map(([, topic]) => topic));
   assert.deepEqual(new Set(described.map(({ address }) => address)), written);
 });
 
 test('the topics of sparkplug-b are those of its page', () => {
   const page = read('formats/sparkplug-b.md').replace(/<(\w+)>/g, '{$1}');
-  const described = Object.values(OWN_TOPICS).filter(({ format }) => format === 'sparkplug-b');
+  const described = Object.values<OwnTopic>(OWN_TOPICS).filter(({ format }) => format === 'sparkplug-b');
   const words = new Set([...page.matchAll(/\b[ND](?:BIRTH|DATA|DEATH|CMD)\b/g)].map(([word]) => word));
   assert.deepEqual(new Set(described.map(({ address }) => address.split('/')[2] as string)), new Set([...words, '{host}']));
   for (const { address } of described)
@@ -144,8 +161,11 @@ test('every example of the pages fits', () => {
       found.add(name);
       described.holds(name, line, page);
     }
-  const all = Object.entries(MESSAGES).flatMap(([name, message]) => ('schema' in message ? [name] : []));
-  assert.deepEqual([...found].sort(), all.sort());
+  // The payloads of other formats are on pages of their own (asyncapi-walk.test.ts).
+  const all = Object.entries<Message>(MESSAGES).filter(
+    ([, { schema, format = 'json' }]) => schema !== undefined && format === 'json',
+  );
+  assert.deepEqual([...found].sort(), all.map(([name]) => name).sort());
 });
 
 /** Values that a key of a command may have, right and wrong ones. */

@@ -3,7 +3,7 @@ import test from 'node:test';
 import { decode, encode, type Packet } from 'dns-packet';
 import fc from 'fast-check';
 import { answerTo, claimOf, isQuestion, mayClaim, recordsOf, SERVICE } from '../../../src/admin/mdns/answers.ts';
-import { isNear } from '../../../src/admin/mdns/responder.ts';
+import { isNear } from '../../../src/admin/mdns/links.ts';
 
 const SELF = { instance: 'ghat-1', host: 'sluice-a1b2c3', port: 8443 };
 const HERE = ['192.0.2.1', '2001:db8::1'];

@@ -305,3 +305,20 @@ test('a broker that takes the connection and says nothing ends the check in time
   const logIn = found.find(({ code }) => code === 'log-in');
   assert.equal(logIn?.level, 'fault', JSON.stringify(found));
 });
+
+test('Wi-Fi that a card asks for: no program, no adapter, no connection, and all in order', async (t) => {
+  const { examine: examined, put } = healthy(t);
+  const wifi = async (asked: boolean, able: boolean) =>
+    (await examined({ wifi: { asked, able } }))
+      .filter(({ code }) => code.startsWith('wifi'))
+      .map(({ code, level }) => [code, level]);
+  assert.deepEqual(await wifi(false, false), []);
+  assert.deepEqual(await wifi(true, false), [['wifi-unsupported', 'warning']]);
+  put('sys/class/net/eth0/operstate', 'up\n');
+  assert.deepEqual(await wifi(true, true), [['wifi-no-adapter', 'warning']]);
+  put('sys/class/net/wlan0/phy80211/name', 'phy0\n');
+  put('sys/class/net/wlan0/operstate', 'dormant\n');
+  assert.deepEqual(await wifi(true, true), [['wifi-away', 'warning']]);
+  put('sys/class/net/wlan0/operstate', 'up\n');
+  assert.deepEqual(await wifi(true, true), [['wifi', 'ok']]);
+});

@@ -1,6 +1,16 @@
 /** The last good configuration as a file: what is believed, what is kept, and what a damaged or foreign one does. */
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { keepLastGood, likelyStateDirs, readLastGood } from '../../../src/care/last-good.ts';
@@ -11,6 +21,7 @@ import { readYamlFile } from '../../../src/config/yaml-source.ts';
 import type { ReadProfile } from '../../../src/core/configuring.ts';
 import { seeded } from '../../../src/core/seeded.ts';
 import { scratch } from '../../harness/scratch.ts';
+import { asRoot } from '../../peers/peers.ts';
 
 const keep = (dir: string, text: string, profiles: ReadProfile[] = [], file = '/etc/sluice/gateway.yaml', version = '1.0.0') =>
   keepLastGood(dir, { file, text, profiles }, version, 1_795_000_000_000);
@@ -93,6 +104,25 @@ test('a damaged, foreign, open or linked file is not believed, and the one befor
   renameSync(file, `${file}.real`);
   symlinkSync(`${file}.real`, file);
   assert.deepEqual(texts(dir), ['a: 1\n'], 'a link');
+});
+
+test('root reads the file of the service, and keeps the one before it beside a newer one', async (t) => {
+  if (!asRoot(t, 'give a file to another user')) return;
+  const dir = scratch(t, 'good');
+  const file = path.join(dir, 'config/last-good.yaml');
+  await keep(dir, 'a: 1\n');
+  const [service, stranger] = [4711, 4712];
+  chownSync(file, service, service);
+  assert.deepEqual(texts(dir), ['a: 1\n']);
+  const { ino } = statSync(file);
+  assert.equal(await keep(dir, 'a: 1\n'), false, 'it is found in the background as well');
+  assert.equal(statSync(file).ino, ino);
+  await keep(dir, 'a: 2\n');
+  assert.deepEqual(texts(dir), ['a: 2\n', 'a: 1\n']);
+  // A file that others may write is nobody's word.
+  chownSync(file, stranger, stranger);
+  chmodSync(file, 0o622);
+  assert.deepEqual(texts(dir), ['a: 1\n']);
 });
 
 test('a cut between the two renames leaves one that is whole', async (t) => {

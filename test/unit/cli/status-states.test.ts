@@ -271,6 +271,15 @@ const STATES: Readonly<Record<string, Changes>> = {
       },
     },
   },
+  'flows-throttled': {
+    flows: {
+      door: {
+        ...doorOf(),
+        dropped: 1250,
+        slow: 'a flow takes fewer readings than come; 1250 were dropped since the start of the gateway',
+      },
+    },
+  },
   'line-overloaded': {
     bus: {
       load: { busy: 0.98, due: 60, missed: 12, overloaded: true },

@@ -151,6 +151,22 @@ test('columns: the decoder of Python reads random batches as that of TypeScript 
   assert.deepEqual(parsed(stdout), all);
 });
 
+test('columns: both decoders read the largest float32, a common sign for no value', (t) => {
+  const shape: Shape = { device: 'd', points: [{ name: 'f', type: 'float32', storage: 'number' }] };
+  const values = [3.4028235e38, -3.4028235e38, 1.5, 1.1754944e-38, 1e-45];
+  const records = values.map((value, i): LogRecord => ({ seq: i + 1, sample: { shape, at: i, values: [value], reasons: null } }));
+  const head = { lane: 'data', gateway: 'g', log: 'd42fdf5aac', boot: 'b1', inventory: 1, sent: 0, offset: 0 } as const;
+  const payload = Buffer.from(columnsBatch({ ...head, estimated: false, records }));
+  assert.deepEqual(
+    decode(payload).records.map((record) => record.values.f),
+    values,
+  );
+  const python = pythonPeer(t, 'zlib', 'apt-get install -y python3');
+  if (python === undefined) return;
+  const { stdout, stderr } = spawnSync(python, [DECODER], { input: payload, encoding: 'utf8' });
+  assert.deepEqual(parsed(stdout), linesOf(payload), stderr);
+});
+
 /** An hour at 1 Hz: 3,600 records of 100 points. */
 function hourOf(set: string): { records: LogRecord[]; shape: Shape; payload: Uint8Array; readings: number } {
   const site = new SiteRecords(set, 1, 100);

@@ -233,6 +233,7 @@ test('secrets are read from files, the environment and the text, and are never s
   assert.match(good(text('{file: open}')).warnings[0] ?? '', /every user of this machine can read open/);
   writeFileSync(path.join(dir, 'huge'), 'x'.repeat(70_000));
   assert.match(faultsOf(text('{file: huge}'))[0] ?? '', /larger than 64 kB/);
+  assert.match(faultsOf(text('{file: /dev/zero}'))[0] ?? '', /is not a file/);
   writeFileSync(path.join(dir, 'blank'), '\n');
   assert.match(faultsOf(text('{file: blank}'))[0] ?? '', /is empty/);
   const unread = loadConfigText(text('{file: nowhere}'), path.join(dir, 'g.yaml'), testKinds, { ...options, readSecrets: false });

@@ -239,3 +239,70 @@ test('faults of a text from upstream name its version, and a backup has its prof
   await store.write({ floor: 7, current: about });
   assert.deepEqual(pushedProfiles(config, path.join(folder, 'state'), base), [profile]);
 });
+
+test('a text that one version of the program cannot use waits for one that can', async (t) => {
+  const folder = scratch(t, 'aside');
+  const config = path.join(folder, 'gateway.yaml');
+  const state = path.join(folder, 'state');
+  writeFileSync(path.join(folder, 'cloud.secret'), 'hunter2\n', { mode: 0o600 });
+  process.env.SITE_USER = 'u';
+  writeFileSync(config, FILE);
+  const yaml = change('unit: 1', 'unit: 3');
+  // To this program a release before it is one that knows a key more.
+  const newer = `${yaml}future: 1\n`;
+  const kept = { version: 7, sha256: digestOf(newer), base: digestOf(FILE), key: 'k', forwarder: 'cloud', time: 1 };
+  const store = new PushStore(path.join(state, 'config'));
+  await store.writeText(7, newer);
+  await store.write({ floor: 7, current: kept });
+
+  const start = () => {
+    const pushed = pushedAt(config, state, baseIn(config));
+    const said: string[] = [];
+    const configure = new Configure({
+      ...{ ...pushed, clock: new ManualClock(), ranWell: () => {} },
+      logger: { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} } as never,
+      load: (text, secrets) => loadUpstream(text, config, secrets),
+    });
+    configure.begin({
+      now: () => 1,
+      tell: ({ message }: { message: string }) => void said.push(message),
+      republish: () => {},
+    } as never);
+    return { pushed, said, configure };
+  };
+  const refused = start();
+  await refused.configure.written;
+  assert.equal(refused.pushed.inForce, undefined);
+  assert.match(refused.said.join(), /Version 7 cannot be used any more: .*future.* The file on the board is in force\./);
+  assert.deepEqual(
+    [refused.configure.report().origin, refused.configure.report().last?.outcome, refused.configure.report().version],
+    ['file', 'replaced', undefined],
+  );
+  // A person who reads the same file again takes nothing away.
+  const texts: unknown[] = [];
+  await refused.configure.reading(baseIn(config), async (text) => void texts.push(text));
+  assert.deepEqual(texts, [undefined]);
+  assert.equal(store.text(kept), newer);
+
+  const known = store.read();
+  assert.ok(known !== 'damaged' && known.current !== undefined);
+  await store.writeText(7, yaml);
+  await store.write({ ...known, current: { ...kept, sha256: digestOf(yaml) } });
+  const again = start();
+  await again.configure.written;
+  assert.match(again.said.join(), /Version 7 can be used again and is in force\./);
+  assert.equal(again.pushed.inForce?.config.devices.get('meter')?.name, 'meter');
+  const { origin, version, last } = again.configure.report();
+  assert.deepEqual([origin, version, last?.outcome], ['upstream', 7, 'confirmed']);
+  assert.deepEqual(start().said, [], 'it is said once');
+
+  // A changed file is the last word, also over a text that is set aside.
+  await store.writeText(7, newer);
+  await store.write({ floor: 7, current: kept });
+  const aside = start();
+  writeFileSync(config, FILE.replace('unit: 1', 'unit: 9'));
+  await aside.configure.reading(baseIn(config), async () => {});
+  await aside.configure.written;
+  const after = store.read();
+  assert.ok(after !== 'damaged' && after.current === undefined);
+});

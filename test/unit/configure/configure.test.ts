@@ -54,15 +54,17 @@ class Life {
   readonly #cut = Promise.withResolvers<void>();
   #writes = 0;
 
-  /** @param full the disk takes nothing from that write on */
+  /** @param full the disk takes nothing from that write on @param hung it does not answer from that write on */
   constructor(
     folder: string,
     file: string,
     cut?: { readonly at: number; readonly written: boolean },
     full = Number.POSITIVE_INFINITY,
+    hung = Number.POSITIVE_INFINITY,
   ) {
     const put: typeof writeOwn = async (name, text) => {
       if (this.ended) return new Promise(() => {});
+      if (this.#writes + 1 >= hung) return new Promise(() => {});
       if (++this.#writes >= full) throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
       const last = this.#writes === cut?.at;
       if (!last || cut.written) await writeOwn(name, text);
@@ -282,6 +284,28 @@ test('a full disk refuses a configuration, or rolls it back', async (t) => {
   const next = new Life(folder, 'good file');
   assert.equal(next.config.yaml, 'good file');
   await next.end();
+});
+
+test('a configuration that loses its upstream gives way while the disk does not answer', async (t) => {
+  const life = new Life(path.join(scratch(t, 'configure'), 'config'), 'good file', undefined, undefined, 4);
+  assert.equal(await life.send(1, 'deaf one'), 'trial');
+  for (let i = 0; i < 200 && life.began.length < 2; i++) await life.clock.advance(500);
+  assert.deepEqual([life.config.yaml, life.began], ['good file', ['deaf one', 'good file']]);
+  life.configure.stop();
+});
+
+test('a person who reads the file again hears of a disk that does not answer', async (t) => {
+  const life = new Life(path.join(scratch(t, 'configure'), 'config'), 'good file', undefined, undefined, 4);
+  assert.equal(await life.send(1, 'good one'), 'trial');
+  // It runs well, and its record waits for the disk.
+  for (let i = 0; i < 40; i++) await life.clock.advance(500);
+  const reading = assert.rejects(
+    life.configure.reading(baseOf('good changed'), async () => assert.fail('read')),
+    (thrown: SluiceError) => thrown.code === 'busy' && /does the disk still answer/.test(thrown.message),
+  );
+  await life.clock.advance(120_000);
+  await reading;
+  life.configure.stop();
 });
 
 test('nothing begins while a person reads the file on the board again', async (t) => {

@@ -152,10 +152,16 @@ test('answers have the order of the requests, however packets are cut and the br
       if (HANDSHAKE.includes(kind) && open.some((one) => HANDSHAKE.includes(one.kind))) tooEarly.push(request);
       const others = reached.filter((one) => FILTERS.includes(one.kind) && one.kind !== kind && !answered.includes(one));
       if (FILTERS.includes(kind) && others.length > 0) tooEarly.push(request);
-      void waits(delays.next().value ?? 0).then(() => {
-        answered.push(request);
-        bench.answer(request);
-      });
+      const delay: number = delays.next().value ?? 0;
+      // Some PUBACKs are withheld for longer than the broker takes.
+      const leaves = kind === 'publish1' && delay % 3 === 0 ? bench.guard.answers.withhold(id) : undefined;
+      void waits(delay)
+        .then(() => {
+          answered.push(request);
+          bench.answer(request);
+          return waits(delay);
+        })
+        .then(leaves);
     });
     const bytes = Buffer.concat(all.map(bytesOf));
     const places = [...new Set(cuts.map((n) => n % bytes.length))].filter((n) => n > 0).sort((a, b) => a - b);
@@ -212,6 +218,43 @@ test('requests without an answer are bounded, and what follows is read when one 
   await bench.until(() => bench.reached.length === limits.MOST_UNANSWERED + 5);
   await waits(20);
   assert.equal(bench.reached.length, limits.MOST_UNANSWERED + 5);
+});
+
+test('a PUBACK that is withheld keeps its place, whenever the broker writes it', async (t: TestContext) => {
+  const bench = await Bench.connected(() => {});
+  t.after(() => bench.guard.destroy());
+  const all = [1, 2, 2, 3].map((id): Request => ({ kind: 'publish1', id }));
+  bench.sends(Buffer.concat(all.map(bytesOf)));
+  await bench.until(() => bench.reached.length === all.length);
+  const { answers } = bench.guard;
+  const [second, third] = [answers.withhold(2), answers.withhold(2)];
+  assert.deepEqual([answers.withhold(2), answers.withhold(9)], [undefined, undefined], 'none is owed');
+  for (const request of all) bench.answer(request);
+  await waits(20);
+  assert.deepEqual(bench.got.map(nameOf), ['puback 1']);
+  third?.();
+  await waits(20);
+  assert.deepEqual(bench.got.map(nameOf), ['puback 1'], 'it is not its turn');
+  second?.();
+  await waits(20);
+  assert.deepEqual(bench.got.map(nameOf), ['puback 1', 'puback 2', 'puback 2', 'puback 3']);
+});
+
+test('a PUBACK may leave before the broker has written it, and not twice', async (t: TestContext) => {
+  const bench = await Bench.connected(() => {});
+  t.after(() => bench.guard.destroy());
+  const request: Request = { kind: 'publish1', id: 1 };
+  bench.sends(bytesOf(request));
+  await bench.until(() => bench.reached.length === 1);
+  const leaves = bench.guard.answers.withhold(1);
+  leaves?.();
+  await waits(5);
+  assert.equal(bench.got.length, 0);
+  bench.answer(request);
+  await bench.until(() => bench.got.length === 1);
+  leaves?.();
+  await waits(20);
+  assert.deepEqual(bench.got.map(nameOf), ['puback 1']);
 });
 
 test('an answer that is never due is written at once, and a PINGRESP waits for nobody', async (t: TestContext) => {

@@ -18,7 +18,7 @@ function hanging(rows: readonly BrokerChange[] = []): BrokerStore & { readonly c
     open: async () => rows,
     change: (change) => changes.push(change),
     settled: () => new Promise(() => {}),
-    full: false,
+    ...{ full: false, takes: true, again: async () => {} },
     status: () => ({ state: 'file', fault: undefined, bytes: 0, commits: 0, failures: 0, repairs: 0 }),
     close: async () => {},
   };

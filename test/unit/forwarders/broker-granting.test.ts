@@ -132,3 +132,26 @@ test('a disk that hangs keeps nobody from subscribing, and a whole copy has what
   assert.deepEqual(counted(), [['t', 1]]);
   assert.deepEqual(disk.filters(disk.whole()), [['t', 1]]);
 });
+
+test('a disk that hangs is asked no more for subscriptions that come and go', async () => {
+  const { disk, clock, bench, a, subscribe, counted } = await make();
+  const one = subscribe('t');
+  clock.advance(2_000);
+  await one;
+  const asked = disk.asked;
+  for (let n = 0; n < 1000; n++) {
+    await subscribe('u');
+    await bench.persistence.removeSubscriptions(a, ['u']);
+  }
+  assert.equal(disk.asked, asked);
+  disk.answer();
+  const two = subscribe('v');
+  assert.deepEqual(counted(), [['t', 1]], 'it is waited for again');
+  await new Promise((resolve) => setImmediate(resolve));
+  disk.answer();
+  await two;
+  assert.deepEqual(counted(), [
+    ['t', 1],
+    ['v', 1],
+  ]);
+});

@@ -7,7 +7,10 @@ import test from 'node:test';
 import { Incoming } from '../../../src/forwarders/broker/incoming.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { endedByAedes } from '../../../src/forwarders/patches/aedes.ts';
-import { Folders, KeptBench } from '../../fakes/kept-bench.ts';
+import { CommittingDisk } from '../../fakes/committing-disk.ts';
+import { Connection, Folders, KeptBench } from '../../fakes/kept-bench.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { SlowDisk } from '../../fakes/slow-disk.ts';
 import { scratch } from '../../harness/scratch.ts';
 
 const packet = (messageId: number, topic = 't') => ({
@@ -196,4 +199,125 @@ test('an identifier whose PUBCOMP may have left is that of a new message after a
   t.after(() => next.kept.close());
   next.sessions.resume('a');
   assert.deepEqual([await knows(next, 1), await knows(next, 2)], [false, true]);
+});
+
+/** A lane gives fourteen of these to the store at once. */
+const large = (messageId: number) => ({
+  ...packet(messageId, 'plant/t'),
+  cmd: 'publish' as const,
+  dup: false,
+  payload: Buffer.alloc(10_000, messageId),
+});
+const rest = () => new Promise((resolve) => setImmediate(resolve));
+
+/** A session that is away waits for all messages, and `a` is connected. */
+async function twoSessions() {
+  const disk = new CommittingDisk();
+  const clock = new ManualClock();
+  const bench = await KeptBench.open({ store: disk, clock });
+  const subscribed = bench.client('away', '#', 2);
+  await rest();
+  disk.commit();
+  await subscribed;
+  bench.sessions.away('away');
+  bench.sessions.resume('a', 'user:a');
+  await rest();
+  disk.commit();
+  const connection = Object.assign(new Connection(), { id: 'a' });
+  return { disk, clock, bench, connection };
+}
+
+/** Twenty large messages of `a` come at once, and a session that is away waits for them. */
+async function flooded() {
+  const { disk, bench, connection } = await twoSessions();
+  const outcomes = new Map<number, string>();
+  for (let id = 1; id <= 20; id++) {
+    const message = large(id);
+    bench.kept.admit(message, 'user:a', () => {}, connection);
+    bench.persistence.incomingStorePacket(connection, message).then(
+      () => {
+        outcomes.set(id, 'taken');
+        void bench.deliver({ ...message, messageId: undefined });
+      },
+      (error: Error) => outcomes.set(id, error.message),
+    );
+  }
+  await rest();
+  return { disk, bench, connection, outcomes };
+}
+
+test('an identifier comes to the disk with its message, so a repeat after a power cut is taken', async () => {
+  const { disk, bench } = await flooded();
+  disk.commit();
+  const count = disk.incoming(bench.sessions.get('a')?.key ?? -1);
+  assert.ok(count > 0 && count < 20, `${count} on the disk`);
+  // The power goes here.
+  const after = new SlowDisk();
+  after.hangs = false;
+  for (const table of ['session', 'filter', 'message', 'place', 'retained', 'incoming'] as const)
+    for (const values of disk.rows(table)) after.before.push({ table, values, gone: false });
+  const next = await KeptBench.open({ store: after, clock: new ManualClock() });
+  next.sessions.resume('a', 'user:a');
+  const waiting = next.waiting('away').map((text) => text.charCodeAt(0));
+  for (let id = 1; id <= 20; id++) {
+    const known = await next.persistence.incomingGetPacket(a, large(id)).then(
+      () => true,
+      () => false,
+    );
+    assert.equal(known, waiting.includes(id), `${id}`);
+  }
+});
+
+test('a repeat whose message still waits for the disk has the answer of that message', async () => {
+  for (const fails of [true, false]) {
+    const { disk, bench, connection, outcomes } = await flooded();
+    connection.end();
+    bench.sessions.away('a');
+    disk.commit();
+    bench.sessions.resume('a', 'user:a');
+    let answer = 'none';
+    bench.persistence.incomingGetPacket(a, large(20)).then(
+      () => {
+        answer = 'PUBREC';
+      },
+      () => {
+        answer = 'new';
+      },
+    );
+    await rest();
+    assert.equal(answer, 'none');
+    if (fails) disk.fail();
+    for (let i = 0; i < 20; i++) {
+      if (!fails) disk.commit();
+      await rest();
+    }
+    assert.deepEqual([answer, outcomes.get(20) === 'taken'], fails ? ['new', false] : ['PUBREC', true]);
+    if (!fails) assert.ok(bench.waiting('away').some((text) => text.charCodeAt(0) === 20));
+  }
+});
+
+test('a message that waits behind a late disk leaves no identifier alone on it', async () => {
+  const { disk, clock, bench, connection } = await twoSessions();
+  const taken: number[] = [];
+  const send = (id: number): void => {
+    const message = { ...large(id), payload: Buffer.from(`${id}`) };
+    bench.kept.admit(message, 'user:a', () => {}, connection);
+    void bench.persistence.incomingStorePacket(connection, message).then(() => taken.push(id));
+  };
+  const onDisk = () => [
+    disk.incoming(bench.sessions.get('a')?.key),
+    disk.waiting(bench.sessions.get('away')?.key).length,
+    taken.length,
+  ];
+  send(1);
+  await clock.advance(limits.LATE_AFTER + 1);
+  // The first one is given to the disk again; this one has to wait for what becomes of that.
+  send(2);
+  await rest();
+  disk.commit();
+  assert.deepEqual(onDisk(), [1, 1, 0]);
+  await rest();
+  disk.commit();
+  await rest();
+  assert.deepEqual(onDisk(), [2, 2, 2]);
 });

@@ -187,7 +187,8 @@ test('a broker that ends closes connections that wait for their turn', async () 
 
 test('thousands of messages that one commit brings to the disk go on in turns, in their order', async () => {
   const disk = new SlowDisk();
-  const bench = new KeptBench({ store: disk, turns: new Turnstile(new ManualClock()) });
+  const clock = new ManualClock();
+  const bench = new KeptBench({ store: disk, clock, turns: new Turnstile(clock) });
   const many = 2000;
   const went: number[] = [];
   for (let i = 0; i < many; i++) void bench.publish('plant/t', `${i}`).then(() => went.push(i));

@@ -1,11 +1,14 @@
 /** One connection to a broker that takes it and answers nothing: how it ends. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 import test from 'node:test';
 import { SluiceError } from '../../../src/core/errors.ts';
+import { failureOf } from '../../../src/forwarders/mqtt/retry-plan.ts';
 import { openWire } from '../../../src/forwarders/mqtt/wire/open-wire.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { openUpstream } from '../../harness/open-upstream.ts';
+import { waitFor } from '../../harness/wait-for.ts';
 
 const CONNACK = Buffer.from([0x20, 2, 0, 0]);
 
@@ -56,10 +59,10 @@ test('a way that is given up before it begins is not opened', async (t) => {
       () => {},
     );
   await assert.rejects(open(AbortSignal.abort()), { code: 'ECONNRESET' });
-  const wire = await open(new AbortController().signal);
+  const { stream } = await open(new AbortController().signal);
   await first;
   assert.equal(taken, 1);
-  wire.destroy();
+  stream.destroy();
 });
 
 test('what a kept session has comes to whoever takes it, though it came with the CONNACK', async (t) => {
@@ -89,4 +92,74 @@ test('what a kept session has comes to whoever takes it, though it came with the
     connection.destroy();
     await connection.closed;
   }
+});
+
+test('a quiet broker that answers no question whether it is there is lost, and broke no rule', async (t) => {
+  const heard: number[] = [];
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', (bytes) => {
+      heard.push(bytes[0] ?? 0);
+      if (heard.length === 1) socket.write(CONNACK);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  // The library asks by timers of its own.
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const clock = new ManualClock();
+  const connection = await openUpstream(`mqtt://127.0.0.1:${(server.address() as { port: number }).port}`, { clock });
+  assert.deepEqual([connection.openedAt, connection.heardAt], [0, 0]);
+  t.mock.timers.tick(30_000);
+  await waitFor('the question', () => heard.length === 2);
+  assert.equal(heard[1], 0xc0);
+  t.mock.timers.tick(15_000);
+  await connection.closed;
+  const lost = connection.lost();
+  assert.deepEqual([lost.code, failureOf(lost), lost.data.idle], ['upstream-connect', 'lost', true]);
+  assert.equal(lost.message, 'the broker does not answer any more');
+});
+
+test('a try has its own time for TCP, and it does not count behind that', async (t) => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.resume();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const { port } = server.address() as { port: number };
+  const clock = new ManualClock();
+  const taken = once(server, 'connection');
+  const opening = openUpstream(`mqtt://127.0.0.1:${port}`, { clock, openTimeout: 2000, connectTimeout: 5000 });
+  const outcome = opening.then(
+    () => 'connected',
+    (error: Error) => error.message,
+  );
+  await taken;
+  // The near side knows a moment later.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await clock.advance(4999);
+  assert.equal(await Promise.race([outcome, 'waits']), 'waits');
+  await clock.advance(1);
+  assert.match(await outcome, /no answer to the log-in/);
+});
+
+test('a short try goes where the name led before, and asks nobody', async (t) => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.write(CONNACK));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const { port } = server.address() as { port: number };
+  const addresses = new Map<string, string>();
+  (await openUpstream(`mqtt://localhost:${port}`, { addresses })).destroy();
+  assert.deepEqual([...addresses], [['localhost', '127.0.0.1']]);
+  // No resolver knows this name.
+  addresses.set('broker.invalid', '127.0.0.1');
+  (await openUpstream(`mqtt://broker.invalid:${port}`, { addresses, asBefore: true })).destroy();
+  // Another try asks, whatever was known.
+  addresses.set('localhost', '192.0.2.1');
+  (await openUpstream(`mqtt://localhost:${port}`, { addresses })).destroy();
+  assert.equal(addresses.get('localhost'), '127.0.0.1');
 });

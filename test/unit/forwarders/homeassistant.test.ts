@@ -126,10 +126,14 @@ const pointArb = fc.record(
   },
   { requiredKeys: ['type'] },
 );
+/** Labels that Home Assistant cannot show as they are. */
+const oddLabel = fc.constantFrom('none', 'None', 'NONE', ' a', 'a', 'a ', ' ', '  ', '(none)', ' none ', '\t');
 const factsArb: fc.Arbitrary<PointFacts> = fc
   .record({
     counts: fc.boolean(),
-    labels: fc.uniqueArray(fc.string({ minLength: 1, maxLength: 8 }), { maxLength: 120 }),
+    labels: fc.uniqueArray(fc.oneof({ weight: 9, arbitrary: fc.string({ minLength: 1, maxLength: 8 }) }, oddLabel), {
+      maxLength: 120,
+    }),
     min: fc.option(fc.integer({ min: -50, max: 50 }), { nil: undefined }),
     max: fc.option(fc.integer({ min: -50, max: 50 }), { nil: undefined }),
     step: fc.option(fc.constantFrom(1, 0.1, 1e-6, 0.5), { nil: undefined }),

@@ -6,7 +6,8 @@ import { SluiceError } from '../../../src/core/errors.ts';
 import type { Logger } from '../../../src/core/logger.ts';
 import type { Connection } from '../../../src/forwarders/mqtt/connection.ts';
 import type { Speaker } from '../../../src/forwarders/mqtt/dialect.ts';
-import { Link, type LinkOptions, type LinkWork } from '../../../src/forwarders/mqtt/link.ts';
+import { Link, type LinkOptions } from '../../../src/forwarders/mqtt/link.ts';
+import type { LinkWork } from '../../../src/forwarders/mqtt/link-work.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const SECOND = 1000;
@@ -44,9 +45,9 @@ function bench(
     const { carries = false, ends } = deal(host, nth);
     let fault: SluiceError | undefined;
     const { promise: closed, resolve } = Promise.withResolvers<Error | undefined>();
+    const opened = clock.monotonic();
     const connection = {
-      open: true,
-      closed,
+      ...{ open: true, closed, openedAt: opened, heardAt: opened },
       lost: () => fault ?? new SluiceError('upstream-connect', 'the connection to the broker was lost'),
       destroy: () => {
         if (connection.open) ended.push(clock.monotonic());

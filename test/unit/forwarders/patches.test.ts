@@ -55,6 +55,7 @@ async function arrives(t: test.TestContext, slow: boolean, last: string): Promis
     retained: new Retained('a', { get: () => undefined, all: () => [] }),
     isOwner: () => true,
     roomy: async () => {},
+    publisher: () => assert.fail('there is no disk'),
     waitsFrom: () => undefined,
     onOverflow: () => {},
     onLeft: () => {},
@@ -237,4 +238,29 @@ test('aedes has one client an id with the patch, and counts those that are there
   // Needed for as long as one of these is what happens without it.
   assert.equal((await ofOneId(t, false, 'two at once')).open, 2);
   assert.equal((await ofOneId(t, false, 'and the end of the old one')).counted, 1);
+});
+
+test('aedes reads a PINGREQ behind messages that wait with the patch, and not without it', async (t) => {
+  const waiting: Client[] = [];
+  const aedes = await Aedes.createBroker({ authorizePublish: (client) => void waiting.push(client as Client) });
+  const server = createServer((socket) => aedes.handle(socket));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    aedes.close();
+    server.close();
+  });
+  const raw = await Raw.open(t, (server.address() as { port: number }).port);
+  assert.equal(await raw.connect('one'), 0);
+  const body = Buffer.concat([text('a/b'), Buffer.from([0, 7, 0x78])]);
+  const publish = Buffer.concat([Buffer.from([0x32, body.length]), body]);
+  raw.send(publish, publish, publish, publish);
+  await waitFor('the messages', () => waiting.length === 4);
+  raw.send(0xc0, 0);
+  const [client] = waiting as [Client];
+  const { conn } = client as unknown as { readonly conn: { readonly readableLength: number } };
+  await waitFor('the PINGREQ', () => conn.readableLength === 2);
+  // Needed for as long as it lies there.
+  assert.equal(raw.bytes.length, 4);
+  for (const one of waiting) aedesPatch.readOn(one);
+  await waitFor('the PINGRESP', () => raw.bytes.subarray(4).equals(Buffer.from([0xd0, 0])));
 });

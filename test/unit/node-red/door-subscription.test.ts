@@ -18,17 +18,18 @@ const timeout = reasonCode('timeout');
 
 function bench(wanted: Partial<ReadingsWanted> & { of?: string } = {}, credit = 4) {
   const clock = new ManualClock();
+  let left = 0;
   const { of = '*', ...rest } = wanted;
   const points = [parsePattern(of) ?? assert.fail(of)];
   const subscription = new ReadingSubscription(
     { points, mode: 'every', every: 0, good: false, initial: false, ...rest },
     credit,
-    { clock, ready: () => {} },
+    { clock, ready: () => {}, left: () => void left++ },
   );
   const give = (level: number, flow = 0, reasons: Sample['reasons'] = null) =>
     subscription.sample({ shape, at: clock.monotonic(), values: [level, flow], reasons } as Sample, 1000, true);
   const values = (most = 5000) => subscription.take(most).map(({ point, value }) => [point, value]);
-  return { clock, subscription, give, values };
+  return { clock, subscription, give, values, left: () => left };
 }
 
 test('a subscription gets the points that it means, with their times and reasons', () => {
@@ -61,10 +62,10 @@ test('current: only the newest of each point waits, and a busy point keeps no ot
 });
 
 test('every: the newest thousand wait in order, the older ones are dropped and counted', () => {
-  const { give, values, subscription } = bench({ of: 'tank.level' });
+  const { give, values, subscription, left } = bench({ of: 'tank.level' });
   const all = WAITING_READINGS + 250;
   for (let n = 0; n < all; n++) give(n);
-  assert.deepEqual([subscription.dropped, subscription.unreported], [250, 250]);
+  assert.deepEqual([subscription.dropped, subscription.unreported, left()], [250, 250, 250]);
   const taken = values();
   assert.deepEqual([taken.length, taken[0], taken.at(-1)], [WAITING_READINGS, ['tank.level', 250], ['tank.level', all - 1]]);
 });
@@ -109,14 +110,16 @@ test('an end forgets what waits and what was held back', async () => {
 });
 
 test('alarms of the meant rules come in order; of too many the oldest go, counted', () => {
-  const subscription = new AlarmSubscription({ alarms: ['fridge-warm'] }, 1, { clock: new ManualClock(), ready: () => {} });
+  let left = 0;
+  const side = { clock: new ManualClock(), ready: () => {}, left: () => void left++ };
+  const subscription = new AlarmSubscription({ alarms: ['fridge-warm'] }, 1, side);
   assert.ok(subscription.isMeant('fridge-warm') && !subscription.isMeant('pump-dry'));
   for (let n = 0; n < WAITING_ALARMS + 5; n++) subscription.offer({ n });
-  assert.equal(subscription.unreported, 5);
+  assert.deepEqual([subscription.unreported, left], [5, 5]);
   assert.deepEqual(subscription.take(), { n: 5 });
   subscription.end();
   assert.equal(subscription.take(), undefined);
-  const all = new AlarmSubscription({ alarms: ['*'] }, 1, { clock: new ManualClock(), ready: () => {} });
+  const all = new AlarmSubscription({ alarms: ['*'] }, 1, side);
   assert.ok(all.isMeant('pump-dry'));
 });
 
@@ -145,7 +148,7 @@ test('for any course: order by point holds, and every reading is taken, replaced
 });
 
 test('a trigger of a rule reaches the subscriptions that ask for its name, and no other', () => {
-  const side = { clock: new ManualClock(), ready: () => {} };
+  const side = { clock: new ManualClock(), ready: () => {}, left: () => {} };
   const some = new AlarmSubscription({ alarms: ['*'], triggers: ['siren'] }, 1, side);
   const none = new AlarmSubscription({ alarms: ['*'] }, 1, side);
   assert.deepEqual([some.listens('siren'), some.listens('other'), none.listens('siren')], [true, false, false]);

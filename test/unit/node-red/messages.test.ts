@@ -22,6 +22,8 @@ test('messages as the process sends them', () => {
   assert.deepEqual(parse({ type: 'deployed', flows: 'safe' }), { type: 'deployed', flows: 'safe' });
   assert.deepEqual(parse({ type: 'failed', text: 'boom' }), { type: 'failed', text: 'boom' });
   assert.deepEqual(parse({ type: 'held', why: 'x'.repeat(600) }), { type: 'held', why: 'x'.repeat(500) });
+  assert.deepEqual(parse({ type: 'held', why: 'x', lost: true }), { type: 'held', why: 'x', lost: true });
+  assert.deepEqual(parse({ type: 'held', why: 'x', lost: 1 }), { type: 'held', why: 'x' });
   assert.equal(parse({ type: 'log', level: 'warn', text: 'hot', node: 'n1', suppressed: 3 })?.type, 'log');
 });
 

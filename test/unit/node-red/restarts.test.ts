@@ -8,7 +8,7 @@ import type { Principal } from '../../../src/core/commands.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import type { GatewayEvent } from '../../../src/core/ports.ts';
 import { CRASHES } from '../../../src/node-red/machine.ts';
-import { RESTARTED_WITHIN, Restarts } from '../../../src/node-red/restarts.ts';
+import { AT_ONCE, REFILL, RESTARTED_WITHIN, Restarts } from '../../../src/node-red/restarts.ts';
 import { Supervisor } from '../../../src/node-red/supervisor.ts';
 import { FlowWorld } from '../../fakes/flow-way.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
@@ -232,5 +232,49 @@ test('a switch-off and a stop of the gateway end it, and so does its time', asyn
     await clock.advance(end === 'time' ? RESTARTED_WITHIN : 1000);
     assert.match(asked.came ?? 'nothing', /^restart-failed: Node-RED was ended/, end);
     if (end !== 'time') assert.deepEqual([world.starts, world.alive], [1, 0], end);
+  }
+});
+
+test('five thousand that ask at once are one restart, and Node-RED is back', async () => {
+  const { clock, world, supervisor, restarts, apply } = restartsBench();
+  const events: GatewayEvent[] = [];
+  const tell = (event: GatewayEvent) => events.push(event);
+  const commands = new Commands({ 'restart-flows': () => restarts.run() }, { clock, logger: silentLogger, tell });
+  const ben: Principal = { who: 'ben', door: 'mqtt', role: 'operator' };
+  await apply(true);
+  await clock.advance(1000);
+  const asked = Array.from({ length: 5000 }, () => commands.run({ do: 'restart-flows' }, ben).catch(({ code }) => String(code)));
+  await clock.advance(2000);
+  const came = await Promise.all(asked);
+  assert.equal(came.filter((one) => one === 'busy').length, 4999);
+  assert.deepEqual([supervisor.status().state, world.starts, world.faults], ['running', 2, []]);
+  await clock.advance(60_000);
+  // 60 refusals, the one that was done, and the number of the others.
+  assert.equal(events.length, 62);
+  assert.equal(events.at(-1)?.data?.refused, 4939);
+});
+
+test('who restarts without end is held back, and Node-RED runs in between', async () => {
+  const { clock, world, supervisor, ask, apply } = restartsBench();
+  await apply(true);
+  await clock.advance(1000);
+  const begin = clock.monotonic();
+  let [done, busy, running] = [0, 0, 0];
+  for (let n = 0; n < 5000; n++) {
+    const asked = ask();
+    await clock.advance(1100);
+    if (asked.came === 'running') done++;
+    else if (/^busy: Node-RED was restarted 5 times shortly before; .* ask again in \d+ s$/.test(asked.came ?? '')) busy++;
+    if (supervisor.status().state === 'running') running++;
+  }
+  const minutes = (clock.monotonic() - begin) / REFILL;
+  assert.ok(done >= Math.floor(minutes) && done <= AT_ONCE + minutes, `${done} restarts in ${minutes} minutes`);
+  assert.deepEqual([done + busy, running, world.starts, world.faults], [5000, 5000, 1 + done, []]);
+  // After a pause all of them are there again.
+  await clock.advance(AT_ONCE * REFILL);
+  for (let n = 0; n <= AT_ONCE; n++) {
+    const asked = ask();
+    await clock.advance(1100);
+    assert.match(asked.came ?? '', n < AT_ONCE ? /^running$/ : /^busy/);
   }
 });

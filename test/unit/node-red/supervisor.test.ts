@@ -19,15 +19,23 @@ function supervisorBench(saved?: string) {
   const world = new FlowWorld(clock);
   const events: GatewayEvent[] = [];
   const kept: (string | undefined)[] = [];
+  /** What the watcher of flows heard. */
+  const heard: string[] = [];
   const supervisor = new Supervisor({
     ...{ clock, logger: silentLogger, tell: (event) => void events.push(event), random: () => 1, way: () => world.way() },
     secret: async () => 'secret',
     title: () => 'Gateway',
     savedSafeMode: async () => saved,
     saveSafeMode: async (why) => void kept.push(why),
+    watcher: {
+      deployed: () => void heard.push('deployed'),
+      lost: () => void heard.push('lost'),
+      passed: () => {},
+      ended: () => void heard.push('ended'),
+    },
   });
   const apply = (next: NodeRedConfig | undefined) => supervisor.prepare(next).apply();
-  return { clock, world, events, kept, supervisor, apply, state: () => supervisor.status().state };
+  return { clock, world, events, kept, heard, supervisor, apply, state: () => supervisor.status().state };
 }
 
 test('starts, answers checks and ends', async () => {
@@ -138,6 +146,21 @@ test('flows on the disk that would never start end in safe mode, and in no crash
   await apply(config());
   await clock.advance(2000);
   assert.deepEqual([state(), world.faults], ['running', []]);
+});
+
+test('lost flows wait until nothing else holds flows back, and no revision is made of none', async () => {
+  const { clock, world, heard, apply, state } = supervisorBench('it ended five times');
+  [world.held, world.lost] = ['the file is no JSON', true];
+  await apply(config());
+  await clock.advance(1000);
+  assert.deepEqual([state(), heard], ['safe-mode', []]);
+  await apply(config({ safeMode: 'never' }));
+  await clock.advance(2000);
+  assert.deepEqual(heard, ['ended', 'lost']);
+  // What took their place is flows again.
+  world.deploy();
+  await clock.advance(1);
+  assert.deepEqual([state(), heard.at(-1)], ['running', 'deployed']);
 });
 
 test('slow crashes lead to safe mode as well, those of earlier hours do not', async () => {

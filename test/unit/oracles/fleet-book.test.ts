@@ -21,7 +21,7 @@ test('a fleet whose records all came once has nothing lost, repeated or wrong', 
   for (let seq = 1; seq <= 3000; seq++) book.record(LOG, 'data', seq);
   book.alarms.set(`${LOG} 3001`, 1);
   assert.deepEqual(judged(book, 3000, [3001]), {
-    ...{ expected: 3000, lost: 0, lostSince: 0, lostBehindMarks: 0, doubled: 0, repeats: 0, wrong: 0 },
+    ...{ expected: 3000, lost: 0, lostSince: 0, missing: [], lostBehindMarks: 0, doubled: 0, repeats: 0, wrong: 0 },
     ...{ alarmsExpected: 1, alarmsLost: 0, alarmsRepeats: 0 },
   });
 });
@@ -33,6 +33,7 @@ test('a record that comes after a later one is lost behind the mark', () => {
   const found = judged(book, 6, [7]);
   assert.equal(found.lost, 1, 'record 4');
   assert.equal(found.lostSince, 4000);
+  assert.deepEqual(found.missing, [{ gateway: 'g0', first: 4, last: 4, taken: 4000 }]);
   assert.equal(found.lostBehindMarks, 1, 'record 2');
   assert.equal(found.doubled, 0);
   assert.equal(found.alarmsLost, 1);
@@ -61,6 +62,11 @@ test('each expected record is stored, behind the mark, or lost', () => {
       const found = judged(book, count);
       const stored = seen.filter((seq, i) => seen.slice(0, i).every((before) => before < seq));
       assert.equal(found.lost, count - new Set(seen).size);
+      const named = found.missing.flatMap(({ first, last }) => Array.from({ length: last - first + 1 }, (_, i) => first + i));
+      assert.deepEqual(
+        named,
+        expected(count).records.filter((seq) => !seen.includes(seq)),
+      );
       assert.equal(found.lostBehindMarks, new Set(seen).size - new Set(stored).size);
       assert.equal(found.repeats, seen.length - new Set(seen).size);
       assert.equal(found.doubled, 0);

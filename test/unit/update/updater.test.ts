@@ -8,9 +8,11 @@ import path from 'node:path';
 import test from 'node:test';
 import fc from 'fast-check';
 import { LAYOUTS } from '../../../src/store/layouts.ts';
+import type { Before } from '../../../src/update/health.ts';
 import { makeUpdateSecret } from '../../../src/update/keys.ts';
 import { openSource, type Source } from '../../../src/update/source.ts';
 import { UpdateState } from '../../../src/update/state.ts';
+import type { LookBefore } from '../../../src/update/updater.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { ALONE, Board, BY_HAND, NOW, noise, release, root, served, updateOf } from '../../harness/update-board.ts';
 
@@ -279,4 +281,67 @@ test('cuts at any request, with what was not flushed lost, end in the same bytes
     }),
     { numRuns: 5 },
   );
+});
+
+test('what ran well before is kept for the new release alone, until it ran well', async (t) => {
+  const board = new Board(t);
+  const source = openSource(await updateOf(t, 2));
+  const gateway = { buses: [{ name: 'plant', devices: [{ name: 'meter', quick: true }] }], log: { stored: true, quick: true } };
+  const seen: (Before | undefined)[] = [];
+  const look = async (before: Before | undefined) => {
+    seen.push(before);
+    return { well: false, why: 'no device of the bus plant answers' };
+  };
+  await board.updater().apply(source, { ...BY_HAND, look: async () => gateway });
+  assert.equal(board.state().before(3), undefined, 'of another release');
+  board.restart('b', 2);
+  await board.updater().decide(look);
+  // Its second try has the record as well.
+  assert.equal((await board.updater().decide(look)).restart, true);
+  assert.deepEqual(seen, [
+    { sequence: 2, gateway },
+    { sequence: 2, gateway },
+  ]);
+  const { words } = await board.updater().decide(async () => ({ well: true, why: 'not as before: pump is silent' }));
+  assert.equal(words, 'slot b is committed: version 1.2.0; not as before: pump is silent');
+  assert.equal(board.state().before(2), undefined);
+});
+
+test('while a release waits for its restart, the newest look at a gateway counts', async (t) => {
+  const board = new Board(t);
+  const looked = (...names: string[]) => ({ buses: names.map((name) => ({ name, devices: [] })) });
+  const again = (look: LookBefore) => board.updater().lookAgain(look);
+  await again(async () => assert.fail('no release waits'));
+  await board.updater().apply(openSource(await updateOf(t, 2)), { ...BY_HAND, look: async () => undefined });
+  assert.deepEqual(board.state().before(2), { sequence: 2 });
+  await again(async () => looked('a', 'b'));
+  await again(async () => looked('b'));
+  await again(async () => undefined);
+  await again(async () => Promise.reject(new Error('no answer within 30 s')));
+  assert.deepEqual(board.state().before(2), { sequence: 2, gateway: looked('b') });
+  board.restart('b', 2);
+  await again(async () => assert.fail('it runs already'));
+});
+
+test('a damaged record of what ran well counts as none', async (t) => {
+  const board = new Board(t);
+  const gateway = { buses: [{ name: 'plant', devices: [{ name: 'meter', quick: true }] }] };
+  await board.updater().apply(openSource(await updateOf(t, 2)), { ...BY_HAND, look: async () => gateway });
+  const file = path.join(board.folder, 'state', 'update', 'before.json');
+  const good = readFileSync(file);
+  assert.deepEqual(board.state().before(2)?.gateway, gateway);
+  let bits = 0;
+  for (let at = 0; at < good.length; at++) {
+    const bytes = Buffer.from(good);
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << (at % 8));
+    writeFileSync(file, bytes);
+    const read = board.state().before(2);
+    // Space between words of JSON says nothing.
+    if (read !== undefined) assert.deepEqual(read, { sequence: 2, gateway });
+    else bits++;
+    // Its last byte ends the line.
+    writeFileSync(file, good.subarray(0, Math.min(at, good.length - 2)));
+    assert.equal(board.state().before(2), undefined);
+  }
+  assert.ok(bits > good.length / 2);
 });

@@ -1,10 +1,10 @@
 /** The flows of Node-RED: their revisions, an undo, and the flows that come with the gateway. */
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { FlowExample, FlowsList, Revision } from '../../../core/flow-revisions.ts';
+import type { FlowExample, FlowsList, FlowsResult, Revision } from '../../../core/flow-revisions.ts';
 import type { FlowsRestarted } from '../../../core/flow-supervisor.ts';
 import { call } from '../gateway/calls.ts';
-import { restartedWords } from '../gateway/restarted.ts';
+import { changedWords, restartedWords } from '../gateway/flows-done.ts';
 import { OpenEditor } from '../parts/open-editor.tsx';
 import { mayDo, refusalWords, useShell } from '../parts/shell.ts';
 import { More, useSlice } from '../parts/slice.tsx';
@@ -17,6 +17,8 @@ import { Fault, useSending } from './doors.tsx';
 const ASK_EVERY = 30_000;
 /** What the gateway gives a restart, and a second more: node-red/restarts.ts. Milliseconds. */
 const RESTARTED_WITHIN = 146_000;
+/** What the gateway gives a change of flows, and a second more: node-red/revisions/flow-desk.ts. Milliseconds. */
+const CHANGED_WITHIN = 150_000;
 /** Revisions and labels of tabs that are shown at first. */
 const REVISIONS = 10;
 const LABELS = 5;
@@ -132,6 +134,8 @@ function OneRevision({ one, current, newest, changed }: OneProps): JSX.Element {
           words={words.t('flows.restore')}
           label={words.t('flows.restoreOf', { n: number })}
           sure={words.t('flows.restoreSure', { n: number })}
+          done={changedWords}
+          within={CHANGED_WITHIN}
           changed={changed}
         />
       )}
@@ -189,6 +193,8 @@ function Examples({ newest, changed }: { newest: number | undefined; changed: ()
               words={words.t('flows.load')}
               label={words.t('flows.loadOf', { name })}
               sure={words.t('flows.loadSure', { name })}
+              done={changedWords}
+              within={CHANGED_WITHIN}
               changed={changed}
             />
           </li>
@@ -222,10 +228,10 @@ interface ChangeProps {
   readonly label: string;
   /** Asked before it is done. */
   readonly sure: string;
-  /** Said afterwards; absent: that the flows run. */
-  readonly done?: (answer: Partial<FlowsRestarted>) => WordKey;
-  /** Milliseconds that the answer may take; absent: as of other calls. */
-  readonly within?: number;
+  /** Said afterwards. */
+  readonly done: (answer: Partial<FlowsRestarted & FlowsResult>) => WordKey;
+  /** Milliseconds that the answer may take. */
+  readonly within: number;
   readonly changed: () => void;
 }
 
@@ -240,8 +246,8 @@ function Change({ path, body, words: text, label, sure, done, within, changed }:
     if (asking) first.current?.focus();
   }, [asking]);
   const act = async (): Promise<void> => {
-    const answer = await call<Partial<FlowsRestarted>>(path, body, session?.csrf, within);
-    announce(words.t(done?.(answer) ?? 'flows.done'));
+    const answer = await call<Partial<FlowsRestarted & FlowsResult>>(path, body, session?.csrf, within);
+    announce(words.t(done(answer)));
     changed();
   };
   const close = (): void => {

@@ -5,6 +5,9 @@ import { addBytes, allBytes, NO_BYTES, type WireBytes, WireMeter } from '../wire
 import { dayOf } from './calendar.ts';
 import { Ledger } from './ledger.ts';
 
+/** Counted bytes are kept so often: a kill forgets those of this time. */
+const SAVE_EVERY = 600_000;
+
 export interface AccountSide {
   readonly clock: Clock;
   /** Whether the clock is known now. */
@@ -15,17 +18,19 @@ export interface AccountSide {
 }
 
 export class Account {
-  readonly meter = new WireMeter();
+  readonly meter: WireMeter;
   readonly #side: AccountSide;
   readonly #ledger: Ledger;
   /** What the ledger has of the bytes of the meter. */
   #entered: WireBytes = NO_BYTES;
   /** As it was saved last. */
   #saved = '';
+  #saving = (): void => {};
 
   constructor(side: AccountSide) {
     const { clock, clockKnown, memory } = side;
     this.#side = side;
+    this.meter = new WireMeter(() => clock.monotonic());
     this.#ledger = new Ledger(memory.load(), {
       utc: () => this.utc,
       known: clockKnown,
@@ -91,5 +96,17 @@ export class Account {
     this.#entered = total;
     const fresh = addBytes(total, { sent: -sent, received: -received, headers: -headers });
     if (allBytes(fresh) > 0) this.#ledger.add(fresh);
+  }
+
+  /** Saves from time to time. */
+  keep(): void {
+    this.#saving = this.#side.clock.after(SAVE_EVERY, () => {
+      this.save();
+      this.keep();
+    });
+  }
+  close(): void {
+    this.#saving();
+    this.save();
   }
 }

@@ -8,8 +8,9 @@ import { brokerAddress, usesTls } from '../address.ts';
 import type { Courier } from '../courier.ts';
 import type { LogForwarderOptions } from '../log-forwarder-options.ts';
 import type { Account } from './account.ts';
+import type { Budget } from './purse.ts';
 import { Summaries } from './summaries.ts';
-import { type Budget, Visits } from './visits.ts';
+import { Visits } from './visits.ts';
 
 const LANES: readonly Lane[] = ['data', 'history'];
 

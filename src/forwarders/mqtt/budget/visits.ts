@@ -15,19 +15,12 @@ import { waitAfter } from '../../../core/backoff.ts';
 import type { Clock } from '../../../core/clock.ts';
 import { exchangeHeaders, NO_BYTES, type WireBytes } from '../wire/wire-meter.ts';
 import type { Account } from './account.ts';
-import { dayOf, passedOfDay, type Window, windowAt } from './calendar.ts';
+import { windowAt } from './calendar.ts';
 import { KeptAlarms } from './kept-alarms.ts';
+import { type Budget, CLOSING, costOf, LEAST, Purse, SPREAD } from './purse.ts';
 
 /** Alarms of a day that belong to the budget; more are an overrun. */
 export const ALARMS_A_DAY = 50;
-/** What the end of a visit takes at most: the goodbye, its answer, and the end of the connection. */
-const CLOSING = 600;
-/** What MQTT and TLS add to one message and its answer, apart from the topic. */
-const FRAME = 90;
-/** Letters of a topic, about. */
-const TOPIC = 60;
-/** The part of a day's budget that is kept for alarms still to come. */
-const ALARM_SHARE = 1 / 3;
 /** Bytes of a visit until it is greeted, before one was measured: without and with TLS. */
 const COST = { plain: 1200, tls: 4500 };
 /** What a bulk visit says until it is greeted and one for an alarm does not; an inventory, which leaves once a day, is not in it. */
@@ -43,24 +36,8 @@ type Carried = 'data' | 'history' | 'alarm' | 'event';
 const UNFINISHED = { first: 60_000, longest: 900_000 };
 /** A reading that did not fit may be thinned or filtered out meanwhile: the log is asked for the next one so often, ms. */
 const ASK_AGAIN = 600_000;
-/** Gateways of a fleet begin within so much of a window, or so much time. */
-const SPREAD = { share: 0.1, longest: 600_000 };
-/** Without windows a visit carries so many times what it costs, or such a part of a day's budget where that is less. */
-const WORTH = { costs: 4, share: 1 / 3 };
-/** That part of a day's end, shorter by a random tenth, within which it falls to nothing on a day without a bulk visit. */
-const LATE = 1 / 12;
 /** Bytes that a broker may send in a visit beside as many as it gets: answers and commands, and over TLS its certificates. */
 const INBOUND = { plain: 4096, tls: 12_288 };
-/** Smaller batches are not worth their headers. */
-const LEAST = 200;
-
-export interface Budget {
-  /** Bytes. */
-  readonly perDay?: number | undefined;
-  readonly between?: Window | undefined;
-  /** Whether summaries leave before the readings; absent: they do. */
-  readonly summary?: boolean | undefined;
-}
 
 export interface VisitSide {
   readonly budget: Budget;
@@ -85,10 +62,7 @@ export interface VisitSide {
 export class Visits {
   readonly #side: VisitSide;
   #kind: 'alarm' | 'bulk' = 'alarm';
-  /** What a bulk visit takes until it is greeted. */
-  #cost: number;
-  /** The day of the last bulk visit. */
-  #bulkDay = '';
+  readonly #purse: Purse;
   #countedBefore = 0;
   #before: WireBytes = NO_BYTES;
   #failures = 0;
@@ -117,13 +91,13 @@ export class Visits {
   #window: ReturnType<typeof windowAt> | undefined;
   /** UTC: the begin of the window in which everything left that may. */
   #served = Number.NEGATIVE_INFINITY;
-  /** Its gateways do not all begin with the window: 0..1. */
+  /** Gateways of a fleet do not all begin with the window: 0..1. */
   readonly #place: number;
 
   constructor(side: VisitSide) {
     this.#side = side;
-    this.#cost = side.tls ? COST.tls : COST.plain;
     this.#place = side.random();
+    this.#purse = new Purse(side.budget, side.account, side.tls ? COST.tls : COST.plain, this.#place);
     this.#notBefore = side.clock.monotonic() + SPREAD.longest * this.#place;
   }
 
@@ -139,7 +113,9 @@ export class Visits {
     }
     this.#kind = 'alarm';
     if (await this.#alarmIsDue()) return true;
-    return (this.#side.messages?.() ?? []).some((bytes) => costOf(bytes) + this.#cost <= this.#leftForMessages());
+    return (this.#side.messages?.() ?? []).some(
+      (bytes) => costOf(bytes) + this.#purse.cost <= this.#purse.forMessages(this.#promised),
+    );
   }
 
   /** A visit is tried. */
@@ -169,12 +145,13 @@ export class Visits {
   /** The connection stands, and everything follows that it is for. */
   greeted(): void {
     const cost = this.#side.account.counted - this.#countedBefore;
+    const purse = this.#purse;
     if (!this.bulk) {
-      this.#cost = Math.min(this.#cost, Math.max(cost + GREETING, COST.plain));
+      purse.cost = Math.min(purse.cost, Math.max(cost + GREETING, COST.plain));
       return;
     }
     // Some visits bring an inventory or make a new TLS session, and most do not: it falls at once and rises slowly.
-    this.#cost = cost < this.#cost ? cost : Math.round((3 * this.#cost + cost) / 4);
+    purse.cost = cost < purse.cost ? cost : Math.round((3 * purse.cost + cost) / 4);
   }
 
   /** A visit failed. @returns milliseconds until the next one, at least; a change of the network may come first */
@@ -202,7 +179,7 @@ export class Visits {
     const { account, clock, random } = this.#side;
     this.#alarms.visited(clock.monotonic(), (before) => this.#pause(before));
     if (this.bulk) {
-      this.#bulkDay = dayOf(account.utc);
+      this.#purse.bulkToday();
       // It may have ended in the meantime, and the next one is to be served too.
       if (this.#window !== undefined && !this.#unfinished) this.#served = this.#window.from;
       this.#laters = this.#unfinished ? this.#laters + 1 : 0;
@@ -236,7 +213,7 @@ export class Visits {
    * @param bytes of the payload @returns true: it may leave, and is counted until `settled`
    */
   admitMessage(bytes: number): boolean {
-    const fits = costOf(bytes) <= this.#leftForMessages();
+    const fits = costOf(bytes) <= this.#purse.forMessages(this.#promised);
     if (fits) this.#promised += costOf(bytes);
     return fits;
   }
@@ -246,7 +223,7 @@ export class Visits {
   }
   /** Bytes on the wire that this visit may still take. */
   get left(): number {
-    return this.#leftToday() - CLOSING - this.#promised;
+    return this.#purse.today() - CLOSING - this.#promised;
   }
   settled(bytes: number): void {
     this.#promised = Math.max(0, this.#promised - costOf(bytes));
@@ -281,26 +258,16 @@ export class Visits {
   }
   /** Why something does not leave, in words; undefined: everything may. */
   get fault(): string | undefined {
-    const most = this.#mostEver();
+    const most = this.#purse.mostEver(this.#window);
     if (this.#needs <= most) return [...this.#kept.values()][0] ?? this.#alarms.why;
     return `the next reading takes ${this.#needs} B, and perDay leaves ${Math.max(0, Math.floor(most))} B for a visit; raise perDay`;
   }
   #report(): void {
-    const most = this.#mostEver();
+    const most = this.#purse.mostEver(this.#window);
     if (this.#needs <= most || this.#needs === this.#reported) return;
     this.#reported = this.#needs;
     this.#side.tooLarge(this.#needs, Math.max(0, Math.floor(most)));
   }
-  /** Bytes of the batches of one visit, when nothing else was spent on its day. */
-  #mostEver(): number {
-    const { perDay, between } = this.#side.budget;
-    if (perDay === undefined) return Number.POSITIVE_INFINITY;
-    const { from, to } = between === undefined || this.#window === undefined ? { from: 0, to: 0 } : this.#window;
-    const passed = dayOf(from) === dayOf(to - 1) && to > 0 ? passedOfDay(to - 1) : 1;
-    const alarms = Math.max(Math.min(this.#cost + CLOSING, ALARM_SHARE * perDay), perDay * ALARM_SHARE * (1 - passed));
-    return perDay - alarms - this.#cost - CLOSING;
-  }
-
   /** An alarm of this channel will not be offered again. */
   alarmPassed(channel: string): void {
     this.#passed = true;
@@ -314,33 +281,6 @@ export class Visits {
     const { spent, alarms } = account;
     if ((alarms > ALARMS_A_DAY || spent > (budget.perDay ?? Number.POSITIVE_INFINITY)) && account.overrun())
       overrun(spent, alarms);
-  }
-
-  /** Bytes that a bulk visit may still take today. */
-  #leftToday(): number {
-    const { account, budget } = this.#side;
-    const { perDay, between } = budget;
-    if (perDay === undefined) return Number.POSITIVE_INFINITY;
-    const passed = passedOfDay(account.utc);
-    // A last alarm has to fit as well.
-    const one = Math.min(this.#cost + CLOSING, ALARM_SHARE * perDay);
-    if (between === undefined) return perDay * passed - one - account.spent;
-    return perDay - Math.max(one, perDay * ALARM_SHARE * (1 - passed)) - account.spent;
-  }
-
-  /** Bytes that messages of rules may still take today. */
-  #leftForMessages(): number {
-    const { perDay = Number.POSITIVE_INFINITY } = this.#side.budget;
-    const alarm = Math.min(this.#cost + CLOSING, ALARM_SHARE * perDay);
-    return perDay - alarm - CLOSING - this.#promised - this.#side.account.spent;
-  }
-
-  /** Bytes that a bulk visit is to carry, without windows. */
-  #worth(): number {
-    const { account, budget } = this.#side;
-    const worth = Math.min(WORTH.costs * this.#cost, WORTH.share * (budget.perDay ?? 0));
-    if (this.#bulkDay === dayOf(account.utc)) return worth;
-    return worth * Math.min(1, (1 - passedOfDay(account.utc)) / (LATE * (1 - SPREAD.share * this.#place)));
   }
 
   /** What did not fit may be gone. */
@@ -368,11 +308,11 @@ export class Visits {
 
   async #bulkIsDue(): Promise<boolean> {
     const { budget, account, clock, readings } = this.#side;
-    const left = this.#leftToday() - this.#cost - CLOSING;
+    const left = this.#purse.today() - this.#purse.cost - CLOSING;
     if (left >= LEAST && left < this.#needs) await this.#askNeeds();
     if (left < Math.max(LEAST, this.#needs) || clock.monotonic() < this.#againAt) return false;
     if (budget.between === undefined) {
-      if (clock.monotonic() < this.#notBefore || left < this.#worth()) return false;
+      if (clock.monotonic() < this.#notBefore || left < this.#purse.worth()) return false;
     } else {
       const { utc } = account;
       this.#window = windowAt(budget.between, utc);
@@ -381,9 +321,4 @@ export class Visits {
     }
     return readings();
   }
-}
-
-/** Bytes of one message and its answer on the wire, at most. */
-function costOf(bytes: number): number {
-  return bytes + TOPIC + FRAME + exchangeHeaders(bytes + TOPIC + FRAME);
 }

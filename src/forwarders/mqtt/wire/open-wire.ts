@@ -10,7 +10,9 @@ import { toError } from '../../../core/errors.ts';
 import { type BrokerAddress, hostAndPort, usesTls } from '../address.ts';
 import { networkWords, type Stage } from '../refusal-words.ts';
 import { ConnectError, failureOfCode } from '../retry-plan.ts';
+import { Gathered } from './gathered.ts';
 import { type ProxyRoute, throughProxy } from './proxy.ts';
+import { smallHello } from './small-hello.ts';
 import type { TlsMaterial } from './tls-material.ts';
 import { type TlsSession, TlsSessions } from './tls-sessions.ts';
 import { pinWords, type TlsAttempt, tlsWords } from './tls-words.ts';
@@ -23,24 +25,38 @@ export interface Route {
   /** Sessions of earlier connections, which this one may resume. */
   readonly sessions?: TlsSessions | undefined;
   readonly proxy?: ProxyRoute | undefined;
-  /** Each connection costs money: the key exchange is the one with fewer bytes. */
+  /** Each connection costs money: the key exchange is the one with fewer bytes, and packets are as few as can be. */
   readonly thrifty?: boolean | undefined;
   /** Counts what passes. */
   readonly meter?: WireMeter | undefined;
+  /** Where names led, by name: the caller keeps it. Only what a configuration names is in it. */
+  readonly addresses?: Map<string, string> | undefined;
+  /** Go where the name led before, without asking again. */
+  readonly asBefore?: boolean | undefined;
   readonly clock: Clock;
   readonly clockKnown: boolean;
   /** Gives up. */
   readonly signal: AbortSignal;
 }
 
+export interface Wire {
+  readonly stream: Duplex;
+  /** To be called before the last words: they leave with the end of TLS, in one packet. Where bytes of TLS cost. */
+  readonly lastWords?: () => void;
+}
+
 /** @throws ConnectError, and errors of the system as they are */
-export async function openWire(route: Route, reached: (stage: Stage) => void): Promise<Duplex> {
-  const { address, proxy, signal, clock, meter } = route;
+export async function openWire(route: Route, reached: (stage: Stage) => void): Promise<Wire> {
+  const { address, proxy, signal, clock, meter, addresses } = route;
   const { host, port } = proxy?.address ?? address;
+  const known = route.asBefore === true ? addresses?.get(host) : undefined;
   // The caller may have given up while the files of TLS were read.
   if (signal.aborted) throw closedError();
-  const socket = createConnection({ host, port, noDelay: true });
-  meter?.watch(socket);
+  const socket = createConnection({ host: known ?? host, port, noDelay: true });
+  meter?.watch(socket, !usesTls(address) ? 'plain' : route.thrifty === true ? 'gathered' : 'tls');
+  socket.once('connect', () => {
+    if (socket.remoteAddress !== undefined) addresses?.set(host, socket.remoteAddress);
+  });
   const abort = (): void => void socket.destroy();
   signal.addEventListener('abort', abort, { once: true });
   // Between two steps nobody else listens.
@@ -51,18 +67,20 @@ export async function openWire(route: Route, reached: (stage: Stage) => void): P
       reached('proxy');
       await atProxy(socket, proxy, address);
     }
-    let wire: Duplex = socket;
+    let stream: Duplex = socket;
+    let gathered: Gathered | undefined;
     if (usesTls(address)) {
       reached('tls');
-      wire = await secure(socket, route);
+      if (route.thrifty === true) gathered = new Gathered(socket, () => meter?.look());
+      stream = await secure(socket, gathered ?? socket, route);
     }
     if (address.path !== '') {
       reached('web-socket');
-      wire = await webSocket(wire, address, () => clock.monotonic());
+      stream = await webSocket(stream, address, () => clock.monotonic());
     }
     meter?.look();
     reached('mqtt');
-    return wire;
+    return { stream, ...(gathered !== undefined && { lastWords: () => gathered.lastWords() }) };
   } catch (thrown) {
     socket.destroy();
     throw thrown;
@@ -83,15 +101,16 @@ async function atProxy(socket: Socket, proxy: ProxyRoute, address: BrokerAddress
   }
 }
 
-async function secure(below: Socket, route: Route): Promise<TLSSocket> {
+async function secure(socket: Socket, below: Duplex, route: Route): Promise<TLSSocket> {
   const { address, tls, sessions, clock } = route;
   const { fingerprint, ca, cert, key, alpn } = tls;
   const name = tls.serverName ?? address.host;
   const kept = sessions && TlsSessions.key(address, tls);
   const offered = kept === undefined ? undefined : sessions?.newest(kept, clock.wall());
-  let socket: TLSSocket;
+  const offer = route.thrifty === true && kept !== undefined ? sessions?.offer(kept) : undefined;
+  let secured: TLSSocket;
   try {
-    socket = connectTls({
+    secured = connectTls({
       ...{ socket: below, host: name, minVersion: 'TLSv1.2' },
       // A pinned certificate needs no authority: it is compared before anything is sent.
       rejectUnauthorized: fingerprint === undefined || ca !== undefined,
@@ -100,42 +119,43 @@ async function secure(below: Socket, route: Route): Promise<TLSSocket> {
       ...(cert !== undefined && { cert, key }),
       ...(alpn !== undefined && { ALPNProtocols: [...alpn] }),
       ...(offered !== undefined && { session: offered.bytes }),
-      ...(route.thrifty === true && { ecdhCurve: SMALL_GROUPS }),
+      ...(route.thrifty === true && smallHello(offer?.wide === true, offered?.version)),
     });
   } catch (thrown) {
     throw tlsFault(route, toError(thrown)) ?? thrown;
   }
-  socket.on('error', () => {});
+  secured.on('error', () => {});
+  // The first flight of the handshake is on its way.
+  route.meter?.look();
   // A session of TLS 1.2 comes before the broker is believed.
   const early: Buffer[] = [];
   let keep = (bytes: Buffer): void => void (early.length < EARLY && early.push(bytes));
-  socket.on('session', (bytes: Buffer) => keep(bytes));
+  secured.on('session', (bytes: Buffer) => keep(bytes));
   try {
-    await ready(socket, 'secureConnect');
+    await ready(secured, 'secureConnect');
   } catch (thrown) {
     const error = toError(thrown);
-    const fault = tlsFault(route, error);
-    if (kept !== undefined && offered !== undefined) sessions?.failed(kept, fault !== undefined);
+    const small = offer?.failed('code' in error ? error.code : undefined, offered?.version) === true;
+    const fault = tlsFault({ ...route, only13: small && offered?.version === 'TLSv1.3' }, error);
+    if (kept !== undefined && offered !== undefined) sessions?.failed(kept, fault !== undefined && !small);
     throw fault ?? cutShort(route, error);
   }
-  const resumed = offered !== undefined && socket.isSessionReused();
-  const shown = resumed ? offered : shownBy(socket);
+  offer?.came(secured.getCipher().name);
+  const resumed = offered !== undefined && secured.isSessionReused();
+  const shown = resumed ? offered : shownBy(secured);
+  // Brokers then give two tickets, each in a message of its own.
+  if (!resumed) route.meter?.unseen(socket);
   if (fingerprint !== undefined && shown.fingerprint !== fingerprint) {
-    socket.destroy();
+    secured.destroy();
     throw new ConnectError('tls', `the broker ${hostAndPort(address)} ${pinWords(fingerprint, shown.fingerprint)}`, undefined);
   }
-  if (sessions === undefined || kept === undefined) return socket;
+  if (sessions === undefined || kept === undefined) return secured;
   keep = (bytes) => sessions.keep(kept, { ...shown, bytes });
   for (const bytes of early) keep(bytes);
   if (resumed) sessions.succeeded(kept);
-  return socket;
+  return secured;
 }
 
-/**
- * Without ML-KEM, which OpenSSL 3.5 offers first: its shares are 1,184 and 1,088 bytes (FIPS 203), in resumed handshakes too.
- * Under TLS 1.2 a certificate may only have a curve of this list, so all of them stay; a share goes along of the first one alone.
- */
-const SMALL_GROUPS = 'X25519:prime256v1:secp384r1:secp521r1';
 /** Sessions that a broker may give before it is believed. */
 const EARLY = 2;
 
@@ -143,6 +163,7 @@ const EARLY = 2;
 function shownBy(socket: TLSSocket): Omit<TlsSession, 'bytes'> {
   const found = socket.getPeerX509Certificate();
   return {
+    version: socket.getProtocol() ?? '',
     fingerprint: found?.fingerprint256.replaceAll(':', '').toLowerCase() ?? '',
     from: found?.validFromDate.getTime() ?? Number.POSITIVE_INFINITY,
     until: found?.validToDate.getTime() ?? Number.NEGATIVE_INFINITY,
@@ -150,10 +171,13 @@ function shownBy(socket: TLSSocket): Omit<TlsSession, 'bytes'> {
 }
 
 /** A fault of TLS in words; undefined where it is none. Under TLS 1.3 a broker refuses a certificate after the handshake. */
-export function tlsFault({ address, tls, clock, clockKnown }: Omit<Route, 'signal'>, error: Error): ConnectError | undefined {
+export function tlsFault(
+  { address, tls, clock, clockKnown, only13 = false }: Omit<Route, 'signal'> & { readonly only13?: boolean },
+  error: Error,
+): ConnectError | undefined {
   const attempt: TlsAttempt = {
     ...{ name: tls.serverName ?? address.host, now: clock.wall(), clockKnown },
-    ...{ ca: tls.ca !== undefined, own: tls.own },
+    ...{ ca: tls.ca !== undefined, own: tls.own, only13 },
   };
   const found = tlsWords(attempt, 'code' in error ? error.code : undefined, error);
   return found && new ConnectError(found.failure, `the broker ${hostAndPort(address)} ${found.words}`, error);

@@ -10,6 +10,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { BrokerAddress } from '../address.ts';
+import { Offer } from './small-hello.ts';
 import type { TlsMaterial } from './tls-material.ts';
 
 /** Brokers of one forwarder. */
@@ -22,6 +23,8 @@ const MOST_FAILURES = 2;
 export interface TlsSession {
   /** As Node has it. */
   readonly bytes: Buffer;
+  /** The version of TLS, as Node names it. */
+  readonly version: string;
   /** SHA-256 of the certificate that the broker showed in the full handshake: a resumed one shows none. */
   readonly fingerprint: string;
   /** From when until when that certificate holds, ms UTC. */
@@ -32,6 +35,7 @@ export interface TlsSession {
 interface Kept {
   session: TlsSession | undefined;
   failures: number;
+  readonly offer: Offer;
 }
 
 export class TlsSessions {
@@ -70,8 +74,13 @@ export class TlsSessions {
     kept.failures += refused ? MOST_FAILURES : 1;
   }
 
+  /** What small first messages offer. */
+  offer(key: string): Offer {
+    return this.#of(key).offer;
+  }
+
   #of(key: string): Kept {
-    const kept = this.#kept.get(key) ?? { session: undefined, failures: 0 };
+    const kept = this.#kept.get(key) ?? { session: undefined, failures: 0, offer: new Offer() };
     this.#kept.delete(key);
     this.#kept.set(key, kept);
     for (const [oldest] of this.#kept) {

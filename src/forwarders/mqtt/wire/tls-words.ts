@@ -10,6 +10,8 @@ export interface TlsAttempt {
   readonly clockKnown: boolean;
   /** There is a `ca`. */
   readonly ca: boolean;
+  /** Nothing older than TLS 1.3 was offered (small-hello.ts). */
+  readonly only13?: boolean | undefined;
   /** The certificate of this gateway, where it has one. */
   readonly own?: { readonly file: string; readonly from: number; readonly until: number } | undefined;
 }
@@ -76,6 +78,7 @@ export function tlsWords(attempt: TlsAttempt, code: unknown, error: Error): { fa
       );
     case 'ERR_SSL_UNSUPPORTED_PROTOCOL':
     case 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION':
+      if (attempt.only13) return tls('speaks no TLS 1.3 any more; the next connection offers TLS 1.2 as well');
       return tls('speaks no TLS 1.2 or newer, and older versions are not safe; update the broker');
     case 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL':
     case 'ERR_SSL_TLSV13_ALERT_NO_APPLICATION_PROTOCOL':

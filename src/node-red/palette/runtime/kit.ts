@@ -44,10 +44,11 @@ export function linkOf({ red, connections }: Kit, node: RedNode, config: Config,
 export function takes(node: RedNode, link: Link, act: (message: Message) => Promise<Message | undefined>): void {
   let busy = 0;
   const refusal = new Refusal();
+  link.add(() => refusal.end());
   const run = async (message: Message, send: Send, done: Done): Promise<void> => {
     if (busy >= AT_ONCE) {
       link.throttled();
-      refusal.report(node, done, `${AT_ONCE} messages wait for the gateway`);
+      refusal.add(1, `${AT_ONCE} messages wait for the gateway`, (error) => fail(node, done, error));
       return;
     }
     busy++;
@@ -74,24 +75,51 @@ export function fail(node: RedNode, done: Done, thrown: unknown): void {
   }
 }
 
-/** Messages that were left out: one error a second, with the number, since an error for each would be the next flood. */
+/** An error beside a message, for the Catch nodes. */
+export function report(node: RedNode, error: CallError, message: Message): void {
+  try {
+    node.error(error, message);
+  } catch {
+    node.error(error.message);
+  }
+}
+
+/**
+ * Messages that were left out: one error a second, with the number, since an error for each would be the next flood. The numbers of
+ * all errors together are all that were left out.
+ */
 export class Refusal {
   #left = 0;
   #reported = Number.NEGATIVE_INFINITY;
-  total = 0;
+  #why = '';
+  #tell: (error: CallError) => void = () => {};
+  #later: NodeJS.Timeout | undefined;
 
-  report(node: RedNode, done: Done, why: string): void {
-    this.#left++;
-    this.total++;
-    const now = performance.now();
-    if (now - this.#reported < REFUSALS_EVERY) return;
-    this.#reported = now;
+  /** @param tell gives the error to the flow, for the newest of them */
+  add(count: number, why: string, tell: (error: CallError) => void): void {
+    this.#left += count;
+    this.#why = why;
+    this.#tell = tell;
+    const wait = this.#reported + REFUSALS_EVERY - performance.now();
+    if (wait <= 0) this.#report();
+    else {
+      this.#later ??= setTimeout(() => this.#report(), wait);
+      this.#later.unref();
+    }
+  }
+
+  /** The node closes: what was not said yet is said now. */
+  end(): void {
+    if (this.#left > 0) this.#report();
+  }
+
+  #report(): void {
+    clearTimeout(this.#later);
+    this.#later = undefined;
+    this.#reported = performance.now();
     const left = this.#left;
     this.#left = 0;
-    fail(
-      node,
-      done,
-      new CallError('busy', `${why}: ${left} ${left === 1 ? 'message was' : 'messages were'} left out; send fewer`),
-    );
+    const were = left === 1 ? 'message was' : 'messages were';
+    this.#tell(new CallError('busy', `${this.#why}: ${left} ${were} left out; send fewer`));
   }
 }

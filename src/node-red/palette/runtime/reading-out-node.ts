@@ -3,12 +3,13 @@
  *
  * Invariants:
  * - The readings of one node go in order: one call is with the gateway, the others wait and go together in the next one.
- * - At most MOST_WAITING wait; what comes beyond is left out, counted, shown, and reported once a second.
+ * - At most MOST_WAITING wait; what comes beyond is left out, counted, shown, and reported once a second. So is what the gateway
+ *   takes and leaves out for a newer reading of the same point.
  * - A message is done when the gateway has answered for its reading.
  */
 import { typed } from './ask-nodes.ts';
 import { CallError } from './connection.ts';
-import { type Config, fail, type Kit, linkOf, Refusal, text } from './kit.ts';
+import { type Config, fail, type Kit, linkOf, Refusal, report, text } from './kit.ts';
 import type { Link } from './link.ts';
 import type { Done, Message, RedNode } from './red.ts';
 import { evaluate, expand, InputError, pointFrom, timeFrom, valueFrom } from './values.ts';
@@ -33,21 +34,23 @@ interface Waiting {
   readonly put: Put;
   readonly bytes: number;
   readonly done: Done;
+  readonly message: Message;
 }
 
 export function readingOut(kit: Kit, node: RedNode, config: Config): void {
   const link = linkOf(kit, node, config);
-  const refusal = new Refusal();
+  const [refused, replaced] = [new Refusal(), new Refusal()];
   const waiting: Waiting[] = [];
   let [asked, sending, closed] = [0, false, false];
   const refuse = (done: Done): void => {
     link.throttled();
-    refusal.report(node, done, `${MOST_WAITING} readings wait for the gateway`);
+    refused.add(1, `${MOST_WAITING} readings wait for the gateway`, (error) => fail(node, done, error));
   };
   const next = async (): Promise<void> => {
     if (sending) return;
     sending = true;
-    while (waiting.length > 0 && !closed && link.connection?.state === 'connected') await send(node, link, take(waiting));
+    while (waiting.length > 0 && !closed && link.connection?.state === 'connected')
+      await send(node, link, take(waiting), replaced);
     sending = false;
   };
   const add = async (message: Message, done: Done): Promise<void> => {
@@ -60,7 +63,7 @@ export function readingOut(kit: Kit, node: RedNode, config: Config): void {
       const put = await putOf(kit, node, config, message, () => link.open.now());
       const { state } = link.open;
       if (state === 'disconnected') throw new CallError('not-connected', 'there is no connection to the gateway');
-      waiting.push({ put, bytes: Buffer.byteLength(JSON.stringify(put)) + 1, done });
+      waiting.push({ put, bytes: Buffer.byteLength(JSON.stringify(put)) + 1, done, message });
     } catch (thrown) {
       fail(node, done, thrown);
     } finally {
@@ -84,6 +87,7 @@ export function readingOut(kit: Kit, node: RedNode, config: Config): void {
   link.add(() => {
     closed = true;
     endAll('the node was closed before the gateway had the reading');
+    for (const one of [refused, replaced]) one.end();
   });
 }
 
@@ -97,11 +101,17 @@ function take(waiting: Waiting[]): Waiting[] {
   return waiting.splice(0, n);
 }
 
-async function send(node: RedNode, link: Link, batch: readonly Waiting[]): Promise<void> {
+async function send(node: RedNode, link: Link, batch: readonly Waiting[], replaced: Refusal): Promise<void> {
   try {
     const { result } = await link.open.call('put', { readings: batch.map(({ put }) => put) }, WITHIN);
     const faultOf = faultsOf(isFields(result) ? result : {});
-    if (isFields(result) && Number(result.leftOut) > 0) link.throttled();
+    const leftOut = isFields(result) && Number.isSafeInteger(result.leftOut) ? Number(result.leftOut) : 0;
+    const newest = batch.at(-1)?.message;
+    if (leftOut > 0 && newest !== undefined) {
+      link.throttled();
+      // Their messages are done: the gateway took them, and left them out when newer ones came.
+      replaced.add(leftOut, 'the device takes fewer readings in a second (perSecond)', (error) => report(node, error, newest));
+    }
     for (const [i, { put, done }] of batch.entries()) {
       const fault = faultOf(i, put.point);
       if (fault === undefined) done();

@@ -22,7 +22,7 @@ export interface RedNode {
   on(name: 'close', listener: (removed: boolean, done: () => void) => void): void;
   send(message: Message): void;
   status(status: Status): void;
-  error(text: string, message?: Message): void;
+  error(why: string | Error, message?: Message): void;
   warn(text: string): void;
 }
 

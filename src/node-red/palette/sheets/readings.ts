@@ -285,5 +285,9 @@ export const readingOut: Sheet = {
       en: 'At most 1,000 readings wait in the node. Further ones are left out, and one error a second counts them. The status <b>throttled</b> shows it.',
       bn: 'নোডে সর্বোচ্চ ১,০০০টি রিডিং অপেক্ষা করে। বাকিগুলো বাদ যায়, এবং প্রতি সেকেন্ডে একটি ত্রুটি সেগুলো গণনা করে। <b>সীমিত</b> অবস্থা তা দেখায়।',
     },
+    {
+      en: 'The device takes so many readings a second (<code>perSecond</code>). Of what is more, the newest of each point waits for its turn. It replaces the one before, and one error a second counts those.',
+      bn: 'যন্ত্র এক সেকেন্ডে নির্দিষ্ট সংখ্যক রিডিং নেয় (<code>perSecond</code>)। বেশি এলে প্রতিটি পয়েন্টের নতুনটি অপেক্ষা করে এবং আগেরটির জায়গা নেয়। প্রতি সেকেন্ডে একটি ত্রুটি আগেরগুলো গণনা করে।',
+    },
   ],
 };

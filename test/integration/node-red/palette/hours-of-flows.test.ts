@@ -43,7 +43,7 @@ async function shipped(t: TestContext, name: string, values: Readonly<Record<str
   const { gateway } = bench;
   const clock = { time: TWO - 30 * MINUTE, known: true };
   /** By point; the gateway gives them as they stand here. */
-  const rows: Record<string, readonly Row[]> = {};
+  const rows: Record<string, readonly object[]> = {};
   let looks = 0;
   gateway.time = clock.time;
   gateway.answer = (call): FakeAnswer => {
@@ -77,8 +77,10 @@ async function shipped(t: TestContext, name: string, values: Readonly<Record<str
 test('hourly averages follow the gateway, whose clock is years from the one of the system', async (t) => {
   if (!nodeRedPeer(t)) return;
   const s = await shipped(t, 'hourly-averages', { POINT: 'fridge.temperature', TARGET: 'calc.mean' });
-  const { clock, rows, bench, calls } = s;
+  const { clock, rows, bench } = s;
   const hourNode = s.idOf('the clock hour that is over');
+  /** Questions about the point itself. */
+  const calls = (what: string): Fields[] => s.calls(what).filter(({ point }) => point === 'fridge.temperature');
 
   // The gateway does not know the time: no hour is over, and its borders are nowhere.
   Object.assign(clock, { time: TWO + 10 * HOUR, known: false });
@@ -122,6 +124,52 @@ test('hourly averages follow the gateway, whose clock is years from the one of t
   assert.equal(calls('history')[3]?.from, TWO + 2 * HOUR);
   assert.deepEqual(bench.gateway.faults, []);
 });
+
+test('a mean that the log has is not made again after a power cut, and the next one is', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const s = await shipped(t, 'hourly-averages', { POINT: 'fridge.temperature', TARGET: 'calc.mean' });
+  const { clock, rows, bench } = s;
+  const asked = (point: string): Fields[] => s.calls('history').filter((call) => call.point === point);
+  await s.looked();
+  // The context of the flow is a minute older than the log.
+  rows['calc.mean'] = [{ time: TWO + HOUR + 2 * MINUTE, value: 7, quality: 'good' }];
+  rows['fridge.temperature'] = [row(TWO, 7)];
+  clock.time = TWO + HOUR + 5 * MINUTE;
+  await bench.until(s.idOf('not made yet'), 'made before the restart');
+  const [{ from, to } = assert.fail('no question')] = asked('calc.mean');
+  assert.deepEqual([from, to], [TWO + HOUR + 2 * MINUTE, TWO + HOUR + 5 * MINUTE + 1]);
+  await s.looked();
+  assert.deepEqual([s.puts(), asked('fridge.temperature')], [[], []]);
+  clock.time = TWO + 2 * HOUR + 3 * MINUTE;
+  await waitFor('the next mean', () => s.puts().length === 1);
+  assert.equal(asked('fridge.temperature')[0]?.from, TWO + HOUR);
+  bench.send(s.idOf('the last hour again'), {});
+  await waitFor('the same again', () => s.puts().length === 2);
+  assert.deepEqual(bench.gateway.faults, []);
+});
+
+const NO_MEAN: readonly [what: string, answer: FakeAnswer][] = [
+  [
+    'silence of the derived point',
+    { parts: [[{ time: TWO + HOUR + 2 * MINUTE, value: null, quality: 'bad', reason: 'timeout' }]], result: {} },
+  ],
+  ['a log without the derived point', { error: { code: 'not-found', message: 'the log has no point calc.mean' } }],
+];
+for (const [what, answer] of NO_MEAN)
+  test(`${what} keeps no mean back`, async (t) => {
+    if (!nodeRedPeer(t)) return;
+    const s = await shipped(t, 'hourly-averages', { POINT: 'fridge.temperature', TARGET: 'calc.mean' });
+    const { gateway } = s.bench;
+    const usual = gateway.answer;
+    gateway.answer = (call) => (call.point === 'calc.mean' && call.do === 'history' ? answer : usual(call));
+    await s.looked();
+    s.rows['fridge.temperature'] = [row(TWO, 7)];
+    s.clock.time = TWO + HOUR + 3 * MINUTE;
+    await waitFor('the mean', () => s.puts().length === 1);
+    assert.equal(s.puts()[0]?.value, 7);
+    await s.looked();
+    assert.equal(s.puts().length, 1);
+  });
 
 test('shift reports follow the clock and the readings of the gateway, also of an empty shift', async (t) => {
   if (!nodeRedPeer(t)) return;

@@ -4,7 +4,8 @@ import type { LatestValue } from '../../../../core/ports.ts';
 import type { PointFacts } from '../../../../core/site-facts.ts';
 import { haUnit, measured } from './units.ts';
 
-export type Platform = 'sensor' | 'binary_sensor' | 'number' | 'switch' | 'select';
+export const PLATFORMS = ['sensor', 'binary_sensor', 'number', 'switch', 'select'] as const;
+export type Platform = (typeof PLATFORMS)[number];
 
 export interface Component {
   readonly platform: Platform;
@@ -49,7 +50,6 @@ function switched(writable: boolean): Component {
 
 function worded(labels: readonly string[] = [], writable: readonly string[] = []): Component {
   const listed = labels.length > 0 && labels.length <= MOST_LABELS;
-  const known = new Set(labels);
   if (!listed)
     return {
       platform: 'sensor',
@@ -57,11 +57,21 @@ function worded(labels: readonly string[] = [], writable: readonly string[] = []
       show: ({ value }) => (typeof value === 'string' ? cut(value) : null),
       asked: asText,
     };
-  const show = ({ value }: LatestValue) => (typeof value === 'string' && known.has(value) ? value : null);
+  const shown = new Map(labels.map((label) => [label, optionOf(label)]));
+  // An option of several labels means the first of them.
+  const meant = new Map([...shown].reverse().map(([label, option]) => [option, label]));
+  const options = [...new Set(shown.values())];
+  const show = ({ value }: LatestValue) => (typeof value === 'string' ? (shown.get(value) ?? null) : null);
   // A state that is no option of a select is unknown there: labels that may not be written are options too, and refused in words.
   return writable.length > 0
-    ? { platform: 'select', keys: { options: labels }, show, asked: asText }
-    : { platform: 'sensor', keys: { device_class: 'enum', options: labels }, show, asked: asText };
+    ? { platform: 'select', keys: { options }, show, asked: (text) => meant.get(text) ?? text }
+    : { platform: 'sensor', keys: { device_class: 'enum', options }, show, asked: asText };
+}
+
+/** Home Assistant cuts off spaces around a state, and takes "none" for "unknown" whatever its letters: neither could be shown. */
+function optionOf(label: string): string {
+  const option = label.trim();
+  return /^(?:none)?$/i.test(option) ? `(${label})` : option;
 }
 
 function numeric({ type, unit }: PointOf, { counts }: PointFacts, write: PointFacts['write']): Component {
@@ -77,7 +87,11 @@ function numeric({ type, unit }: PointOf, { counts }: PointFacts, write: PointFa
         ...(deviceClass === undefined ? {} : { device_class: deviceClass }),
         ...(words === undefined ? {} : { unit_of_measurement: words }),
       },
-      show,
+      // Home Assistant would refuse it, and continue to show the value before.
+      show: (latest) => {
+        const value = show(latest);
+        return value !== null && Number(value) >= min && Number(value) <= max ? value : null;
+      },
       asked: (text) => (!exact && NUMBER.test(text) && Number.isFinite(Number(text)) ? Number(text) : text),
     };
   }

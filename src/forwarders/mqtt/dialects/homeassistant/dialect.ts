@@ -16,7 +16,7 @@ const BIRTH_PAUSE = 10_000;
 /** Topics of rules that are gone and wait to be cleared. */
 const MOST_GONE = 1000;
 /** Bytes of a command. */
-const MOST_COMMAND = 1024;
+export const MOST_COMMAND = 1024;
 
 export const homeassistantDialect: LiveDialect = {
   kind: 'live',

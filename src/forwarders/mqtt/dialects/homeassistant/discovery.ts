@@ -35,6 +35,8 @@ export interface SiteOf {
   readonly mayWrite: (device: string, point: string) => boolean;
 }
 
+/** Each component says it: older releases of Home Assistant take it of a device, and give it to none of its components. */
+const QOS = 1;
 const ORIGIN = { name: 'Sluice', sw_version: VERSION };
 
 export function announcement({ inventory, site, mayWrite }: SiteOf, at: Places): Announcement {
@@ -74,7 +76,7 @@ function announced(device: string, { components, rules, model, profile }: Parts,
     platforms.set(point, platform);
     cmps[point] = {
       ...{ p: platform, name: point, unique_id: at.pointId(device, point), ...keys },
-      value_template: `{{ value_json['${point}'] }}`,
+      ...{ value_template: `{{ value_json['${point}'] }}`, qos: QOS },
       ...(platform === 'sensor' || platform === 'binary_sensor' ? {} : { command_topic: at.set(device, point) }),
     };
   }
@@ -83,6 +85,7 @@ function announced(device: string, { components, rules, model, profile }: Parts,
     cmps[alarmKey(rule)] = {
       ...{ p: 'binary_sensor', name: rule, unique_id: at.alarmId(rule), device_class: 'problem' },
       ...{ state_topic: at.alarm(rule), value_template: '{{ value_json.on }}', json_attributes_topic: at.alarm(rule) },
+      qos: QOS,
       // The alarm of a silent device is known.
       availability: [{ topic: at.status }],
     };
@@ -97,7 +100,7 @@ function announced(device: string, { components, rules, model, profile }: Parts,
         : { manufacturer: model.vendor, model: model.model }),
     },
     o: ORIGIN,
-    ...{ state_topic: at.state(device), qos: 1 },
+    state_topic: at.state(device),
     ...{ availability: [{ topic: at.status }, { topic: at.available(device) }], availability_mode: 'all' },
   };
   return {
@@ -125,9 +128,8 @@ export function ownConfig(at: Places): string {
     cmps: {
       connected: {
         ...{ p: 'binary_sensor', name: 'connected', unique_id: `${at.ownId}.CONNECTED`, device_class: 'connectivity' },
-        ...{ state_topic: at.status, payload_on: 'online', payload_off: 'offline' },
+        ...{ state_topic: at.status, payload_on: 'online', payload_off: 'offline', qos: QOS },
       },
     },
-    qos: 1,
   });
 }

@@ -3,10 +3,9 @@
  * device. It is remembered before it is sent. Bounds: LETTERS of JSON; of what does not fit, first the components are forgotten,
  * then the devices.
  */
-import type { Platform } from './component.ts';
+import { PLATFORMS, type Platform } from './component.ts';
 
 const LETTERS = 60_000;
-const PLATFORMS: readonly Platform[] = ['sensor', 'binary_sensor', 'number', 'switch', 'select'];
 const NAME = /^[A-Za-z0-9_-]{1,80}$/;
 
 export type Components = ReadonlyMap<string, Platform>;

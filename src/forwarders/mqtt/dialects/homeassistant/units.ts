@@ -14,18 +14,19 @@ export interface HaUnit {
 const ONLY_TOTALS: ReadonlySet<string> = new Set(['energy', 'volume']);
 const ALSO_TOTALS: ReadonlySet<string> = new Set(['distance', 'duration', 'data_size', 'weight']);
 
-const CLASSES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+/** By device class, and by UCUM code. */
+export const CLASSES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   temperature: { Cel: '°C', '[degF]': '°F', K: 'K' },
   voltage: { V: 'V', mV: 'mV' },
   current: { A: 'A', mA: 'mA' },
   power: { W: 'W', kW: 'kW' },
   apparent_power: { 'V.A': 'VA' },
   reactive_power: { 'V.A{reactive}': 'var', var: 'var' },
-  energy: { 'W.h': 'Wh', 'kW.h': 'kWh', 'MW.h': 'MWh', MJ: 'MJ', GJ: 'GJ' },
+  energy: { 'W.h': 'Wh', 'kW.h': 'kWh', 'MW.h': 'MWh', J: 'J', kJ: 'kJ', MJ: 'MJ', GJ: 'GJ' },
   frequency: { Hz: 'Hz', kHz: 'kHz', MHz: 'MHz', GHz: 'GHz' },
   pressure: { Pa: 'Pa', hPa: 'hPa', kPa: 'kPa', bar: 'bar', mbar: 'mbar', '[psi]': 'psi' },
-  distance: { m: 'm', km: 'km', cm: 'cm', mm: 'mm', '[in_i]': 'in', '[ft_i]': 'ft', '[mi_i]': 'mi' },
-  speed: { 'm/s': 'm/s', 'km/h': 'km/h', '[kn_i]': 'kn' },
+  distance: { m: 'm', km: 'km', cm: 'cm', mm: 'mm', '[in_i]': 'in', '[ft_i]': 'ft', '[mi_i]': 'mi', '[nmi_i]': 'nmi' },
+  speed: { 'm/s': 'm/s', 'mm/s': 'mm/s', 'km/h': 'km/h', '[kn_i]': 'kn' },
   volume_storage: { L: 'L', l: 'L', mL: 'mL', ml: 'mL', m3: 'm³', '[gal_us]': 'gal', '[cft_i]': 'ft³' },
   volume_flow_rate: { 'm3/h': 'm³/h', 'L/min': 'L/min', 'l/min': 'L/min' },
   duration: { ms: 'ms', s: 's', min: 'min', h: 'h', d: 'd' },
@@ -52,8 +53,9 @@ export function haUnit(ucum: string | undefined): HaUnit {
   return unit === '' ? {} : { unit };
 }
 
+export const STATE_CLASSES = ['measurement', 'total', 'total_increasing'] as const;
 export interface Measured extends HaUnit {
-  readonly stateClass: 'measurement' | 'total' | 'total_increasing';
+  readonly stateClass: (typeof STATE_CLASSES)[number];
 }
 
 /**

@@ -8,6 +8,7 @@ import path from 'node:path';
 import test from 'node:test';
 import { request } from '../../../src/admin/client.ts';
 import type { FlowsList } from '../../../src/core/flow-revisions.ts';
+import { upWithFlows } from '../../harness/flow-revisions.ts';
 import { frontSite } from '../../harness/front-site.ts';
 import { nodeRedSite } from '../../harness/node-red-site.ts';
 import { sluice } from '../../harness/start-gateway.ts';
@@ -24,8 +25,7 @@ test('sluice flows lists, shows, exports, imports, undoes and loads', async (t) 
   const off = await flows('undo');
   assert.equal(off.code, 1);
   assert.match(off.stderr, /^sluice: no gateway is running here/);
-  await gateway.up();
-  await site.until('running');
+  await upWithFlows(site);
   assert.equal(await site.deploy([tab('a', 'Pump')]), 204);
   await waitFor('a revision', async () => (await flows('list')).stdout.includes('Pump'));
   const list = await flows('list');
@@ -116,8 +116,7 @@ test('hostile imports and revisions change nothing, and a kill in a restore lose
   if (!nodeRedPeer(t)) return;
   const site = await nodeRedSite(t);
   const { gateway } = site;
-  await gateway.up();
-  await site.until('running');
+  await upWithFlows(site);
   const many = Array.from({ length: 3000 }, (_, i) => ({
     id: `n${i}`,
     type: 'comment',

@@ -8,18 +8,12 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { request } from '../../../src/admin/client.ts';
-import type { FlowsList, FlowsResult } from '../../../src/core/flow-revisions.ts';
+import { changeFlows, listFlows, revision, upWithFlows } from '../../harness/flow-revisions.ts';
 import { type NodeRedSite, nodeRedSite, startsWith } from '../../harness/node-red-site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { nodeRedPeer } from '../../peers/peers.ts';
 
-const list = ({ gateway }: NodeRedSite) => request(gateway.socket, 'GET', '/api/v1/flows') as Promise<FlowsList>;
-const change = ({ gateway }: NodeRedSite, what: string, body: object) =>
-  request(gateway.socket, 'POST', `/api/v1/flows/${what}`, body, 90_000) as Promise<FlowsResult>;
 const present = async (site: NodeRedSite): Promise<{ id: string }[]> => JSON.parse((await site.ask('GET', '/flows')).body);
-const revision = (site: NodeRedSite, number: number) =>
-  waitFor(`revision ${number}`, async () => (await list(site)).revisions.find((one) => one.number === number));
 
 const subflow = (id: string) => ({ id, type: 'subflow', name: id, in: [], out: [], env: [] });
 const use = (id: string, of: string, z: string) => ({ id, type: `subflow:${of}`, z, x: 1, y: 1, wires: [] });
@@ -50,8 +44,7 @@ async function assertHeld(site: NodeRedSite, words: RegExp): Promise<void> {
 test('flows that would never start are held back at each start, until others take their place', async (t) => {
   if (!nodeRedPeer(t)) return;
   const site = await nodeRedSite(t);
-  await site.gateway.up();
-  await site.until('running');
+  await upWithFlows(site);
   assert.equal(await site.deploy(startsWith("node.warn('well and good'); return null;")), 204);
   await revision(site, 2);
 
@@ -63,13 +56,13 @@ test('flows that would never start are held back at each start, until others tak
   const { code, body } = await site.ask('POST', '/flows/state', { state: 'start' });
   assert.deepEqual([code, /the subflow s is inside of itself/.test(body)], [400, true], body);
   assert.equal((await site.ask('POST', '/flow', { label: 'More', nodes: [] })).code, 400);
-  await assert.rejects(change(site, 'import', { flows: [TAB] }), /Node-RED is in safe mode: the flows on the disk/);
+  await assert.rejects(changeFlows(site, 'import', { flows: [TAB] }), /Node-RED is in safe mode: the flows on the disk/);
   assert.equal((await site.flows()).state, 'safe-mode');
   assert.equal((await present(site)).length, ITSELF.length);
 
   // What hangs is as refused as before; what does not hang takes its place.
-  await assert.rejects(change(site, 'import', { flows: ITSELF, mode: 'replace' }), /the subflow s is inside of itself/);
-  assert.equal((await change(site, 'import', { flows: [TAB], mode: 'replace' })).flows, 'started');
+  await assert.rejects(changeFlows(site, 'import', { flows: ITSELF, mode: 'replace' }), /the subflow s is inside of itself/);
+  assert.equal((await changeFlows(site, 'import', { flows: [TAB], mode: 'replace' })).flows, 'started');
   await site.until('running');
   await revision(site, 4);
   // The revision that was found is there, and nobody starts it by mistake.
@@ -78,7 +71,7 @@ test('flows that would never start are held back at each start, until others tak
     ['restore', { revision: 3 }],
   ] as const)
     await assert.rejects(
-      change(site, what, asked),
+      changeFlows(site, what, asked),
       /the flows of revision 3 would never start: the subflow s is inside of itself/,
     );
   assert.deepEqual(
@@ -86,14 +79,13 @@ test('flows that would never start are held back at each start, until others tak
     ['t'],
   );
   assert.equal((await site.flows()).state, 'running');
-  assert.equal((await list(site)).revisions[0]?.number, 4, 'a refusal keeps nothing');
+  assert.equal((await listFlows(site)).revisions[0]?.number, 4, 'a refusal keeps nothing');
 });
 
 test('an undo brings back what ran before flows that were placed by hand', async (t) => {
   if (!nodeRedPeer(t)) return;
   const site = await nodeRedSite(t);
-  await site.gateway.up();
-  await site.until('running');
+  await upWithFlows(site);
   assert.equal(await site.deploy(startsWith("node.warn('well and good'); return null;")), 204);
   await revision(site, 2);
   await startWith(site, DEEP);
@@ -103,7 +95,7 @@ test('an undo brings back what ran before flows that were placed by hand', async
   await site.gateway.up();
   await assertHeld(site, /more than 100 subflows or groups are inside each other/);
   await revision(site, 3);
-  assert.equal((await change(site, 'undo', {})).flows, 'started');
+  assert.equal((await changeFlows(site, 'undo', {})).flows, 'started');
   await site.until('running');
   await site.gateway.waitForLog(/^well and good$/);
   assert.equal((await site.flows()).safeMode, undefined);
@@ -112,8 +104,7 @@ test('an undo brings back what ran before flows that were placed by hand', async
 test('a file of flows that is none is moved away, and the flows of before run again', async (t) => {
   if (!nodeRedPeer(t)) return;
   const site = await nodeRedSite(t);
-  await site.gateway.up();
-  await site.until('running');
+  await upWithFlows(site);
   assert.equal(await site.deploy(startsWith("node.warn('well and good'); return null;")), 204);
   await revision(site, 2);
   await site.gateway.waitForLog(/^well and good$/);
@@ -131,8 +122,8 @@ test('a file of flows that is none is moved away, and the flows of before run ag
     await site.gateway.waitForLog(/^Node-RED starts with its flows stopped: the flows on the disk cannot be used: flows\.json /);
     await site.gateway.waitForLog(/^The flows of revision 2 took the place of those on the disk of Node-RED/);
     assert.ok(readFileSync(path.join(folderOf(site), 'flows.json.unusable'), 'utf8') === text);
-    await waitFor('the revision of now', async () => (await list(site)).current === 2);
-    assert.equal((await list(site)).revisions.length, 2, 'no revision is made of it');
+    await waitFor('the revision of now', async () => (await listFlows(site)).current === 2);
+    assert.equal((await listFlows(site)).revisions.length, 2, 'no revision is made of it');
   }
 });
 

@@ -6,20 +6,14 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { request } from '../../../src/admin/client.ts';
-import type { FlowsList, FlowsResult, Revision } from '../../../src/core/flow-revisions.ts';
+import { changeFlows, listFlows, revision, upWithFlows } from '../../harness/flow-revisions.ts';
 import { ESCAPE } from '../../harness/hostile-flows.ts';
 import { type NodeRedSite, nodeRedSite, startsWith } from '../../harness/node-red-site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { nodeRedPeer } from '../../peers/peers.ts';
 
-const socketOf = (site: NodeRedSite): string => path.join(site.gateway.stateDir, 'sluice.sock');
-const list = (site: NodeRedSite): Promise<FlowsList> => request(socketOf(site), 'GET', '/api/v1/flows') as Promise<FlowsList>;
-const change = (site: NodeRedSite, what: string, body: object): Promise<FlowsResult> =>
-  request(socketOf(site), 'POST', `/api/v1/flows/${what}`, body, 90_000) as Promise<FlowsResult>;
 const present = async (site: NodeRedSite): Promise<{ id: string; type: string; label?: string }[]> =>
   JSON.parse((await site.ask('GET', '/flows')).body);
-const revision = (site: NodeRedSite, number: number): Promise<Revision> =>
-  waitFor(`revision ${number}`, async () => (await list(site)).revisions.find((one) => one.number === number));
 
 const tab = (id: string, label: string) => ({ id, type: 'tab', label, disabled: false, info: '' });
 /** Tells its password: the nodes of a flow and their credentials are one. */
@@ -49,8 +43,7 @@ const passwordsFile = (site: NodeRedSite): string => {
 test('each deploy is a revision, and an undo brings back flows with the passwords of nodes', async (t) => {
   if (!nodeRedPeer(t)) return;
   const site = await nodeRedSite(t);
-  await site.gateway.up();
-  await site.until('running');
+  await upWithFlows(site);
   const first = await revision(site, 1);
   assert.deepEqual([first.origin, first.who], ['found', 'unknown']);
   assert.equal(await site.deploy(secretFlow('Fridge', 'first secret')), 204);
@@ -68,9 +61,9 @@ test('each deploy is a revision, and an undo brings back flows with the password
   await revision(site, 4);
   assert.ok(!passwordsFile(site).includes(JSON.parse(withFirst).$), 'Node-RED forgot the first password');
 
-  const undone = await change(site, 'undo', { newest: 4 });
+  const undone = await changeFlows(site, 'undo', { newest: 4 });
   assert.deepEqual([undone.revision, undone.flows, undone.passwords], [5, 'started', 'restored']);
-  const again = await change(site, 'undo', {});
+  const again = await changeFlows(site, 'undo', {});
   assert.equal(again.revision, 6);
   const six = await revision(site, 6);
   assert.deepEqual([six.origin, six.of], ['undo', '2']);
@@ -87,7 +80,7 @@ test('each deploy is a revision, and an undo brings back flows with the password
   await site.gateway.up();
   await site.until('running');
   const kept = await waitFor('the flows of before', async () => {
-    const now = await list(site);
+    const now = await listFlows(site);
     return now.current === null ? undefined : now;
   });
   assert.equal(kept.current, 6);
@@ -97,7 +90,7 @@ test('each deploy is a revision, and an undo brings back flows with the password
   // The revisions have no password in clear, and nobody else can read them.
   const folder = path.join(site.gateway.stateDir, 'flow-revisions');
   for (const name of readdirSync(folder)) assert.ok(!readFileSync(path.join(folder, name)).includes('secret'));
-  const exported = (await request(socketOf(site), 'GET', '/api/v1/flows/export?revision=2')) as object[];
+  const exported = (await request(site.gateway.socket, 'GET', '/api/v1/flows/export?revision=2')) as object[];
   assert.equal(exported.length, 2);
   assert.ok(!JSON.stringify(exported).includes('credentials'));
 });
@@ -105,23 +98,22 @@ test('each deploy is a revision, and an undo brings back flows with the password
 test('an import adds flows beside those that are there, or refuses before anything changes', async (t) => {
   if (!nodeRedPeer(t)) return;
   const site = await nodeRedSite(t);
-  await site.gateway.up();
-  await site.until('running');
+  await upWithFlows(site);
   assert.equal(await site.deploy(secretFlow('Mine')), 204);
   await revision(site, 2);
   const before = await present(site);
 
   const flows = [tab('a1', 'Mine'), { id: 'c1', type: 'debug', z: 'a1', name: 'shown', x: 1, y: 1, wires: [] }];
-  const added = await change(site, 'import', { flows });
+  const added = await changeFlows(site, 'import', { flows });
   assert.deepEqual(added.added, ['Mine (2)']);
   const now = await present(site);
   assert.deepEqual(now.slice(0, 2), before, 'what was there is there, letter by letter');
   assert.equal(now.length, 4);
   assert.equal(new Set(now.map(({ id }) => id)).size, 4);
-  assert.deepEqual((await change(site, 'import', { flows: { flows, rev: 'x' } })).added, ['Mine (3)']);
+  assert.deepEqual((await changeFlows(site, 'import', { flows: { flows, rev: 'x' } })).added, ['Mine (3)']);
 
   const refuses = async (body: object, words: RegExp): Promise<void> => {
-    await assert.rejects(change(site, 'import', body), words);
+    await assert.rejects(changeFlows(site, 'import', body), words);
     assert.equal((await present(site)).length, 6);
   };
   const strange = [
@@ -132,7 +124,7 @@ test('an import adds flows beside those that are there, or refuses before anythi
   await refuses({ flows: strange }, /no nodes of these types: ui_gauge, exec; allow the exec node with nodeRed.allow.exec/);
   await refuses({ flows, newest: 1 }, /newest revision is 4 .*, not 1/);
   await refuses({ flows: [...flows, tab('a1', 'Twice')] }, /two of its nodes have the id a1/);
-  assert.equal((await list(site)).revisions[0]?.number, 4, 'a refusal keeps nothing');
+  assert.equal((await listFlows(site)).revisions[0]?.number, 4, 'a refusal keeps nothing');
 
   const subflow = (id: string) => ({ id, type: 'subflow', name: id, in: [], out: [], env: [] });
   const use = (id: string, of: string, z: string) => ({ id, type: `subflow:${of}`, z, x: 1, y: 1, wires: [] });
@@ -159,7 +151,7 @@ test('an import adds flows beside those that are there, or refuses before anythi
   assert.equal((await present(site)).length, 6);
   assert.equal((await site.flows()).state, 'running');
 
-  const replaced = await change(site, 'import', { flows, mode: 'replace' });
+  const replaced = await changeFlows(site, 'import', { flows, mode: 'replace' });
   assert.deepEqual(
     (await present(site)).map(({ id }) => id),
     ['a1', 'c1'],
@@ -171,16 +163,15 @@ test('an import adds flows beside those that are there, or refuses before anythi
 test('an undo ends the safe mode that a bad deploy led to', async (t) => {
   if (!nodeRedPeer(t)) return;
   const site = await nodeRedSite(t);
-  await site.gateway.up();
-  await site.until('running');
+  await upWithFlows(site);
   assert.equal(await site.deploy(startsWith("node.warn('well and good'); return null;")), 204);
   await revision(site, 2);
   assert.equal(await site.deploy(startsWith("Promise.reject(new Error('boom of a test')); return null;")), 204);
   await revision(site, 3);
   await site.until('safe-mode');
-  await waitFor('the flows of now', async () => (await list(site)).current === 3);
-  await assert.rejects(change(site, 'import', { flows: [tab('t', 'T')] }), /Node-RED is in safe mode: .*sluice flows undo/);
-  const undone = await change(site, 'undo', {});
+  await waitFor('the flows of now', async () => (await listFlows(site)).current === 3);
+  await assert.rejects(changeFlows(site, 'import', { flows: [tab('t', 'T')] }), /Node-RED is in safe mode: .*sluice flows undo/);
+  const undone = await changeFlows(site, 'undo', {});
   assert.equal(undone.flows, 'started');
   await site.until('running');
   await site.gateway.waitForLog(/^well and good$/);
@@ -189,8 +180,8 @@ test('an undo ends the safe mode that a bad deploy led to', async (t) => {
 test('flows that end Node-RED while it gets them are there once, and the answer says so', async (t) => {
   if (!nodeRedPeer(t)) return;
   const site = await nodeRedSite(t);
-  await site.gateway.up();
-  const { pid } = await site.until('running');
+  await upWithFlows(site);
+  const { pid } = await site.flows();
   assert.equal(await site.deploy(secretFlow('Mine')), 204);
   await revision(site, 2);
   // It ends the process when its flows start for the first time, before anybody has an answer.
@@ -208,7 +199,7 @@ test('flows that end Node-RED while it gets them are there once, and the answer 
     y: 1,
     wires: [],
   };
-  const added = await change(site, 'import', { flows: [tab('a1', 'Ends'), run] });
+  const added = await changeFlows(site, 'import', { flows: [tab('a1', 'Ends'), run] });
   assert.deepEqual([added.added, added.flows, added.passwords], [['Ends'], 'started', 'kept']);
   const now = await site.flows();
   assert.notEqual(now.pid, pid);
@@ -220,7 +211,7 @@ test('flows that end Node-RED while it gets them are there once, and the answer 
 
   // One that ends it before it is saved: nothing has changed, and the answer says that.
   const { pid: second = 0 } = now;
-  const killed = change(site, 'import', { flows: [tab('b', 'Killed'), { ...run, z: 'b', initialize: '' }] });
+  const killed = changeFlows(site, 'import', { flows: [tab('b', 'Killed'), { ...run, z: 'b', initialize: '' }] });
   process.kill(second, 'SIGSTOP');
   const outcome = killed.then(
     ({ added: labels }) => labels.join(),
@@ -229,7 +220,7 @@ test('flows that end Node-RED while it gets them are there once, and the answer 
   process.kill(second, 'SIGKILL');
   const words = await outcome;
   await site.until('running');
-  const after = await waitFor('the flows of now', async () => ((await list(site)).current === null ? undefined : tabs()));
+  const after = await waitFor('the flows of now', async () => ((await listFlows(site)).current === null ? undefined : tabs()));
   assert.deepEqual(after, ['Mine', 'Ends', ...(words === 'Killed' ? ['Killed'] : [])], words);
   if (words !== 'Killed') assert.match(words, /nothing was changed|did not answer about its flows|does not run now/);
 });
@@ -237,13 +228,12 @@ test('flows that end Node-RED while it gets them are there once, and the answer 
 test('clients that undo at once undo one deploy, also beside a start of Node-RED', async (t) => {
   if (!nodeRedPeer(t)) return;
   const site = await nodeRedSite(t);
-  await site.gateway.up();
-  await site.until('running');
+  await upWithFlows(site);
   for (let i = 1; i <= 4; i++) {
     assert.equal(await site.deploy([tab('a', `Tab ${i}`)]), 204);
     await revision(site, i + 1);
   }
-  const storm = await Promise.allSettled(Array.from({ length: 12 }, () => change(site, 'undo', { newest: 5 })));
+  const storm = await Promise.allSettled(Array.from({ length: 12 }, () => changeFlows(site, 'undo', { newest: 5 })));
   const done = storm.filter(({ status }) => status === 'fulfilled');
   assert.equal(done.length, 1);
   for (const one of storm)
@@ -254,7 +244,7 @@ test('clients that undo at once undo one deploy, also beside a start of Node-RED
   const { pid = 0 } = await site.flows();
   process.kill(pid, 'SIGKILL');
   await waitFor('its end', async () => (await site.flows()).pid !== pid);
-  const early = await change(site, 'undo', {}).then(
+  const early = await changeFlows(site, 'undo', {}).then(
     () => 'done',
     (thrown: unknown) => String(thrown),
   );
@@ -262,7 +252,7 @@ test('clients that undo at once undo one deploy, also beside a start of Node-RED
   await site.until('running');
   await waitFor(
     () => `the flows of now; ${site.gateway.tail()}`,
-    async () => (await list(site)).current !== null,
+    async () => (await listFlows(site)).current !== null,
   );
   const label = (await present(site))[0]?.label;
   assert.equal(label, early === 'done' ? 'Tab 2' : 'Tab 3');

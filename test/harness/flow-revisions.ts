@@ -1,0 +1,21 @@
+/** The revisions of the flows of a gateway with the real Node-RED, as its socket tells them. */
+import { request } from '../../src/admin/client.ts';
+import type { FlowsList, FlowsResult, Revision } from '../../src/core/flow-revisions.ts';
+import type { NodeRedSite } from './node-red-site.ts';
+import { waitFor } from './wait-for.ts';
+
+export const listFlows = ({ gateway }: NodeRedSite): Promise<FlowsList> =>
+  request(gateway.socket, 'GET', '/api/v1/flows') as Promise<FlowsList>;
+
+export const changeFlows = ({ gateway }: NodeRedSite, what: string, body: object): Promise<FlowsResult> =>
+  request(gateway.socket, 'POST', `/api/v1/flows/${what}`, body, 90_000) as Promise<FlowsResult>;
+
+export const revision = (site: NodeRedSite, number: number): Promise<Revision> =>
+  waitFor(`revision ${number}`, async () => (await listFlows(site)).revisions.find((one) => one.number === number));
+
+/** Starts the gateway. Its empty flows are revision 1 then; a deploy before that look would itself be the first that is seen. */
+export async function upWithFlows(site: NodeRedSite): Promise<void> {
+  await site.gateway.up();
+  await site.until('running');
+  await revision(site, 1);
+}

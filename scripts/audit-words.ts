@@ -4,9 +4,14 @@ import * as z from 'zod';
 /** From this severity on a weakness fails CI. */
 const FAILS: ReadonlySet<string> = new Set(['high', 'critical']);
 
+const advisory = z.object({ title: z.string(), url: z.string() });
+/** `via` names the weak part that this one needs, or the advisories of this one. */
 const report = z.object({
   auditReportVersion: z.literal(2),
-  vulnerabilities: z.record(z.string(), z.object({ severity: z.string(), range: z.string() })),
+  vulnerabilities: z.record(
+    z.string(),
+    z.object({ severity: z.string(), range: z.string(), via: z.array(z.union([z.string(), advisory])) }),
+  ),
 });
 const fault = z.object({ message: z.string() });
 
@@ -33,6 +38,14 @@ export function verdictOf(text: string): Verdict {
   const weak = found.filter(([, { severity }]) => FAILS.has(severity));
   return {
     state: weak.length > 0 ? 'weak' : 'clean',
-    lines: found.map(([name, { severity, range }]) => `${name} ${range}: ${severity}`).toSorted(),
+    lines: found.map(([name, one]) => lineOf(name, one)).toSorted(),
   };
+}
+
+type Weakness = z.infer<typeof report>['vulnerabilities'][string];
+
+function lineOf(name: string, { severity, range, via }: Weakness): string {
+  const reasons = via.map((one) => (typeof one === 'string' ? `needs ${one}` : `${one.title}, ${one.url}`));
+  const versions = range === '' ? '' : ` ${range}`;
+  return `${name}${versions}: ${severity}${reasons.length > 0 ? ` (${reasons.join('; ')})` : ''}`;
 }

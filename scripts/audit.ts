@@ -20,6 +20,9 @@ for (const folder of ['.', 'node-red']) {
   for (const line of lines) console.log(`${lock}: ${line}`);
   if (state === 'unknown') console.log(`${lock} was NOT audited: the registry gave no answer.`);
   else if (state === 'clean') console.log(`${lock}: no known weakness that is high or critical.`);
-  else weak = true;
+  else {
+    console.log(`${lock} has a known weakness that is high or critical.`);
+    weak = true;
+  }
 }
 process.exit(weak ? 1 : 0);

@@ -46,10 +46,12 @@ export async function capture(bus: string, options: CaptureOptions): Promise<voi
   };
   process.once('SIGINT', () => end(0));
   process.once('SIGTERM', () => end(0));
-  const timer = limit === undefined ? undefined : setTimeout(() => end(0), limit);
+  let timer: NodeJS.Timeout | undefined;
   try {
     for await (const item of stream(socket, '/api/v1/capture', { bus })) {
       files.take(item as Item);
+      // The time is that of the capture: a busy gateway may begin it late.
+      if (limit !== undefined && files.began) timer ??= setTimeout(() => end(0), limit);
       if (files.bytes > MOST) {
         process.stderr.write(`sluice: the files have ${formatSize(MOST)}; the capture ends here\n`);
         end(1);

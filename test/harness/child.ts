@@ -3,6 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { TestContext } from 'node:test';
 import { waitFor } from './wait-for.ts';
 
+/** Milliseconds after which a child that ignores its signal is killed: a machine that stands still for a while is not the child's fault. */
+const KILL_AFTER = 120_000;
 /** Lines kept per stream; a child that floods is cut at the front. */
 const MAX_LINES = 200_000;
 
@@ -85,10 +87,10 @@ export class Child {
     return this.#process.exitCode === null && this.#process.signalCode === null && this.#process.kill(signal);
   }
 
-  /** Signals and waits for the end; a child that ignores it for 20 s is killed. */
+  /** Signals and waits for the end; a child that ignores it for KILL_AFTER is killed. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
     if (!this.signal(signal)) return this.ended;
-    const timer = setTimeout(() => this.signal('SIGKILL'), 20_000);
+    const timer = setTimeout(() => this.signal('SIGKILL'), KILL_AFTER);
     try {
       return await this.ended;
     } finally {

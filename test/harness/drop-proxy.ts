@@ -3,6 +3,7 @@
  * moment: after the broker got a PUBLISH and before the gateway gets its PUBACK. It also cuts, stalls, delays, refuses.
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { freePort } from './free-port.ts';
 
 const PUBACK = 4;
 
@@ -50,15 +51,14 @@ export class DropProxy {
     return this.#links.size;
   }
 
-  /** Listens; the port stays the same when it is started again after a `stop`. */
+  /** Listens; the port stays the same when it is started again after a `stop`, and the kernel gives it to no connection meanwhile. */
   async start(): Promise<void> {
+    this.#port ||= await freePort();
     const server = createServer((client) => this.#accept(client));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(this.#port, '127.0.0.1', resolve);
     });
-    const address = server.address();
-    if (address !== null && typeof address !== 'string') this.#port = address.port;
     this.#server = server;
   }
 

@@ -1,7 +1,7 @@
 /** An embedded broker on a port of its own, fed by hand, and foreign clients for it. */
 import { connect, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
-import { systemClock } from '../../src/core/clock.ts';
+import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { silentLogger } from '../../src/core/logger.ts';
 import type { LogRecord, PointInfo, Shape } from '../../src/core/point.ts';
 import type { GatewayEvent, Inventory, LatestValue } from '../../src/core/ports.ts';
@@ -77,6 +77,25 @@ export function inventoryOf(revision: number, ...shapes: readonly Shape[]): Inve
     { bus: 'b', points: Object.fromEntries(points.map((p) => [p.name, { type: p.type, writable: false }])) },
   ]);
   return { v: 1, revision, devices: Object.fromEntries(devices) };
+}
+
+/**
+ * Its timers run, and no time passes until it goes: nobody is cut off for being slow meanwhile. A machine under load pauses a client, and
+ * fills a buffer of megabytes, for longer than a client may make no progress.
+ */
+export class StandingClock implements Clock {
+  #wentAt: number | undefined;
+  readonly wall = systemClock.wall;
+  readonly after = systemClock.after;
+  readonly exactly = systemClock.exactly;
+
+  monotonic(): number {
+    return this.#wentAt === undefined ? 0 : systemClock.monotonic() - this.#wentAt;
+  }
+  /** From now on time passes. */
+  go(): void {
+    this.#wentAt ??= systemClock.monotonic();
+  }
 }
 
 export interface Line {

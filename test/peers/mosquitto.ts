@@ -56,12 +56,15 @@ export class Mosquitto {
   readonly port: number;
   readonly folder: string;
   readonly #program: string;
+  /** The ports of all listeners. It opens one after the other. */
+  readonly #ports: readonly number[];
   #child: Child | undefined;
 
-  private constructor(program: string, folder: string, port: number) {
+  private constructor(program: string, folder: string, port: number, extra: readonly string[] = []) {
     this.#program = program;
     this.folder = folder;
     this.port = port;
+    this.#ports = [port, ...extra.flatMap((line) => /^listener (\d+)/.exec(line)?.[1] ?? []).map(Number)];
   }
 
   /** A broker that is configured and not started; undefined after a skip. It does not outlive the test. */
@@ -69,7 +72,7 @@ export class Mosquitto {
     const program = peer(t, 'mosquitto', BROKER);
     if (program === undefined) return undefined;
     const folder = scratch(t, 'mosquitto');
-    const broker = new Mosquitto(program, folder, options.port ?? (await freePort()));
+    const broker = new Mosquitto(program, folder, options.port ?? (await freePort()), options.extra);
     writeBrokerConfig(folder, broker.port, options);
     t.after(() => broker.kill());
     return broker;
@@ -93,16 +96,16 @@ export class Mosquitto {
     return this.#child?.stderr ?? [];
   }
 
-  /** Resolves when it accepts connections. */
+  /** Resolves when each of its listeners accepts connections. */
   async start(): Promise<void> {
     if (this.running) return;
     const child = new Child(this.#program, ['-c', path.join(this.folder, 'mosquitto.conf')]);
     this.#child = child;
     await waitFor(
-      () => `mosquitto to listen on ${this.port}:\n${child.stderr.join('\n')}`,
+      () => `mosquitto to listen on ${this.#ports}:\n${child.stderr.join('\n')}`,
       async () => {
         if (child.over !== undefined) throw new Error(`mosquitto ended: ${child.stderr.join('\n')}`);
-        return accepts(this.port);
+        return (await Promise.all(this.#ports.map(accepts))).every((open) => open);
       },
     );
   }

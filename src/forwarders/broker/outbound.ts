@@ -166,12 +166,16 @@ export class Outbound {
   }
 
   #watch(ms: number): void {
-    this.#cancelLook ??= this.#clock.after(Math.min(ms, this.#period), () => this.#look());
+    if (this.#cancelLook !== undefined) return;
+    const wait = Math.min(ms, this.#period);
+    const due = this.#clock.monotonic() + wait;
+    this.#cancelLook = this.#clock.after(wait, () => this.#look(due));
   }
 
-  /** Whether the peer took anything since the last look. */
-  #look(): void {
+  /** Whether the peer took anything since the last look. @param due when it was planned for */
+  #look(due: number): void {
     const now = this.#clock.monotonic();
+    this.#stoodStill(now - due);
     const standing = this.#standing(this.#socket);
     const before = this.#planned || now - this.#lookedAt <= FRESH * this.#period ? this.#seen : undefined;
     const flows = this.#unseen > 0;
@@ -199,6 +203,16 @@ export class Outbound {
     // Little waits here. A peer that has not read all has the rest in its own kernel: its time goes on.
     if (lags || (flows && (!moved || before === undefined))) this.#goOn(this.#period);
     else if (!flows) this.#forget();
+  }
+
+  /**
+   * The gateway itself had no turn for so long, as on a board that has no processor time: what the peer took meanwhile was not sent
+   * on, and its program may have had no turn either. That time is not the peer's.
+   */
+  #stoodStill(late: number): void {
+    if (late < this.#period) return;
+    if (this.#stalledSince !== undefined) this.#stalledSince += late;
+    if (this.#muchSince !== undefined) this.#muchSince += late;
   }
 
   /** Whether its program has not read all that its kernel has, as far as anybody knows. */

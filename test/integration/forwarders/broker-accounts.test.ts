@@ -15,7 +15,7 @@ import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { BrokerFile } from '../../../src/store/broker-store.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { startChild } from '../../harness/child.ts';
-import { BrokerBench, inventoryOf, Raw, ROOT, Sub, shapeOf } from '../../harness/embedded-broker.ts';
+import { BrokerBench, inventoryOf, Raw, ROOT, StandingClock, Sub, shapeOf } from '../../harness/embedded-broker.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { peer } from '../../peers/peers.ts';
@@ -257,7 +257,7 @@ test('a command goes to the command port with its credential, and to no subscrib
 
 test('records that are sent again wait for their reader, and leave the queues of others alone', async (t) => {
   let answer: Parameters<CommandSink>[3] | undefined;
-  const s = await accountBench(t, { command: (...asked) => (answer = asked[3]) });
+  const s = await accountBench(t, { clock: new StandingClock(), command: (...asked) => (answer = asked[3]) });
   await s.user('anna', 'administrator');
   const connect = async (id: string, flags: number, filter: string): Promise<Raw> => {
     const raw = await Raw.open(t, s.port);

@@ -191,8 +191,9 @@ test('100 silent connections keep nobody out', async (t) => {
 });
 
 test('a process that holds every place loses places to newcomers; who was there first stays', async (t) => {
+  // It moves by hand: on a machine that stands still nobody is idle for that.
   let ahead = 0;
-  const clock: Clock = { ...systemClock, monotonic: () => systemClock.monotonic() + ahead };
+  const clock: Clock = { ...systemClock, monotonic: () => ahead };
   const bench = new BrokerBench(t, { clock });
   const port = await bench.start();
   const first = await Sub.start(t, port, ['-t', `${ROOT}/event`, '-i', 'first']);
@@ -280,7 +281,7 @@ while n > 0:
     total += len(got); time.sleep(0.05)
     if total >= int(sys.argv[3]): break
 print("read", total, flush=True)
-time.sleep(60)`;
+time.sleep(600)`;
   const { port } = server.address() as { port: number };
   const child = new Child('python3', ['-c', reader, String(port), String(bytes), String(SIZE)]);
   t.after(() => child.stop('SIGKILL'));
@@ -296,7 +297,6 @@ test('a slow reader that makes progress gets one large write to its end', { time
   await waitFor(
     () => `all of it; ${guard.refusal ?? 'still open'}, ${guard.unsent} bytes wait`,
     () => child.stdout.includes(`read ${SIZE}`) || guard.destroyed,
-    { timeout: 90_000 },
   );
   assert.equal(guard.refusal, undefined);
   assert.equal(guard.unsent, 0);

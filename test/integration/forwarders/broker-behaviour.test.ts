@@ -319,8 +319,14 @@ test('a filter with QoS 0 gets messages of QoS 1 with QoS 0', async (t) => {
 });
 
 test('silent and dribbling clients end after their keep-alive, one that pings stays', {
-  timeout: 60_000,
+  timeout: 400_000,
 }, async (t) => {
+  // A machine that stands still for a second makes the third one silent as well: such a round says nothing.
+  for (let round = 1; !(await keepAlives(t)); round++) assert.ok(round < 10, 'the machine stands still in each round');
+});
+
+/** @returns whether the one that pings had its turns */
+async function keepAlives(t: TestContext): Promise<boolean> {
   const { bench, open } = await opened(t);
   const listener = await open();
   assert.equal(await listener.connect('listener'), 0);
@@ -333,7 +339,12 @@ test('silent and dribbling clients end after their keep-alive, one that pings st
   const body = Buffer.alloc(200, 0x61);
   const bytes = Buffer.concat([Buffer.from([0x82, 0xcd, 1, 0, 1, 0, 200]), body, Buffer.from([0])]);
   let at = 0;
+  let last = performance.now();
+  let longest = 0;
   const life = setInterval(() => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
     pinging.send(PINGREQ);
     dribbling.socket.write(bytes.subarray(at, at + 1));
     at++;
@@ -341,6 +352,11 @@ test('silent and dribbling clients end after their keep-alive, one that pings st
   t.after(() => clearInterval(life));
   await waitFor('the end of the silent one', () => silent.closed);
   await waitFor('the end of the dribbling one', () => dribbling.closed);
+  longest = Math.max(longest, performance.now() - last);
+  if (longest > 1_000) {
+    clearInterval(life);
+    return false;
+  }
   assert.equal(pinging.closed, false);
   assert.ok(at < bytes.length, 'it ended before its packet was whole');
   clearInterval(life);
@@ -352,7 +368,8 @@ test('silent and dribbling clients end after their keep-alive, one that pings st
     'a client without an account has no will',
   );
   assert.equal(bench.broker.status().refused.silent, 3);
-});
+  return true;
+}
 
 test('the will of an account is published when its client is silent past its keep-alive', { timeout: 400_000 }, async (t) => {
   const { access } = await claimedAccess(t);
@@ -374,7 +391,8 @@ test('the will of an account is published when its client is silent past its kee
     return raw;
   };
   const [silent, patient] = [await open('silent', 1), await open('patient', 0)];
-  assert.deepEqual(wills(), [], 'it waits for the end of the connection');
+  const early = wills().length;
+  assert.ok(early === 0 || bench.broker.status().refused.silent === 1, 'it waits for the end of the connection');
   await waitFor('the end of the silent one', () => silent.closed);
   await waitFor('its will', () => wills().length > 0);
   assert.equal(patient.closed, false);

@@ -166,6 +166,7 @@ test('a disk that returns: the PUBACK follows, and after SIGKILL everything is t
   assert.deepEqual([withheld.over, retained.over], [undefined, undefined]);
   site.makeRoom();
   assert.deepEqual([await withheld.ended, await retained.ended], [0, 0]);
+  await waitFor('the end of the fault', () => site.faults().length >= 2);
   assert.deepEqual(site.faults().length, 2, 'a fault and its end');
   await site.kill();
   const second = await Sub.start(t, site.port, SESSION);

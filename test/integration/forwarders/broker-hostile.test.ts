@@ -127,7 +127,7 @@ test('packets of 256 kB that never end on 63 connections take 4 MB at most', { t
 });
 
 test('CONNECTs that come byte by byte on every place end in time and keep nobody out', {
-  timeout: 60_000,
+  timeout: 400_000,
 }, async (t) => {
   const { bench, port, healthy, served } = await opened(t);
   if (healthy === undefined) return;

@@ -23,17 +23,19 @@ class Stuck {
   looks = 0;
   /** From the second look on the window is known. */
   learns = false;
+  /** How late each timer runs that begins from now on, ms; negative: it is early, as those of Node may be. */
+  late: number;
   /** When the peer was reported, ms. */
   stalled: number | undefined;
   readonly #taken: (() => void)[] = [];
 
-  /** @param late how late each timer runs, ms; negative: it is early, as those of Node may be */
   constructor(late = 0) {
+    this.late = late;
     const clock: Clock = {
       monotonic: () => this.clock.monotonic(),
       wall: () => this.clock.wall(),
-      exactly: (ms, run) => this.clock.exactly(ms + late, run),
-      after: (ms, run) => this.clock.after(ms + late, run),
+      exactly: (ms, run) => this.clock.exactly(ms + this.late, run),
+      after: (ms, run) => this.clock.after(ms + this.late, run),
     };
     const socket = new Writable({ highWaterMark: 1, write: (_chunk, _encoding, done) => this.#taken.push(done) });
     const side = {
@@ -76,6 +78,22 @@ for (const [late, what] of [
     const after = await new Stuck(late).untilStalled();
     assert.ok(after <= 3_000, `${after} ms`);
     assert.ok(after >= 2_500, `${after} ms`);
+  });
+
+for (const reads of [true, false])
+  test(`a gateway that stood still for 15 s cuts off no peer for that time: it ${reads ? 'reads' : 'does not read'} then`, async () => {
+    const stuck = new Stuck();
+    await stuck.passes(1_000);
+    stuck.late = 15_000;
+    await stuck.passes(DRAIN_TIMEOUT / 10);
+    stuck.late = 0;
+    await stuck.passes(15_000);
+    assert.equal(stuck.stalled, undefined);
+    if (reads) stuck.waiting = 3_900_000;
+    await stuck.passes(1_000);
+    assert.equal(stuck.stalled, undefined);
+    const after = await stuck.untilStalled();
+    assert.ok(after <= 3_000, `${after} ms`);
   });
 
 test('a system that does not say what its kernel has reports the peer in the same time', async () => {

@@ -50,6 +50,10 @@ export const REQUIRED: Readonly<Record<string, readonly string[]>> = {
   select: ['command_topic', 'options'],
 };
 export const LEAST_STEP = 0.001;
+/** Attributes that an entity has of its own: those of `json_attributes_topic` with these names are dropped in silence. */
+export const BLOCKED = words(
+  'assumed_state available device_class device_info entity_category entity_id entity_picture entity_registry_enabled_default extra_state_attributes force_update friendly_name icon should_poll state supported_features unique_id unit_of_measurement',
+);
 
 export const STATE_CLASSES: Readonly<Record<string, string>> = { measurement: 'm', total: 't', total_increasing: 'i' };
 export const BINARY_CLASSES = words(

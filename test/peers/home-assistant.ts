@@ -9,6 +9,7 @@ import mqtt, { type MqttClient } from 'mqtt';
 import { waitFor } from '../harness/wait-for.ts';
 import {
   BINARY_CLASSES,
+  BLOCKED,
   CLASSES,
   COMPONENTS,
   DEVICE,
@@ -225,6 +226,15 @@ export class HomeAssistant {
         ...((config.availability ?? []) as Json[]).map(({ topic }) => String(topic)),
       ]),
     );
+  }
+
+  /** Those of its own topic. @throws AssertionError for one that Home Assistant drops, since each entity has it */
+  attributes(id: string): Json {
+    const { config } = this.entities.get(id) ?? assert.fail(`there is no ${id}`);
+    const text = this.#topics.get(String(config.json_attributes_topic));
+    const found = JSON.parse(text ?? '{}') as Json;
+    for (const key of Object.keys(found)) assert.ok(!BLOCKED.includes(key), `${id}: the attribute ${key}`);
+    return found;
   }
 
   get entities(): ReadonlyMap<string, Entity> {

@@ -59,7 +59,7 @@ const alarmState = z.union([
   z.strictObject({
     ...{
       on: IS,
-      state: word(ALARM_STATES, 'the state of ISA-18.2'),
+      alarm_state: word(ALARM_STATES, 'the state of ISA-18.2'),
       severity,
       message,
       value,
@@ -69,7 +69,7 @@ const alarmState = z.union([
       firstOut,
     },
   }),
-  z.strictObject({ on: z.literal('OFF'), state: z.literal('normal') }).describe('a rule that was never in alarm'),
+  z.strictObject({ on: z.literal('OFF'), alarm_state: z.literal('normal') }).describe('a rule that was never in alarm'),
 ]);
 
 const HOME = { format: 'homeassistant' } as const;

@@ -79,6 +79,8 @@ test('Home Assistant finds the device, shows it, sets it, and sees it go', async
 
   simulator.write('set room.temperature 35');
   await ha.shows('house-1.ALARM.too-warm', 'on');
+  const { alarm_state, severity } = ha.attributes('house-1.ALARM.too-warm');
+  assert.deepEqual([alarm_state, severity], ['active-unacknowledged', 'warning']);
   simulator.write('set room.temperature 21');
   await ha.shows('house-1.ALARM.too-warm', 'off');
 

@@ -150,14 +150,16 @@ function stateOf({ points }: Announced, latest: (point: string) => LatestValue |
   return JSON.stringify(state);
 }
 
+/** The state has a name of its own: Home Assistant drops an attribute `state`, since an entity has one. */
 function alarmState(alarm: NoticeMessage | undefined): string {
-  if (alarm === undefined) return '{"on":"OFF","state":"normal"}';
+  if (alarm === undefined) return '{"on":"OFF","alarm_state":"normal"}';
   const { state, severity, message, value, time, occurrence, cause, firstOut } = JSON.parse(alarm.json) as Record<
     string,
     unknown
   >;
   const on = state === 'active-unacknowledged' || state === 'active-acknowledged';
-  return JSON.stringify({ on: on ? 'ON' : 'OFF', ...{ state, severity, message, value, time, occurrence, cause, firstOut } });
+  const about = { alarm_state: state, severity, message, value, time, occurrence, cause, firstOut };
+  return JSON.stringify({ on: on ? 'ON' : 'OFF', ...about });
 }
 
 function textOf(payload: Uint8Array): string | undefined {

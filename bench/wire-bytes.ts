@@ -120,18 +120,21 @@ await Workspace.use(async (space) => {
     const table: (string | number)[][] = [];
     for (const format of formats)
       for (const age of format.live ? site.ages.slice(0, 1) : site.ages)
-        for (const compress of format.compress.filter((word) => site.compress?.includes(word) ?? true)) {
+        for (const compress of format.compress) {
           if (age < site.every && !format.live) continue;
-          const [plain, tls] = await row(space, both, site, format, compress, age);
-          if (plain === undefined || tls === undefined) throw new Error('no row');
-          const each = ({ crossed, readings }: typeof plain) => (crossed.sent + crossed.received) / readings;
+          const found = await row(space, format.onlyTls ? both.slice(1) : both, site, format, compress, age);
+          const tls = found.at(-1);
+          if (tls === undefined) throw new Error('no row');
+          const plain = format.onlyTls ? undefined : found[0];
+          const each = (one: typeof tls | undefined, more = 0): string =>
+            one === undefined ? '' : figure((one.crossed.sent + one.crossed.received) / one.readings + more);
           const kept = Math.max(0, Math.ceil(Math.max(age, site.every) / 1000 / ASKED) - 1);
           const perAge = Math.max(1, age / site.every) * site.devices * site.points;
           const asks = (await questions).map((bytes) => (kept * bytes) / perAge);
           table.push([
             ...[format.name, compress === 'none' ? '' : compress, format.live ? 'live' : (AGES.get(age) ?? age)],
-            ...[Math.round(plain.readings / plain.batches), figure(plain.payload && plain.payload / plain.readings)],
-            ...[figure(each(plain)), figure(each(tls)), figure(each(plain) + (asks[0] ?? 0)), figure(each(tls) + (asks[1] ?? 0))],
+            ...[Math.round(tls.readings / tls.batches), figure(tls.payload && tls.payload / tls.readings)],
+            ...[each(plain), each(tls), each(plain, asks[0]), each(tls, asks[1])],
           ]);
           console.error(`${site.name} | ${table.at(-1)?.join(' | ')}`);
         }

@@ -8,8 +8,6 @@ const MOST = 10_000;
 export interface SitePlan extends WireSite {
   readonly name: string;
   readonly ages: readonly number[];
-  /** Rows with these compressions only; absent: all. */
-  readonly compress?: readonly string[];
 }
 
 export const SITES: readonly SitePlan[] = [
@@ -23,7 +21,7 @@ export const SITES: readonly SitePlan[] = [
   },
   {
     name: '100 points of 1 device, 1 Hz, `float32`',
-    ...{ set: 'float32', devices: 1, points: 100, every: SECOND, ages: [SECOND, MINUTE, HOUR], compress: ['none', 'zstd'] },
+    ...{ set: 'float32', devices: 1, points: 100, every: SECOND, ages: [SECOND, MINUTE, HOUR] },
   },
 ];
 
@@ -34,6 +32,8 @@ export interface FormatPlan {
   readonly maxReadings: number;
   /** It has no batches. */
   readonly live?: true;
+  /** The platform takes connections with TLS only. */
+  readonly onlyTls?: true;
 }
 
 const PACKED = ['none', ...COMPRESSIONS];
@@ -47,6 +47,16 @@ export const FORMATS: readonly FormatPlan[] = [
   {
     name: 'sparkplug-b',
     ...{ keys: { format: 'sparkplug-b', 'sparkplug-b': { group: 'plant' } }, compress: ['none'], maxReadings: MOST },
+  },
+  // Batches of an hour end below the largest payload of the platform: 128 kB and 254 kB.
+  {
+    name: 'aws-iot',
+    ...{ keys: { format: 'aws-iot', username: 'ghat-1' }, compress: PACKED, maxReadings: 7000, onlyTls: true },
+  },
+  {
+    name: 'azure-iot-hub',
+    keys: { format: 'azure-iot-hub', 'azure-iot-hub': { device: 'ghat-1' }, tls: { cert: 'unused', key: 'unused' } },
+    ...{ compress: PACKED, maxReadings: MOST, onlyTls: true },
   },
   { name: 'homeassistant', keys: { format: 'homeassistant' }, compress: ['none'], maxReadings: MOST, live: true },
 ];

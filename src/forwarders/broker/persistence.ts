@@ -16,7 +16,7 @@ import { SESSION_IS_PRESENT, Settled } from '../patches/aedes.ts';
 import type { Admission, Publication } from './admission.ts';
 import { Incoming, type IncomingPacket } from './incoming.ts';
 import { MAX_INCOMING } from './limits.ts';
-import { type OutgoingPacket, packetOf, type QueuedPacket, type Span } from './queue.ts';
+import { type Entry, type OutgoingPacket, packetOf, type QueuedPacket, type Span } from './queue.ts';
 import type { Filter, Session, Unreleased } from './session.ts';
 import type { SessionJournal } from './session-journal.ts';
 import type { Sessions } from './sessions.ts';
@@ -141,9 +141,9 @@ export class BrokerPersistence {
       this.#o.sent(client, packet);
       return done;
     }
-    const isNews = this.#o.sessions.queues.released(client.id, packet.messageId);
+    const unknown = this.#o.sessions.queues.released(client.id, packet.messageId);
     this.#o.sent(client, packet);
-    return isNews ? this.#tried() : done;
+    return unknown === undefined ? done : this.#tried(unknown);
   }
   async outgoingClearMessageId(client: Identified, packet: Sent): Promise<OutgoingPacket | undefined> {
     return this.#o.sessions.queues.acknowledged(client.id, packet.messageId);
@@ -274,8 +274,8 @@ export class BrokerPersistence {
     return this.#noteDone(session, oldest[0]);
   }
   /** A disk that hangs holds up nothing else of this client. */
-  async #tried(): Promise<void> {
-    await this.#o.admission.tried();
+  async #tried(released: Entry): Promise<void> {
+    if (await this.#o.admission.tried()) this.#o.sessions.queues.known(released);
   }
   /** A disk that hangs keeps nobody from subscribing: the store follows when it can. */
   async #patiently(): Promise<void> {

@@ -38,6 +38,8 @@ export class SessionQueues {
     { count: limits.MAX_ALL_SESSIONS_MESSAGES, bytes: limits.MAX_ALL_SESSIONS_BYTES },
     { count: limits.MAX_ACCOUNT_QUEUED, bytes: limits.MAX_ACCOUNT_QUEUED_BYTES },
   );
+  /** Their receivers have them, and the store may not know it: a connection that breaks here gets its PUBREL from the next one. */
+  readonly #unknown = new WeakSet<Entry>();
   readonly #options: SessionQueuesOptions;
   readonly #sessions: ReadonlyMap<string, Session>;
 
@@ -107,23 +109,32 @@ export class SessionQueues {
     if (session.awaited?.entry === entry) session.awaited.resume();
   }
 
-  /** Its receiver has it (QoS 2): PUBREL is about to be written. @returns whether the store has to know before that */
-  released(id: string, messageId: number | undefined): boolean {
+  /**
+   * Its receiver has it (QoS 2): PUBREL is about to be written, for the first time or again.
+   * @returns the message when the store has to know before that; `known` ends this
+   */
+  released(id: string, messageId: number | undefined): Entry | undefined {
     const session = this.#sessions.get(id);
     const entry = messageId === undefined ? undefined : session?.queue.numbered(messageId);
-    if (session === undefined) return false;
+    if (session === undefined) return undefined;
     if (entry === undefined) {
       // It was pushed out on its way.
       if (session.awaited?.entry.messageId === messageId) session.awaited?.resume();
-      return false;
+      return undefined;
     }
     const news = !entry.released;
     entry.released = true;
     entry.sent = true;
     if (session.awaited?.entry === entry) session.awaited.resume();
-    if (!news || entry.stored === undefined) return false;
-    this.#options.journal?.waits(session.key, entry.stored, entry, 'now');
-    return true;
+    if (news && entry.stored !== undefined) {
+      this.#options.journal?.waits(session.key, entry.stored, entry, 'now');
+      this.#unknown.add(entry);
+    }
+    return this.#unknown.has(entry) ? entry : undefined;
+  }
+  /** The store knows that its receiver has it. */
+  known(entry: Entry): void {
+    this.#unknown.delete(entry);
   }
 
   acknowledged(id: string, messageId: number | undefined): OutgoingPacket | undefined {

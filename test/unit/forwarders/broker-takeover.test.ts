@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import test from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { OutgoingPacket } from '../../../src/forwarders/broker/queue.ts';
 import { KeptBench } from '../../fakes/kept-bench.ts';
+import { SlowDisk } from '../../fakes/slow-disk.ts';
 
 /** A session with five messages, and what aedes asks of it for the connection that has its id. */
 async function siteOf(qos: 1 | 2) {
@@ -69,4 +71,35 @@ test('a session asks its connection which identifiers are in flight, for as long
   }
   assert.deepEqual(numbers, [false, true]);
   assert.deepEqual(bench.waiting('a'), []);
+});
+
+test('a PUBREL that a next connection gets waits for the disk as the first one did', async () => {
+  const disk = new SlowDisk();
+  disk.hangs = false;
+  const bench = await KeptBench.open({ store: disk });
+  await bench.client('a', 'plant/#', 2);
+  await bench.publish('plant/t', 'once', 2);
+  const [packet] = await bench.persistence.outgoingStream({ id: 'a' }).take(1).toArray();
+  const sent = { cmd: 'publish', brokerCounter: packet.brokerCounter, messageId: packet.messageId };
+  await bench.persistence.outgoingUpdate({ id: 'a' }, sent);
+  disk.hangs = true;
+  const order: string[] = [];
+  const release = (connection: string) =>
+    Promise.resolve(bench.persistence.outgoingUpdate({ id: 'a' }, { cmd: 'pubrel', messageId: sent.messageId })).then(() =>
+      order.push(connection),
+    );
+  const first = release('first');
+  // Its connection breaks, and the next one gets what is left of the message: its PUBREL.
+  bench.sessions.away('a');
+  bench.sessions.resume('a');
+  const [again] = await bench.persistence.outgoingStream({ id: 'a' }).take(1).toArray();
+  assert.deepEqual(again, { cmd: 'pubrel', messageId: sent.messageId });
+  const second = release('second');
+  await nextTurn();
+  order.push('the disk has it');
+  disk.answer();
+  await Promise.all([first, second]);
+  assert.deepEqual(order, ['the disk has it', 'first', 'second']);
+  // Now it is known: a further one waits for nothing.
+  await release('third');
 });

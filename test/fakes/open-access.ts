@@ -2,10 +2,19 @@
 import type { MqttAccess } from '../../src/core/access-ports.ts';
 
 export function openAccess(...publish: string[]): MqttAccess {
+  return accessOf('anonymous', publish);
+}
+
+/** The same with one account, which may ask for as much as an account may. */
+export function knownAccess(...publish: string[]): MqttAccess {
+  return accessOf('user:anybody', publish);
+}
+
+function accessOf(owner: string, publish: string[]): MqttAccess {
   return {
     claimed: true,
     logIn: async () => ({
-      ...{ principal: { who: 'anybody', door: 'mqtt', role: 'device' }, owner: 'anonymous' },
+      ...{ principal: { who: 'anybody', door: 'mqtt', role: 'device' }, owner },
       ...{ publish, subscribe: ['#'] },
     }),
     has: () => true,

@@ -1,14 +1,14 @@
 /**
- * An embedded broker in a process of its own, with its file, for tests that kill it: `node broker-child.ts STATE RUNTIME PORT`.
- * Clients may publish below `plant/`. It says where it listens.
+ * An embedded broker in a process of its own, with its file, for tests that kill it: `node broker-child.ts STATE RUNTIME PORT [known]`.
+ * Clients may publish below `plant/`; `known`: they have an account. It says where it listens.
  */
 import { systemClock } from '../../src/core/clock.ts';
 import { silentLogger } from '../../src/core/logger.ts';
 import { EmbeddedBroker } from '../../src/forwarders/broker/embedded-broker.ts';
 import { BrokerFile } from '../../src/store/broker-store.ts';
-import { openAccess } from '../fakes/open-access.ts';
+import { knownAccess, openAccess } from '../fakes/open-access.ts';
 
-const [stateDir = '', runtimeDir = '', port = ''] = process.argv.slice(2);
+const [stateDir = '', runtimeDir = '', port = '', who] = process.argv.slice(2);
 const say = (what: object): void => void process.stdout.write(`${JSON.stringify(what)}\n`);
 const broker = new EmbeddedBroker({
   listen: [{ host: '127.0.0.1', port: Number(port) }],
@@ -26,7 +26,7 @@ const broker = new EmbeddedBroker({
     onFault: (fault) => say({ fault }),
     onRepair: (repair) => say({ repair }),
   }),
-  access: openAccess('plant/#'),
+  access: who === 'known' ? knownAccess('plant/#') : openAccess('plant/#'),
 });
 broker.start();
 const listening = setInterval(() => {

@@ -6,61 +6,18 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { POINT_TYPES, type PointType, type Value } from '../../../src/core/point.ts';
-import type { PointFacts, SiteFacts } from '../../../src/core/site-facts.ts';
-import { type Component, componentOf } from '../../../src/forwarders/mqtt/dialects/homeassistant/component.ts';
-import { announcement, ownConfig } from '../../../src/forwarders/mqtt/dialects/homeassistant/discovery.ts';
-import { places } from '../../../src/forwarders/mqtt/dialects/homeassistant/places.ts';
-import { CLASSES } from '../../../src/forwarders/mqtt/dialects/homeassistant/units.ts';
+import type { PointFacts } from '../../../src/core/site-facts.ts';
+import { componentOf } from '../../../src/forwarders/mqtt/dialects/homeassistant/component.ts';
+import { ownConfig } from '../../../src/forwarders/mqtt/dialects/homeassistant/discovery.ts';
+import { AT, announced, type HomePoint as Point, UNITS } from '../../harness/home-announced.ts';
 import { CLASSES as TAKEN } from '../../oracles/home-assistant-tables.ts';
 import { discovered, type Entity, shown } from '../../peers/home-assistant.ts';
 
-const AT = places('g_1');
-
-interface Point {
-  readonly type: string;
-  readonly unit?: string;
-  readonly writable?: boolean;
-  readonly facts?: PointFacts;
-}
-/** What one device of these points is announced as. */
-function announced(points: Readonly<Record<string, Point>>): { text: string; components: ReadonlyMap<string, Component> } {
-  const site: SiteFacts = {
-    point: (_, point) => points[point]?.facts,
-    made: () => undefined,
-    rules: () => [{ name: 'hot', device: 'd' }],
-    alarms: () => [],
-  };
-  const inventory = JSON.stringify({ v: 1, revision: 1, devices: { d: { points } } });
-  const { devices, leftOut } = announcement({ inventory: () => inventory, site, mayWrite: () => true }, AT);
-  assert.equal(leftOut, 0);
-  const device = devices.get('d') ?? assert.fail('no device');
-  return { text: device.config(), components: device.points };
-}
 function entityOf(found: ReadonlyMap<string, Entity | 'removed'>, key: string): Entity {
   const entity = found.get(key);
   assert.ok(entity !== undefined && entity !== 'removed');
   return entity;
 }
-
-const OTHER_UNITS = [
-  '',
-  '1',
-  '%',
-  'dB',
-  '[pH]',
-  '[ppm]',
-  '[ppb]',
-  'deg',
-  'kV',
-  'MW',
-  'kV.A',
-  'kV.A{reactive}',
-  'uV',
-  'us',
-  'ug',
-  'ug/m3',
-];
-const UNITS = [...new Set([...Object.values(CLASSES).flatMap((codes) => Object.keys(codes)), ...OTHER_UNITS])];
 
 test('homeassistant: each unit in each form of a point has a class that takes it', () => {
   const classes = new Set<string>();

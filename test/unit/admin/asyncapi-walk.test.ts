@@ -200,6 +200,25 @@ test('each message of each dialect fits its channel, and each channel meets all 
   }
 });
 
+test('what the golden wires of both cloud presets publish and ask for has a channel', () => {
+  const counts: Record<string, number> = {};
+  for (const preset of ['aws-iot', 'azure-iot-hub']) {
+    const topics = new DescribedTopics('ghat-1');
+    for (const name of readdirSync(path.join(CASES, preset)))
+      for (const line of readFileSync(path.join(CASES, preset, name, 'wire.txt'), 'utf8').split('\n')) {
+        const [word = '', how = '', topic = ''] = line.trim().split('\t');
+        if (word === 'SUBSCRIBE') topics.asks(topic, [preset, 'json']);
+        if (word !== 'PUBLISH' && word !== 'will') continue;
+        // The payloads of these cases are short ones that no gateway would send.
+        const message = { topic, qos: how.startsWith('qos 1') ? 1 : 0, retain: how.endsWith('retained') } as const;
+        topics.channel('sends', message, [preset, 'json']);
+        counts[preset] = (counts[preset] ?? 0) + 1;
+      }
+    assert.throws(() => topics.asks('sluice/other/#', [preset]), assert.AssertionError);
+  }
+  assert.deepEqual(counts, { 'aws-iot': 27, 'azure-iot-hub': 32 });
+});
+
 test('a topic, a direction, a format or a payload that is not described is found', () => {
   const topics = new DescribedTopics(GATEWAY);
   const status = { topic: `sluice/${GATEWAY}/status`, payload: '{"v":1,"online":false}' };

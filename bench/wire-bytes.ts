@@ -1,7 +1,7 @@
 /**
  * Bytes of a reading on the wire, by dialect, compression and age of a batch: payloads, MQTT, TLS, TCP and IP, in both directions, as
- * the kernel counts them on a wire to another host (Mosquitto in a network namespace). `npm run bench:wire-bytes`; words choose rows:
- * `-- columns float32`. Load changes some rows: an acknowledgement that waits takes a packet of its own. A row in which TCP sent something
+ * the kernel counts them on a wire to another host (Mosquitto in a network namespace). `npm run bench:wire-bytes`; words choose rows by
+ * data, format, age and compression: `-- float32 columns json 1min zstd`. Load changes some rows: an acknowledgement that waits takes a packet of its own. A row in which TCP sent something
  * again is measured again. It needs root. About ten minutes.
  */
 import { mkdirSync } from 'node:fs';
@@ -61,7 +61,8 @@ async function question({ far, url, ca }: Way): Promise<number> {
 
 const asked = process.argv.slice(2).filter((word) => word !== '--');
 const sets = new Set(SITES.map(({ set }) => set));
-/** Words that name data choose sites, the others choose formats. */
+const ages = new Set([...AGES.values()].map((name) => name.replace(' ', '')));
+const packings = new Set(FORMATS.flatMap(({ compress }) => compress));
 function chosen<T>(all: readonly T[], name: (one: T) => string, words: readonly string[]): readonly T[] {
   return words.length === 0 ? all : all.filter((one) => words.some((word) => name(one).startsWith(word)));
 }
@@ -73,8 +74,9 @@ const sites = chosen(
 const formats = chosen(
   FORMATS,
   ({ name }) => name,
-  asked.filter((word) => !sets.has(word)),
+  asked.filter((word) => !sets.has(word) && !ages.has(word) && !packings.has(word)),
 );
+const wanted = (name: string, of: ReadonlySet<string>): boolean => asked.includes(name) || !asked.some((word) => of.has(word));
 
 /** A machine with much else to do answers late, and TCP sends again what only waits: that says nothing about a format. */
 const TRIES = 5;
@@ -122,6 +124,7 @@ await Workspace.use(async (space) => {
       for (const age of format.live ? site.ages.slice(0, 1) : site.ages)
         for (const compress of format.compress) {
           if (age < site.every && !format.live) continue;
+          if (!wanted((AGES.get(age) ?? '').replace(' ', ''), ages) || !wanted(compress, packings)) continue;
           const found = await row(space, format.onlyTls ? both.slice(1) : both, site, format, compress, age);
           const tls = found.at(-1);
           if (tls === undefined) throw new Error('no row');

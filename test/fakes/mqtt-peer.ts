@@ -5,6 +5,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { nextPacket, type Packet } from '../harness/drop-proxy.ts';
 import type { Taken } from '../harness/forwarder-peer.ts';
+import { freePort } from '../harness/free-port.ts';
 
 const TYPE = { connect: 1, publish: 3, subscribe: 8, pingreq: 12 };
 
@@ -24,7 +25,7 @@ export class MqttPeer {
   readonly #waiting: { socket: Socket; topic: string; id: Buffer }[] = [];
   #lose: { times: number; topic: RegExp } = { times: 0, topic: /./ };
 
-  /** @param port 0: whichever is free */
+  /** @param port 0: one that no connection gets while the peer is stopped */
   constructor(port = 0) {
     this.#port = port;
   }
@@ -35,12 +36,12 @@ export class MqttPeer {
 
   /** Listens; the port stays the same when it is started again. */
   async start(): Promise<void> {
+    this.#port ||= await freePort();
     const server = createServer((socket) => this.#serve(socket));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(this.#port, '127.0.0.1', resolve);
     });
-    this.#port = (server.address() as { port: number }).port;
     this.#server = server;
   }
 

@@ -15,7 +15,7 @@ export async function openUpstream(url: string, { tls, ...more }: Opening = {}):
   if ('wrong' in address) throw new Error(address.wrong);
   return Connection.open({
     ...address,
-    ...{ clientId: 'sluice-g1-cloud', will: undefined, connectTimeout: 10_000, ackTimeout: 10_000 },
+    ...{ clientId: 'sluice-g1-cloud', will: undefined, connectTimeout: 60_000, ackTimeout: 60_000 },
     ...{ clock: systemClock, signal: new AbortController().signal, tls: await readTls(tls) },
     ...more,
   });

@@ -13,6 +13,9 @@ export interface Answer {
   readonly value: number;
 }
 
+/** The least time-out of the driver, whatever was measured (LEAST in latency.ts), and a margin for the way. Seconds. */
+const TIME_OUT = 0.45;
+
 export class CountingDevice {
   readonly port: number;
   readonly #file: string;
@@ -46,6 +49,15 @@ export class CountingDevice {
         return { at, unit, value };
       });
   }
+}
+
+/**
+ * Those that came in time for sure. A machine that stands still makes an answer late: the driver drops it and asks again. The bus has one
+ * queue, so nothing else is answered around it. Between its neighbours lies at least a time-out then.
+ * @param all answers of one run, in order @param count so many of them are judged; the others are only neighbours
+ */
+export function inTime(all: readonly Answer[], count = all.length): Answer[] {
+  return all.slice(0, count).filter(({ at }, i) => (all[i + 1]?.at ?? at) - (all[i - 1]?.at ?? at) < TIME_OUT);
 }
 
 /** CLOCK_MONOTONIC in seconds, as the device writes it. */

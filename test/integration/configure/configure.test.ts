@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { makeConfigureSecret } from '../../../src/core/configure-keys.ts';
 import { configureSite, envelope } from '../../harness/configure-site.ts';
 import { sluice } from '../../harness/start-gateway.ts';
@@ -67,8 +68,11 @@ test('a signed configuration proves itself or gives way, and the file on the boa
     assert.equal((await s.ask('again', 1, s.file(RULES))).code, 'configure-refused');
     const { inForce } = await gateway.status();
     assert.deepEqual([inForce.origin, inForce.version, inForce.last?.outcome], ['upstream', 1, 'confirmed']);
-    await waitFor('the status upstream', () => s.statuses().at(-1)?.configuration?.version === 1);
-    assert.deepEqual(s.statuses().at(-1).health, { ready: true, buses: { open: 1, of: 1 }, devices: { answering: 1, of: 1 } });
+    const well = { ready: true, buses: { open: 1, of: 1 }, devices: { answering: 1, of: 1 } };
+    await waitFor('the status upstream', () => {
+      const { configuration, health } = s.statuses().at(-1) ?? {};
+      return configuration?.version === 1 && isDeepStrictEqual(health, well);
+    });
     assert.match((await sluice(t, 'status', '-c', gateway.config)).stdout, /The configuration is version 1 from upstream/);
     assert.match((await sluice(t, 'configure', 'show', '-c', gateway.config)).stdout, /^# Version 1 .*[\s\S]*above: 60000/);
     assert.equal(readFileSync(gateway.config, 'utf8'), before, 'the file on the board is not written');

@@ -12,6 +12,7 @@ import { statusText } from '../../../src/cli/status-page.ts';
 import { startChild } from '../../harness/child.ts';
 import { freePort } from '../../harness/free-port.ts';
 import { Peek } from '../../harness/mqtt-peek.ts';
+import { Pauses } from '../../harness/pauses.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { makeGateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -20,6 +21,9 @@ import { LineDevice } from '../../peers/line-device.ts';
 import { pythonPeer } from '../../peers/peers.ts';
 
 const BAUD = 19_200;
+/** Milliseconds. */
+const INTERVAL = 500;
+const STALE = 5000;
 const ANSWER = 2;
 /** Holes of 12 to 24 registers: all are read along where a device takes 20 ms, none where it takes 2 ms. */
 const ADDRESSES = [0, 14, 30, 48, 70, 95];
@@ -47,16 +51,17 @@ devices:
   meter:
     bus: field
     unit: 1
-    interval: 500ms
+    interval: ${INTERVAL}ms
     points:
 ${points}
       seldom: {table: holding, address: 31, type: uint16, report: {atMost: 10m}}
 rules:
   high: {point: meter.r0, above: 5}
-  quiet: {point: meter.r95, stale: 5s}
+  quiet: {point: meter.r95, stale: ${STALE}ms}
 broker: {listen: {port: ${port}}}
 `,
   );
+  const pauses = new Pauses(t);
   await gateway.up();
   const peek = await Peek.start(t, port, 'sluice/g1/#');
   const of = (topic: string) => peek.messages.filter((m) => m.topic === `sluice/g1/${topic}`).map((m) => JSON.parse(m.text));
@@ -94,9 +99,11 @@ broker: {listen: {port: ${port}}}
   assert.ok(records.filter(({ values }) => 'seldom' in values).length <= 1, 'nothing new by `report:`');
   // A client that subscribes while it is published gets it twice under one number: as it comes, and retained.
   assert.deepEqual([...new Map(of('alarm/high').map((a) => [a.seq, a.state])).values()], ['active-unacknowledged']);
-  assert.deepEqual(of('alarm/quiet'), []);
+  if (pauses.longest < STALE - 2 * INTERVAL) assert.deepEqual(of('alarm/quiet'), []);
   const status = await gateway.status();
-  assert.equal(status.buses[0]?.devices[0]?.counters.missedPolls, 0);
+  // A machine that stands still leaves out polls by itself: so many of each request at most.
+  const missed = status.buses[0]?.devices[0]?.counters.missedPolls ?? Number.NaN;
+  assert.ok(missed <= pauses.moments(INTERVAL, INTERVAL / 2) * (ADDRESSES.length + 1), `${missed} polls are left out`);
   assert.equal(status.buses[0]?.devices[0]?.answer?.from, 'measured');
   assert.match(statusText(status, { verbose: true }), /its reads are planned for an answer after \d+(\.\d)? ms \(measured\)/);
 

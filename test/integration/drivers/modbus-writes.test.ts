@@ -104,7 +104,11 @@ test('writes to a dead unit fail at once and take nothing from its neighbour', a
   const site = startSite(
     t,
     { host: '127.0.0.1', port: device.port, timeout: '150ms', retries: 0 },
-    { alive: { unit: 1, interval: '600ms', points: one }, dead: { unit: 9, interval: '600ms', points: one } },
+    {
+      // A machine that stands still for a moment makes nobody late who is there.
+      alive: { unit: 1, interval: '600ms', timeout: '60s', retries: 5, points: one },
+      dead: { unit: 9, interval: '600ms', points: one },
+    },
   );
   // Nobody knows yet that it is dead: some of these cost a time-out, each one at most.
   const first = await Promise.allSettled([1, 2, 3, 4].map((value) => site.bus.write?.('dead', 'p', value)));

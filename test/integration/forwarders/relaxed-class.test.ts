@@ -26,7 +26,7 @@ for (const [what, [before, after]] of Object.entries(CHANGES))
     const gateway = makeGateway(
       t,
       (g) => `${g.section}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}, timeout: 500ms, retries: 0}}
+buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}, timeout: 60s}}
 devices:
   meter:
     bus: plant

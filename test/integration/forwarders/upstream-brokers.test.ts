@@ -70,9 +70,9 @@ test('a forwarder fails over to the next broker and goes back to the first, with
   await at(first.url);
   await five(first, again, 0);
   // It left the second one with a goodbye, and not as one that was lost.
-  const last = atSecond.messages().findLast((message) => message.topic.endsWith('/status'));
-  const left: unknown = JSON.parse(last?.payload ?? '{}');
-  assert.deepEqual(left, { v: 1, online: false, reason: 'stopped' });
+  const last = () => atSecond.messages().findLast((message) => message.topic.endsWith('/status'))?.payload ?? '{}';
+  await waitFor('its last words at the second one', () => (JSON.parse(last()) as { online?: boolean }).online === false);
+  assert.deepEqual(JSON.parse(last()), { v: 1, online: false, reason: 'stopped' });
   assert.deepEqual(
     consumer.records().map((record) => record.values.n),
     Array.from({ length: 15 }, (_, i) => i),

@@ -71,7 +71,7 @@ async function roundTrip(t: TestContext, server: Server, settings: object): Prom
   await server.start();
   const routed = server.routes?.('subscriber') ?? true;
   // RabbitMQ 4.0 was seen to give it no SUBACK for four minutes after such a return.
-  const answered = await subscriber.resume(60_000).then(
+  const answered = await subscriber.resume(120_000).then(
     () => true,
     () => false,
   );

@@ -49,7 +49,12 @@ test('Home Assistant finds the device, shows it, sets it, and sees it go', async
   await gateway.up();
   await ha.shows('house-1.room.temperature', '21.5');
   const at = (id: string) => ha.entities.get(`house-1.${id}`) ?? assert.fail(`no ${id}`);
-  assert.deepEqual([...ha.entities.keys()].sort(), IDS);
+  const all = () =>
+    waitFor(
+      () => `all entities; there are ${[...ha.entities.keys()].sort()}`,
+      () => isDeepStrictEqual([...ha.entities.keys()].sort(), IDS),
+    );
+  await all();
   assert.deepEqual(
     POINTS.map((point) => at(`room.${point}`).platform),
     ['sensor', 'sensor', 'sensor', 'sensor', 'binary_sensor', 'number', 'select', 'switch', 'sensor'],
@@ -87,7 +92,7 @@ test('Home Assistant finds the device, shows it, sets it, and sees it go', async
   // Home Assistant comes back and has forgotten everything: it is told again, and the values are still there.
   await ha.restart();
   await ha.shows('house-1.room.temperature', '21');
-  assert.deepEqual([...ha.entities.keys()].sort(), IDS);
+  await all();
 
   await simulator.stop('SIGKILL');
   await ha.shows('house-1.room.temperature', 'unavailable');

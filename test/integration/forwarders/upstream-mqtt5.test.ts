@@ -38,7 +38,7 @@ test('Mosquitto hands on expiry and user properties, and takes topics that are a
   if (sub === undefined || !broker) return;
   const args = ['-V', 'mqttv5', '-p', String(broker.port), '-t', 'a/#', '-C', '3', '-F', '%t|%p|%P|%E|%r'];
   let lines = '';
-  const child = execFile(sub, args, { timeout: 60_000 });
+  const child = execFile(sub, args, { timeout: 300_000 });
   child.stdout?.on('data', (text: string) => (lines += text));
   await waitFor('the subscription', () => broker.log.some((line) => line.includes('Sending SUBACK')));
   const properties = { ...mqtt5, messageExpiry: 3600, userProperties: { site: 'north', 'a b': 'ü' } };
@@ -47,7 +47,7 @@ test('Mosquitto hands on expiry and user properties, and takes topics that are a
   await connection.publish({ topic: 'a/c', payload: '3', qos: 1, retain: true });
   await waitFor('three messages', () => lines.split('\n').filter((line) => line.startsWith('a/')).length === 3);
   const got = lines.split('\n').filter((line) => line.startsWith('a/'));
-  assert.match(got[0] ?? '', /^a\/b\|1\|(?=.*site:north)(?=.*a b:ü).*\|3(600|599)\|0$/);
+  assert.match(got[0] ?? '', /^a\/b\|1\|(?=.*site:north)(?=.*a b:ü).*\|3(600|5[5-9]\d)\|0$/);
   assert.match(got[1] ?? '', /^a\/b\|2\|/);
   assert.match(got[2] ?? '', /^a\/c\|3\|.*\|\|0$/, 'what is retained does not expire');
   await connection.end(1000);
@@ -365,7 +365,6 @@ test('a reading that is refused without a reason is skipped in the end, and it a
   await waitFor(
     () => `the event: ${JSON.stringify(site.forwarder.status())}`,
     () => site.events.length > 0,
-    { timeout: 60_000 },
   );
   assert.equal(site.events[0]?.readings, 1);
   await waitFor('the rest', () => new Set(numbers(far.messages)).size === 20 && site.fault === '');

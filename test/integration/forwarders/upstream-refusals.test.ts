@@ -24,7 +24,7 @@ async function refusal(port: number, login: { username?: string; password?: stri
   try {
     const connection = await Connection.open({
       ...{ host: '127.0.0.1', port, clientId: 'sluice-g1-cloud', will: undefined, ...login },
-      ...{ connectTimeout: 10_000, ackTimeout: 10_000, clock: systemClock, signal: new AbortController().signal },
+      ...{ connectTimeout: 60_000, ackTimeout: 60_000, clock: systemClock, signal: new AbortController().signal },
     });
     connection.destroy();
     return ['none', 'it was taken'];

@@ -65,10 +65,16 @@ test('a broker that comes back is met by the next try, and everything arrives in
   await log.flush();
   const { nextTry = 0 } = upstream.status();
   assert.ok(nextTry - systemClock.monotonic() <= 2000, 'the planned wait');
+  const away = tries.length;
   await broker.start();
-  const before = tries.length;
+  // A try may have met it already, before this test knew that it is back.
+  const back = tries.length;
   await waitFor('the connection after the return', () => upstream.connected);
-  assert.deepEqual(tries.slice(before), ['connected'], 'the first try after the return succeeds');
+  assert.equal(tries.slice(away).indexOf('connected'), tries.length - away - 1, 'one connection, and no try after it');
+  assert.ok(
+    tries.slice(back).every((how) => how === 'connected'),
+    'the first try after the return succeeds',
+  );
   await waitFor('all readings', () => new Consumer().feedAll(subscriber.messages()).records().length === 21);
   const consumer = new Consumer().feedAll(subscriber.messages());
   assert.deepEqual(

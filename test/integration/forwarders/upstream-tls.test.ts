@@ -5,6 +5,7 @@ import { createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import { ManualClock } from '../../fakes/manual-clock.ts';
 import { Authority, fingerprintOf, type Pair } from '../../harness/certificates.ts';
 import { openUpstream, upstreamFault } from '../../harness/open-upstream.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -241,10 +242,17 @@ test('a broker that is silent in the handshake is told from one that is silent i
   const tls = { ca: authority.ca };
   const first = await upstreamFault(over(mute), { tls, connectTimeout: 300 });
   assert.match(first.join(), /^silent,.*no answer to the TLS handshake \(does this port take TLS/);
-  const dumb = await listen(t, (socket) => socket.resume(), { cert: readFileSync(cert), key: readFileSync(key) });
-  // The handshake itself must have the time that it needs.
-  const second = await upstreamFault(over(dumb), { tls, connectTimeout: 3000 });
-  assert.match(second.join(), /^silent,.*no answer to the log-in/);
+  let logIns = 0;
+  const dumb = await listen(t, (socket) => socket.on('data', () => logIns++), {
+    cert: readFileSync(cert),
+    key: readFileSync(key),
+  });
+  // The time of the clock begins to pass when the log-in is there: the handshake has all that it needs.
+  const clock = new ManualClock();
+  const second = upstreamFault(over(dumb), { tls, clock, connectTimeout: 3000 });
+  await waitFor('the log-in', () => logIns > 0);
+  await clock.advance(3000);
+  assert.match((await second).join(), /^silent,.*no answer to the log-in/);
 });
 
 test('what stands in ALPN and SNI is what a broker behind a TLS proxy sees', async (t) => {

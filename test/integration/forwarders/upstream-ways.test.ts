@@ -181,7 +181,7 @@ test('what a proxy refuses is told as what it means for the broker', async (t) =
   assert.match(await http('HTTP/1.1 200'), /^hung-up,the proxy .* cannot be reached/);
   assert.match(await http('SSH-2.0-x\r\n'), /^protocol,.*does not answer in HTTP/);
   assert.match(await http(`HTTP/1.1 200 OK\r\n${'X-A: b\r\n'.repeat(2000)}`), /^protocol,.*does not answer in HTTP/);
-  const socks = async (...answers: number[][]) => {
+  const socks = async (within: number, ...answers: number[][]) => {
     const port = await listen(t, (socket) => {
       const left = [...answers];
       socket.on('data', () => {
@@ -190,17 +190,17 @@ test('what a proxy refuses is told as what it means for the broker', async (t) =
         else socket.write(Uint8Array.from(next));
       });
     });
-    return (await upstreamFault(url, { proxy: route(`socks5://127.0.0.1:${port}`), connectTimeout: 2000 })).join();
+    return (await upstreamFault(url, { proxy: route(`socks5://127.0.0.1:${port}`), connectTimeout: within })).join();
   };
-  assert.match(await socks([5, 0], [5, 5, 0, 1, 0, 0, 0, 0, 0, 0]), /^refused,.*nothing listens there/);
-  assert.match(await socks([5, 0], [5, 4, 0, 1, 0, 0, 0, 0, 0, 0]), /^unreachable,.*no way to the broker/);
-  assert.match(await socks([5, 0], [5, 2, 0, 1, 0, 0, 0, 0, 0, 0]), /^login,.*does not allow this connection/);
-  assert.match(await socks([5, 0], [5, 77, 0, 1]), /^hung-up,.*code 77/);
-  assert.match(await socks([5, 0], [5, 0, 0, 9]), /^protocol,.*address of a kind/);
-  assert.match(await socks([5, 2]), /^protocol,.*was not offered/);
-  assert.match(await socks([4, 90]), /^protocol,.*does not speak SOCKS 5; is it an HTTP proxy/);
-  assert.match(await socks([0x48, 0x54]), /^protocol,.*does not speak SOCKS 5/);
-  for (const cut of [[], [5], [5, 0]]) assert.match(await socks(cut, []), /^(hung-up|silent),/);
+  assert.match(await socks(60_000, [5, 0], [5, 5, 0, 1, 0, 0, 0, 0, 0, 0]), /^refused,.*nothing listens there/);
+  assert.match(await socks(60_000, [5, 0], [5, 4, 0, 1, 0, 0, 0, 0, 0, 0]), /^unreachable,.*no way to the broker/);
+  assert.match(await socks(60_000, [5, 0], [5, 2, 0, 1, 0, 0, 0, 0, 0, 0]), /^login,.*does not allow this connection/);
+  assert.match(await socks(60_000, [5, 0], [5, 77, 0, 1]), /^hung-up,.*code 77/);
+  assert.match(await socks(60_000, [5, 0], [5, 0, 0, 9]), /^protocol,.*address of a kind/);
+  assert.match(await socks(60_000, [5, 2]), /^protocol,.*was not offered/);
+  assert.match(await socks(60_000, [4, 90]), /^protocol,.*does not speak SOCKS 5; is it an HTTP proxy/);
+  assert.match(await socks(60_000, [0x48, 0x54]), /^protocol,.*does not speak SOCKS 5/);
+  for (const cut of [[], [5], [5, 0]]) assert.match(await socks(2000, cut, []), /^(hung-up|silent),/);
 });
 
 test('a silent proxy is told from a silent broker', async (t) => {

@@ -98,7 +98,7 @@ async function counting(t: TestContext) {
 }
 
 for (const [name, attack] of Object.entries(attacks))
-  test(`${name}: it polls, judges and delivers at once`, { timeout: 180_000 }, async (t) => {
+  test(`${name}: it polls, judges and delivers at once`, { timeout: 600_000 }, async (t) => {
     const s = await site(t, {
       device: counting,
       upstream: { topics: ['sluice/g1/#'] },
@@ -150,7 +150,7 @@ for (const [name, attack] of Object.entries(attacks))
         .map((m) => JSON.parse(m.payload) as { event: string; data: Record<string, unknown> })
         .find((e) => e.event === 'salvage' && e.data.file === LOG_FILE && e.data.quarantine !== undefined);
     t.diagnostic(ended() === undefined ? 'the salvage was still running' : 'the salvage was over already');
-    const { data } = await waitFor('the end of the salvage', ended, { timeout: 100_000 });
+    const { data } = await waitFor('the end of the salvage', ended);
     const back = Number(data.records);
 
     // What came back is delivered, and what is polled goes on.

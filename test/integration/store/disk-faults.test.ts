@@ -17,6 +17,7 @@ import { fakeTcp, type Script, withMbap } from '../../fakes/modbus-device.ts';
 import { inject } from '../../harness/injected-fault.ts';
 import { loopDisk, mayMount, mountPoint, run } from '../../harness/loop-disk.ts';
 import { Peek } from '../../harness/mqtt-peek.ts';
+import { Pauses } from '../../harness/pauses.ts';
 import { type Site, site, type Upstream } from '../../harness/site.ts';
 import type { Gateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -118,30 +119,34 @@ async function says(s: OnDisk, pattern: RegExp): Promise<void> {
 }
 /** Compaction, which may wait a minute before it tries again, is not waited for. */
 const recovered = (s: OnDisk) =>
-  waitFor(
-    'the log to be well',
-    async () =>
-      (await statusOf(s.gateway, s.stateDir)).log.faults.every((fault) =>
-        /^the history of the log cannot be written: (?!the log cannot be read)/.test(fault),
-      ),
-    { timeout: 60_000 },
+  waitFor('the log to be well', async () =>
+    (await statusOf(s.gateway, s.stateDir)).log.faults.every((fault) =>
+      /^the history of the log cannot be written: (?!the log cannot be read)/.test(fault),
+    ),
   );
 
 /** Every number up to the last one is upstream, once, as a record, an alarm or an event. */
 async function complete(s: OnDisk): Promise<void> {
+  const missing = (): number[] => {
+    const all = accepted(s).sort((a, b) => a.seq - b.seq);
+    const boots = Map.groupBy(all, (r) => r.boot);
+    return all.flatMap((one, i) => {
+      const next = all[i + 1];
+      // Behind a kill the rest of the lease is skipped.
+      const follows = next === undefined || next.seq === one.seq + 1 || (boots.size > 1 && next.seq - one.seq > 40_000);
+      return follows ? [] : [one.seq + 1];
+    });
+  };
+  // The broker has all of it when the gateway ends; the subscriber may still be writing it down.
+  await waitFor(
+    () => `numbers that are nowhere: ${missing()}`,
+    () => missing().length === 0,
+  );
   const consumer = new Consumer().feedAll(s.subscriber.messages());
   assert.deepEqual(consumer.judge(), []);
-  const all = [...consumer.accepted.values()].sort((a, b) => a.seq - b.seq);
+  const all = [...consumer.accepted.values()];
   assert.equal(new Set(all.map((r) => r.log)).size, 1);
-  const boots = Map.groupBy(all, (r) => r.boot);
   assert.ok(all.length > 20);
-  const missing: number[] = [];
-  for (let i = 1; i < all.length; i++) {
-    const [one, next] = [all[i - 1] as AcceptedRecord, all[i] as AcceptedRecord];
-    // Behind a kill the rest of the lease is skipped.
-    if (next.seq !== one.seq + 1 && !(boots.size > 1 && next.seq - one.seq > 40_000)) missing.push(one.seq + 1);
-  }
-  assert.deepEqual(missing, [], 'numbers that are nowhere');
 }
 
 /** The events of a part of the log, each once. */
@@ -154,7 +159,7 @@ const logEvents = (s: OnDisk, part = 'log') =>
     .filter((e, i, all) => all.findIndex((x) => x.seq === e.seq) === i);
 
 test('disk errors: readings and alarms go on, each fault is reported, nothing lost or doubled', {
-  timeout: 240_000,
+  timeout: 600_000,
 }, async (t) => {
   const s = await onDisk(t);
   if (s === undefined) return;
@@ -211,7 +216,7 @@ test('a disk that fails every other time, and a kill between: every reading is t
 });
 
 test('a database file that takes nothing: commits go on in the write-ahead file, and it is told', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async (t) => {
   const s = await onDisk(t);
   if (s === undefined) return;
@@ -229,8 +234,11 @@ test('a database file that takes nothing: commits go on in the write-ahead file,
 
 /** Seconds of the grid that have to pass while the disk hangs. */
 const TICKS = 12;
+/** A pause of the machine that may cost a poll, ms; and rounds of TICKS until one is without such a pause. */
+const PAUSE = 300;
+const ROUNDS = 8;
 
-test('a disk that takes a minute for a commit delays no poll, no rule and no alarm', { timeout: 180_000 }, async (t) => {
+test('a disk that takes a minute for a commit delays no poll, no rule and no alarm', { timeout: 600_000 }, async (t) => {
   const s = await onDisk(t, undefined, { grid: true });
   if (s === undefined) return;
   await up(s);
@@ -244,19 +252,28 @@ test('a disk that takes a minute for a commit delays no poll, no rule and no ala
     return log.commits === before.commits + 1 ? undefined : log.pending > 20;
   });
   const polled = () => records(s).filter((r) => r.device === 'grid');
-  const from = polled().length;
-  await waitFor('polls on the grid', () => polled().length > from + TICKS);
+  const missed = async () =>
+    (await s.gateway.status()).buses.flatMap((bus) => bus.devices).find((d) => d.name === 'grid')?.counters.missedPolls;
+  // A machine that stands still misses polls by itself: such a round says nothing of the disk.
+  const pauses = new Pauses(t);
+  for (let round = 1; ; round++) {
+    pauses.begin();
+    const [from, before] = [polled().length, await missed()];
+    await waitFor('polls on the grid', () => polled().length > from + TICKS);
+    const times = polled()
+      .slice(from)
+      .map((r) => r.time);
+    const after = await missed();
+    if (pauses.longest > PAUSE && round < ROUNDS) continue;
+    // Each second of the grid has its poll: none was left out, none came so late that it belongs to the next one.
+    assert.deepEqual(
+      times.map((time) => Math.round((time - (times[0] as number)) / 1000)),
+      times.map((_, i) => i),
+    );
+    assert.equal(after, before);
+    break;
+  }
   await goesOn(s, local);
-  // Each second of the grid has its poll: none was left out, none came so late that it belongs to the next one.
-  const times = polled()
-    .slice(from)
-    .map((r) => r.time);
-  assert.deepEqual(
-    times.map((time) => Math.round((time - (times[0] as number)) / 1000)),
-    times.map((_, i) => i),
-  );
-  const grid = (await s.gateway.status()).buses.flatMap((bus) => bus.devices).find((d) => d.name === 'grid');
-  assert.equal(grid?.counters.missedPolls, 0);
   await fault.end();
   const { commits } = (await s.gateway.status()).log;
   await waitFor('commits', async () => (await s.gateway.status()).log.commits > commits + 1);
@@ -295,7 +312,7 @@ test('a full file system: goes on from memory, says so, recovers when there is r
 });
 
 test('a file system turned read-only: work goes on from memory, all is there afterwards', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async (t) => {
   if (!mayMount(t)) return;
   const disk = loopDisk(t, 'readonly', 8);
@@ -321,7 +338,7 @@ for (const [calls, word] of [
   ['fsync,fdatasync:error=EIO', /disk I\/O error/],
 ] as const)
   test(`${calls} of history.db: polls and alarms go on; it is reported, and ends`, {
-    timeout: 360_000,
+    timeout: 600_000,
   }, async (t) => {
     const s = await onDisk(t, undefined, { noise: true });
     if (s === undefined) return;
@@ -331,7 +348,7 @@ for (const [calls, word] of [
     const injected = await inject(t, s.gateway.pid, calls, history);
     if (injected === undefined) return;
     const fault = () => statusOf(s.gateway).then(({ log }) => log.faults.find((f) => /^the history of the log cannot/.test(f)));
-    assert.match(await waitFor('a fault of the history', fault, { timeout: 100_000 }), word);
+    assert.match(await waitFor('a fault of the history', fault, { timeout: 240_000 }), word);
     const ready = (await request(s.gateway.socket, 'GET', '/readyz')) as ReadyReport;
     assert.ok(ready.reasons.some((reason) => word.test(reason)));
     await waitFor('the fault to be told', () => logEvents(s, 'history').length === 1);
@@ -340,7 +357,7 @@ for (const [calls, word] of [
     await waitFor('commits', async () => (await statusOf(s.gateway)).log.commits > commits + 5);
     await injected.end();
     // It waits a minute before it tries again.
-    await waitFor('the history to be well', async () => (await fault()) === undefined, { timeout: 100_000 });
+    await waitFor('the history to be well', async () => (await fault()) === undefined, { timeout: 240_000 });
     await waitFor('its end to be told', () => logEvents(s, 'history').length === 2);
     assert.deepEqual(
       logEvents(s, 'history').map((e) => e.data.writable),
@@ -353,7 +370,7 @@ for (const [calls, word] of [
   });
 
 test('unreadable files: all goes on, nothing is taken for damaged, and the fault ends', {
-  timeout: 480_000,
+  timeout: 600_000,
 }, async (t) => {
   const s = await onDisk(t, undefined, { noise: true });
   if (s === undefined) return;
@@ -364,13 +381,13 @@ test('unreadable files: all goes on, nothing is taken for damaged, and the fault
   if (injected === undefined) return;
   const faults = async () => (await statusOf(s.gateway)).log.faults;
   // A commit or the history meets it first, depending on what SQLite still has in memory.
-  await waitFor('a fault', async () => (await faults()).length > 0, { timeout: 100_000 });
+  await waitFor('a fault', async () => (await faults()).length > 0, { timeout: 240_000 });
   assert.equal(((await request(s.gateway.socket, 'GET', '/readyz')) as ReadyReport).ready, false);
   const told = () => [...logEvents(s), ...logEvents(s, 'history')];
   await waitFor('the fault to be told', () => told().some((e) => e.data.writable === false));
   await forwards(s);
   await injected.end();
-  await waitFor('the log to be well', async () => (await faults()).length === 0, { timeout: 150_000 });
+  await waitFor('the log to be well', async () => (await faults()).length === 0, { timeout: 240_000 });
   for (const part of ['log', 'history'])
     await waitFor('the end of each fault to be told', () => logEvents(s, part).at(-1)?.data.writable !== false);
   const { log } = await statusOf(s.gateway);
@@ -380,7 +397,7 @@ test('unreadable files: all goes on, nothing is taken for damaged, and the fault
 });
 
 test('a full runtime directory: forwarding waits for commits; fault and end are reported', {
-  timeout: 180_000,
+  timeout: 600_000,
 }, async (t) => {
   if (!mayMount(t)) return;
   const s = await onDisk(t);

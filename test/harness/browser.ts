@@ -20,6 +20,7 @@ export async function browser(t: TestContext): Promise<Browser | undefined> {
 export function launch(executablePath: string): Promise<Browser> {
   return chromium.launch({
     executablePath,
+    timeout: DEADLINE_MS,
     // Pages of the gateway are local: nothing of the network is wanted, and containers have little /dev/shm and no sandbox.
     args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--disable-background-networking'],
   });

@@ -43,18 +43,14 @@ export async function doorSite(t: TestContext, section = '', more: MoreLines = {
   const folder = site.runsAs === 'user' ? `${gateway.stateDir}-node-red` : path.join(gateway.stateDir, 'node-red');
   const known = path.join(folder, 'door.json');
   const door = (): ReturnType<DoorSite['door']> =>
-    waitFor(
-      'the settings of a node',
-      async () => {
-        const { pid, state } = await site.flows();
-        if (state !== 'running' || statSync(known, { throwIfNoEntry: false }) === undefined) return undefined;
-        const found = JSON.parse(readFileSync(known, 'utf8')) as Awaited<ReturnType<DoorSite['door']>>;
-        // The process may have numbers of its own (own-tasks.ts), the same ones each time.
-        const own = /^NSpid:.*\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
-        return Number(own) === found.pid && statSync(known).mtimeMs >= startOf(pid ?? 0) ? found : undefined;
-      },
-      { timeout: 60_000 },
-    );
+    waitFor('the settings of a node', async () => {
+      const { pid, state } = await site.flows();
+      if (state !== 'running' || statSync(known, { throwIfNoEntry: false }) === undefined) return undefined;
+      const found = JSON.parse(readFileSync(known, 'utf8')) as Awaited<ReturnType<DoorSite['door']>>;
+      // The process may have numbers of its own (own-tasks.ts), the same ones each time.
+      const own = /^NSpid:.*\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
+      return Number(own) === found.pid && statSync(known).mtimeMs >= startOf(pid ?? 0) ? found : undefined;
+    });
   putNode(gateway.stateDir, folder, site.runsAs === 'user');
   return {
     ...site,

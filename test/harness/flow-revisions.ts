@@ -2,13 +2,13 @@
 import { request } from '../../src/admin/client.ts';
 import type { FlowsList, FlowsResult, Revision } from '../../src/core/flow-revisions.ts';
 import type { NodeRedSite } from './node-red-site.ts';
-import { waitFor } from './wait-for.ts';
+import { DEADLINE_MS, waitFor } from './wait-for.ts';
 
 export const listFlows = ({ gateway }: NodeRedSite): Promise<FlowsList> =>
-  request(gateway.socket, 'GET', '/api/v1/flows') as Promise<FlowsList>;
+  request(gateway.socket, 'GET', '/api/v1/flows', undefined, DEADLINE_MS) as Promise<FlowsList>;
 
 export const changeFlows = ({ gateway }: NodeRedSite, what: string, body: object): Promise<FlowsResult> =>
-  request(gateway.socket, 'POST', `/api/v1/flows/${what}`, body, 90_000) as Promise<FlowsResult>;
+  request(gateway.socket, 'POST', `/api/v1/flows/${what}`, body, DEADLINE_MS) as Promise<FlowsResult>;
 
 export const revision = (site: NodeRedSite, number: number): Promise<Revision> =>
   waitFor(`revision ${number}`, async () => (await listFlows(site)).revisions.find((one) => one.number === number));

@@ -7,7 +7,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { request } from '../../src/admin/client.ts';
 import type { FrontStatus } from '../../src/admin/target.ts';
 import { type NodeRedSite, nodeRedSite } from './node-red-site.ts';
-import { waitFor } from './wait-for.ts';
+import { DEADLINE_MS, waitFor } from './wait-for.ts';
 
 export const PASSWORD = 'correct horse battery';
 export type DoorName = 'editor' | 'http-in' | 'dashboard';
@@ -83,7 +83,7 @@ ${more}`;
       const sent = Object.fromEntries(Object.entries(all).filter((one): one is [string, string] => one[1] !== undefined));
       const req = httpsRequest(
         {
-          ...{ host: '127.0.0.1', port: ports[door], method, path, agent, rejectUnauthorized: false, timeout: 20_000 },
+          ...{ host: '127.0.0.1', port: ports[door], method, path, agent, rejectUnauthorized: false, timeout: DEADLINE_MS },
           localAddress: from,
           headers: body === undefined ? sent : { 'content-length': Buffer.byteLength(body), ...sent },
         },
@@ -164,7 +164,7 @@ ${more}`;
         socket.on('data', take);
         socket.on('error', () => {});
         socket.on('close', () => (got.startsWith('HTTP/1.1 101') ? undefined : resolve(got)));
-        socket.setTimeout(20_000, () => reject(new Error(`no end of ${path}: ${got}`)));
+        socket.setTimeout(DEADLINE_MS, () => reject(new Error(`no end of ${path}: ${got}`)));
         socket.write(`GET ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`);
       }),
   };

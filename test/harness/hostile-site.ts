@@ -16,7 +16,7 @@ import { freePort } from './free-port.ts';
 import { type MoreLines, mayBeAnother, type NodeRedSite, nodeRedSiteOf } from './node-red-site.ts';
 import { scratch } from './scratch.ts';
 import { MAIN } from './start-gateway.ts';
-import { waitFor } from './wait-for.ts';
+import { DEADLINE_MS, waitFor } from './wait-for.ts';
 
 /** The device answers whatever the machine has to do: only the gateway is to be late. */
 const PROMPT = ['nice', '-n', '-15'];
@@ -67,7 +67,7 @@ export async function hostileSite(t: TestContext, section = '', more: MoreLines 
   t.after(() => clearInterval(watch));
   const run = (...command: string[]): string => {
     const { stdout, stderr, status } = spawnSync('nsenter', [...net.before.slice(1), ...command], {
-      ...{ encoding: 'utf8', timeout: 30_000, maxBuffer: 2 ** 26 },
+      ...{ encoding: 'utf8', timeout: DEADLINE_MS, maxBuffer: 2 ** 26 },
     });
     if (status !== 0) throw new Error(`${command.join(' ')} ended with ${status}: ${stderr}`);
     return stdout;

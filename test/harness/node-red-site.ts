@@ -10,7 +10,7 @@ import { CHILD_PROGRAM } from '../../src/node-red/place.ts';
 import { type FakeDevice, fakeTcp } from '../fakes/modbus-device.ts';
 import { flowUser } from './flow-user.ts';
 import { type Gateway, MAIN, makeGateway } from './start-gateway.ts';
-import { waitFor } from './wait-for.ts';
+import { DEADLINE_MS, waitFor } from './wait-for.ts';
 
 export interface NodeRedSite {
   readonly gateway: Gateway;
@@ -21,7 +21,7 @@ export interface NodeRedSite {
   flows(): Promise<FlowsReport>;
   until(state: FlowsReport['state'], timeout?: number): Promise<FlowsReport>;
   /** To the editor's socket. @returns status and body */
-  ask(method: string, path: string, body?: unknown): Promise<{ code: number; body: string }>;
+  ask(method: string, path: string, body?: unknown, within?: number): Promise<{ code: number; body: string }>;
   deploy(flow: readonly object[]): Promise<number>;
   /** Numbers of the processes of Node-RED, with the programs that it started. */
   processes(): number[];
@@ -106,12 +106,11 @@ ${keys}
     if (report === undefined) throw new Error('no flows in the status');
     return report;
   };
-  const ask = (method: string, where: string, body?: unknown) =>
-    askEditor(path.join(gateway.stateDir, 'node-red.sock'), method, where, body);
+  const ask: NodeRedSite['ask'] = (...call) => askEditor(path.join(gateway.stateDir, 'node-red.sock'), ...call);
   return {
     ...{ gateway, yaml, flows, ask, processes, runtimes, runsAs: user === undefined ? 'same-user' : 'user' },
     // It gives way to everything else, so beside other work it starts slowly.
-    until: (state, timeout = 240_000) =>
+    until: (state, timeout = DEADLINE_MS) =>
       waitFor(
         () => `Node-RED ${state}; last lines:\n${gateway.tail()}`,
         async () => {
@@ -128,16 +127,17 @@ ${keys}
   };
 }
 
-/** To the socket of an editor. @returns status and body */
+/** To the socket of an editor. @param within ms; short where it is to be seen that nobody answers @returns status and body */
 export function askEditor(
   socketPath: string,
   method: string,
   where: string,
   body?: unknown,
+  within = DEADLINE_MS,
 ): Promise<{ code: number; body: string }> {
   return new Promise((resolve, reject) => {
     const headers = { 'content-type': 'application/json', accept: 'application/json' };
-    const request = http.request({ socketPath, method, path: where, headers, timeout: 10_000 }, (response) => {
+    const request = http.request({ socketPath, method, path: where, headers, timeout: within }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (part: string) => {
         text += part;

@@ -6,7 +6,7 @@ import { request } from '../../src/admin/client.ts';
 import type { GatewayStatus, ReloadReply } from '../../src/admin/target.ts';
 import { Child, startChild } from './child.ts';
 import { scratch } from './scratch.ts';
-import { waitFor } from './wait-for.ts';
+import { DEADLINE_MS, waitFor } from './wait-for.ts';
 
 const SOURCES = path.join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
 /** `npm test` names the bundle that it has just built, so that the suites run what is installed; a file alone runs the sources. */
@@ -83,13 +83,13 @@ export class Gateway {
   }
 
   status(): Promise<GatewayStatus> {
-    return request(this.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
+    return request(this.socket, 'GET', '/api/v1/status', undefined, DEADLINE_MS) as Promise<GatewayStatus>;
   }
 
   /** Replaces the configuration of a running gateway. @returns what changed */
   async reload(yaml: string): Promise<readonly string[]> {
     this.write(yaml);
-    return ((await request(this.socket, 'POST', '/api/v1/reload')) as ReloadReply).changes;
+    return ((await request(this.socket, 'POST', '/api/v1/reload', undefined, DEADLINE_MS)) as ReloadReply).changes;
   }
 
   /** Where the embedded broker listens, as soon as it does. */

@@ -9,13 +9,13 @@ import type { TestContext } from 'node:test';
 import { asRoot, cannot, peer } from '../peers/peers.ts';
 import { type Child, startChild } from './child.ts';
 import { scratch } from './scratch.ts';
-import { waitFor } from './wait-for.ts';
+import { DEADLINE_MS, waitFor } from './wait-for.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const BUNDLE = path.join(ROOT, 'dist', 'cli', 'main.js');
 const PROGRAM = '/usr/lib/systemd/systemd';
 /** Commands that wait for a unit may take as long as it does. */
-const COMMAND_WITHIN = 60_000;
+const COMMAND_WITHIN = DEADLINE_MS;
 
 let machines = 0;
 

@@ -8,7 +8,7 @@ import { nodeRedPeer } from '../peers/peers.ts';
 import { freePort } from './free-port.ts';
 import { askEditor } from './node-red-site.ts';
 import { type SystemdMachine, systemdMachine } from './systemd-machine.ts';
-import { waitFor } from './wait-for.ts';
+import { DEADLINE_MS, waitFor } from './wait-for.ts';
 
 export const SERVICE = 'sluice-node-red.service';
 const CHILD = 'node-red-child.js';
@@ -38,7 +38,13 @@ ${section}
   }
 
   status(stateDir = '/var/lib/sluice'): Promise<GatewayStatus> {
-    return request(this.machine.at(`${stateDir}/sluice.sock`), 'GET', '/api/v1/status') as Promise<GatewayStatus>;
+    return request(
+      this.machine.at(`${stateDir}/sluice.sock`),
+      'GET',
+      '/api/v1/status',
+      undefined,
+      DEADLINE_MS,
+    ) as Promise<GatewayStatus>;
   }
 
   async flows(stateDir?: string): Promise<FlowsReport> {
@@ -55,7 +61,6 @@ ${section}
         const flows = await this.flows();
         return flows.state === state && (notPid === undefined || flows.pid !== notPid) ? flows : undefined;
       },
-      { timeout: 90_000 },
     );
   }
 

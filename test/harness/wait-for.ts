@@ -28,3 +28,22 @@ export async function waitFor<T>(
     await sleep(options.every ?? 20);
   }
 }
+
+/** Looks that must agree: one alone may come right after a pause of the whole machine, before the work that waited. */
+const STILL = 10;
+
+/** Waits until a number is above 0 and stays what it is. @param what completes the sentence "waited in vain for …" */
+export async function standsStill(what: string, number: () => number): Promise<number> {
+  let [last, same] = [-1, 0];
+  await waitFor(
+    what,
+    () => {
+      const now = number();
+      same = now === last && now > 0 ? same + 1 : 0;
+      last = now;
+      return same >= STILL;
+    },
+    { every: 50 },
+  );
+  return last;
+}

@@ -99,7 +99,7 @@ async function machine(_: TestContext, site: PageSite): Promise<void> {
         const text = await textOf(page, last);
         return parts.filter((part) => !text.includes(part));
       };
-      await waitFor(`all parts of ${view}`, async () => (await lacks()).length === 0, { timeout: 10_000 }).catch(async () =>
+      await waitFor(`all parts of ${view}`, async () => (await lacks()).length === 0).catch(async () =>
         assert.fail(`${await lacks()} in ${await textOf(page, last)}`),
       );
     }

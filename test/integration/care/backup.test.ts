@@ -27,7 +27,7 @@ const contentOf = (folder: string): Map<string, string> =>
       .map((name) => [name, readFileSync(path.join(folder, name), 'latin1')]),
   );
 
-test('a backup of a running gateway goes to a new board in one step', { timeout: 300_000 }, async (t) => {
+test('a backup of a running gateway goes to a new board in one step', { timeout: 600_000 }, async (t) => {
   const device = await fakeTcp(t);
   const mosquitto = device && (await Mosquitto.start(t));
   const subscriber = mosquitto && (await Subscriber.start(t, mosquitto.port, ['sluice/#']));

@@ -150,7 +150,7 @@ test('filling the disk leaves nothing of it after a cut, and writes to no file b
   assert.equal(readFileSync(other, 'utf8'), 'of somebody else');
 });
 
-test('a running gateway is not reset, and no block of its disk has the secret afterwards', { timeout: 200_000 }, async (t) => {
+test('a running gateway is not reset, and no block of its disk has the secret afterwards', { timeout: 600_000 }, async (t) => {
   const device = await fakeTcp(t);
   if (device === undefined || !mayMount(t)) return;
   const disk = loopDisk(t, 'reset', 24);

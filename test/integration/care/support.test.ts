@@ -33,7 +33,7 @@ ${more}`,
   assert.match(await listed('privacy: {technical: {keep: 9h}}'), /status of the running gateway\n/);
 });
 
-test('a bundle has what helps, and no secret and no place', { timeout: 200_000 }, async (t) => {
+test('a bundle has what helps, and no secret and no place', { timeout: 600_000 }, async (t) => {
   const s = await site(t, {
     device: fakeTcp,
     devices:

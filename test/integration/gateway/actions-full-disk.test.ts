@@ -29,7 +29,7 @@ function fill(file: string): void {
   }
 }
 
-test('actions go on with a full disk, and a second instance touches no device', { timeout: 180_000 }, async (t) => {
+test('actions go on with a full disk, and a second instance touches no device', { timeout: 600_000 }, async (t) => {
   if (!asRoot(t, 'mount a small file system')) return;
   let mounted: string | undefined;
   // Before the folder of the gateway is removed.

@@ -111,7 +111,7 @@ test('what changed while the gateway was off: an alarm that is over ends, one th
 for (const end of ['SIGKILL', 'SIGTERM'] as const)
   test(`a delay that runs when ${end} comes ends when it would have ended`, async (t) => {
     // `at-once` has in its `time` when the condition began; both rules see the same readings. A slow restart fits into the delay.
-    const b = await bench(t, '  at-once: {point: d1.n, above: 5}\n  slow: {point: d1.n, above: 5, onDelay: 20s}');
+    const b = await bench(t, '  at-once: {point: d1.n, above: 5}\n  slow: {point: d1.n, above: 5, onDelay: 45s}');
     if (b === undefined) return;
     const { device, subscriber, gateway } = b;
     await device.set(0, 3, 0);
@@ -123,27 +123,27 @@ for (const end of ['SIGKILL', 'SIGTERM'] as const)
     await gateway.up();
     const slow = await waitFor('the delayed alarm', () => alarms(subscriber, 'slow')[0]);
     // Two boots, each with a mapping of its own from monotonic to wall time.
-    assert.ok(Math.abs(slow.time - began.time - 20_000) <= 50, `${slow.time - began.time} ms`);
+    assert.ok(Math.abs(slow.time - began.time - 45_000) <= 50, `${slow.time - began.time} ms`);
     assert.deepEqual(short(alarms(subscriber)), ['at-once 1 active', 'slow 1 active']);
     assert.equal(await gateway.stop(), 0);
   });
 
 test('a delay whose condition ended while the gateway was off raises nothing', async (t) => {
-  const b = await bench(t, '  at-once: {point: d1.n, above: 5}\n  slow: {point: d1.n, above: 5, onDelay: 4s}');
+  const b = await bench(t, '  at-once: {point: d1.n, above: 5}\n  slow: {point: d1.n, above: 5, onDelay: 30s}');
   if (b === undefined) return;
   const { device, subscriber, gateway } = b;
   await device.set(0, 10, 0);
   await gateway.up();
-  await waitFor('the start of the condition', () => alarms(subscriber, 'at-once')[0]);
+  const began = await waitFor('the start of the condition', () => alarms(subscriber, 'at-once')[0]);
   await gateway.kill();
   await device.set(0, 3);
   await gateway.up();
-  const over = await waitFor('the end of the condition', () => alarms(subscriber, 'at-once')[1]);
+  await waitFor('the end of the condition', () => alarms(subscriber, 'at-once')[1]);
   await waitFor('readings past the end of the delay', () =>
     new Consumer()
       .feedAll(subscriber.messages())
       .records()
-      .some((r) => r.time > over.time + 5000),
+      .some((r) => r.time > began.time + 31_000),
   );
   assert.deepEqual(alarms(subscriber, 'slow'), []);
   assert.equal(await gateway.stop(), 0);
@@ -167,7 +167,7 @@ test('an alarm overtakes the history of an outage; its transitions come once and
       await waitFor('a transition', async () => (await gateway.status()).alarms.length === active);
     }
   }
-  await gateway.waitForLog(/go to history/, 60_000);
+  await gateway.waitForLog(/go to history/);
   await gateway.kill();
   await gateway.up();
   await link.start();

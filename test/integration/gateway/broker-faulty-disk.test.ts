@@ -18,7 +18,7 @@ import { SettableDevice } from '../../peers/settable-device.ts';
 const PASSWORD = 'a long enough password';
 const ANNA = ['-u', 'anna', '-P', PASSWORD];
 
-test('polls, alarms and MQTT devices go on while broker.db takes nothing', { timeout: 300_000 }, async (t) => {
+test('polls, alarms and MQTT devices go on while broker.db takes nothing', { timeout: 600_000 }, async (t) => {
   const program = peer(t, 'mosquitto_pub', CLIENTS);
   const s = await site(t, {
     device: SettableDevice.start,

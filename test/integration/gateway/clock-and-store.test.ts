@@ -25,7 +25,7 @@ for (const [name, shows] of [
   ['the date of its image', IMAGE],
 ] as const)
   test(`a clock beginning in ${name}: readings wait for the service, then are true`, {
-    timeout: 120_000,
+    timeout: 600_000,
   }, async (t) => {
     const b = await Board.make(t);
     if (b === undefined) return;
@@ -70,7 +70,7 @@ for (const [name, shows] of [
   });
 
 test('without a time service a plausible clock is known; its steps are reported, order holds', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async (t) => {
   const b = await Board.make(t);
   if (b === undefined) return;
@@ -105,7 +105,7 @@ test('without a time service a plausible clock is known; its steps are reported,
 });
 
 test('two boots without the time are placed before the third, which learns it', {
-  timeout: 180_000,
+  timeout: 600_000,
 }, async (t) => {
   const b = await Board.make(t);
   if (b === undefined) return;
@@ -143,7 +143,7 @@ test('two boots without the time are placed before the third, which learns it', 
 });
 
 test('a restarted daemon keeps what it knew, and what it learns holds for earlier readings', {
-  timeout: 180_000,
+  timeout: 600_000,
 }, async (t) => {
   const b = await Board.make(t);
   if (b === undefined) return;
@@ -170,7 +170,7 @@ test('a restarted daemon keeps what it knew, and what it learns holds for earlie
   assert.equal(new Set(readings.map((r) => r.boot)).size, 3);
 });
 
-test('at a start that knows the time at once the boots before it are placed and told', { timeout: 400_000 }, async (t) => {
+test('at a start that knows the time at once the boots before it are placed and told', { timeout: 600_000 }, async (t) => {
   const b = await Board.make(t);
   if (b === undefined) return;
   await b.switchOn(IN_1970, (machine) => machine.timesyncd(false));
@@ -183,7 +183,7 @@ test('at a start that knows the time at once the boots before it are placed and 
   assert.ok(readings.every((r) => r.estimated === (r.boot === 'b1')));
 });
 
-test('chrony: without a server, with its own clock, with a server', { timeout: 400_000 }, async (t) => {
+test('chrony: without a server, with its own clock, with a server', { timeout: 600_000 }, async (t) => {
   const b = await Board.make(t);
   if (b === undefined) return;
   await b.switchOn(IMAGE, (machine) => machine.chrony('00000000', '', 'Not synchronised'));
@@ -203,7 +203,7 @@ test('chrony: without a server, with its own clock, with a server', { timeout: 4
 });
 
 test('two programs that set the clock against each other: not known any more, told as a warning', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async (t) => {
   const b = await Board.make(t);
   if (b === undefined) return;
@@ -224,7 +224,7 @@ test('two programs that set the clock against each other: not known any more, to
 });
 
 test('a GPS is the only source: not believed before its fix or with rolled-over weeks', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async (t) => {
   const python = pythonPeer(t, 'pty', 'apt-get install -y python3');
   if (python === undefined) return;

@@ -32,8 +32,8 @@ test('nobody acknowledges: the escalation acts; an acknowledgement ends it, also
       horn: {table: holding, address: 0, type: uint16, write: {min: 0, max: 1, every: 0ms}}
       siren: {table: holding, address: 1, type: uint16, write: {min: 0, max: 1, every: 0ms}}
       bell: {table: holding, address: 2, type: uint16, write: {min: 0, max: 1, every: 0ms}}`,
-    // The second one is due between the first and the third.
-    rules: [escalation('left', '1s', 'horn'), escalation('seen', '12s', 'siren'), escalation('late', '13s', 'bell')].join('\n'),
+    // The second one is due between the first and the third, and long after a slow answer to its acknowledgement.
+    rules: [escalation('left', '1s', 'horn'), escalation('seen', '45s', 'siren'), escalation('late', '46s', 'bell')].join('\n'),
     buffer: '',
     broker: true,
   });

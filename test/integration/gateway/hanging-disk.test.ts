@@ -14,13 +14,13 @@ import { type HangingDisk, hangingDisk } from '../../harness/hanging-disk.ts';
 import { type NotifyReceiver, notifyReceiver } from '../../harness/notify-receiver.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { type Gateway, makeGateway, sluice } from '../../harness/start-gateway.ts';
-import { waitFor } from '../../harness/wait-for.ts';
+import { DEADLINE_MS, waitFor } from '../../harness/wait-for.ts';
 import { peer } from '../../peers/peers.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
 /** Its time goes 20 times as fast. */
 const FASTER = pathToFileURL(path.join(import.meta.dirname, '../../harness/lost-timers.ts')).href;
-const SLOW = { timeout: 240_000 };
+const SLOW = { timeout: 600_000 };
 const ANNA = ['-u', 'anna', '-P', PASSWORD];
 /** A client with a session that is away. */
 const TECH = [...ANNA, '-c', '-i', 'tech', '-q', '1', '-t', 'plant/kept'];
@@ -84,7 +84,7 @@ async function startedSite(t: TestContext): Promise<Site | undefined> {
 }
 
 const addUser = (gateway: Gateway, body: object) =>
-  request(gateway.socket, 'POST', '/api/v1/users/add', body) as Promise<{ password?: string }>;
+  request(gateway.socket, 'POST', '/api/v1/users/add', body, DEADLINE_MS) as Promise<{ password?: string }>;
 
 /** Has a message that waits for the disk. */
 async function withheld({ live, gateway, publish }: Site, payload: string): Promise<Child> {
@@ -149,13 +149,9 @@ test('what is written a minute after a start holds up nothing while the disk han
   disk.hang();
   // This write waits for the disk, and holds the lock of the folder. Everything that looks for a name in it waits, too.
   const added = addUser(gateway, { name: 'anna', role: 'administrator', password: PASSWORD });
-  await waitFor('its configuration to be good', async () => (await gateway.status()).gateway.uptime > GOOD_BY, {
-    timeout: 60_000,
-  });
+  await waitFor('its configuration to be good', async () => (await gateway.status()).gateway.uptime > GOOD_BY);
   await device.set(0, 10);
-  await waitFor('the alarm', async () => (await gateway.status()).alarms.some(({ rule }) => rule === 'high'), {
-    timeout: 60_000,
-  });
+  await waitFor('the alarm', async () => (await gateway.status()).alarms.some(({ rule }) => rule === 'high'));
   assert.ok(!gateway.logs().some(({ msg }) => KEPT.test(msg)));
   disk.goOn();
   await added;

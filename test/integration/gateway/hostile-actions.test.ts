@@ -36,7 +36,7 @@ function living(word: string): string[] {
   });
 }
 
-test('hostile hooks and a thousand writes to a silent device', { timeout: 240_000 }, async (t) => {
+test('hostile hooks and a thousand writes to a silent device', { timeout: 600_000 }, async (t) => {
   const folder = scratch(t, 'hostile-hooks');
   const mark = path.basename(folder);
   const deaf = program(folder, 'deaf', "trap '' TERM INT HUP\nwhile :; do sleep 1; done");

@@ -16,7 +16,7 @@ import { SettableDevice } from '../../peers/settable-device.ts';
 const HIDE_KOFFI = path.join(import.meta.dirname, '..', '..', 'harness', 'hide-koffi.ts');
 const WITHOUT_KOFFI = { NODE_OPTIONS: `--disable-warning=ExperimentalWarning --import ${HIDE_KOFFI}` };
 /** What failed for want of room is tried again every minute. */
-const MINUTES = { timeout: 150_000 };
+const MINUTES = { timeout: 600_000 };
 
 function httpsOf(gateway: Gateway): Promise<{ port: number; ca: string }> {
   return waitFor(
@@ -45,7 +45,7 @@ function fill(disk: string): () => void {
 }
 
 test('a full disk at the first start: it polls, says so once, and goes on with room', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async (t) => {
   if (!mayMount(t)) return;
   const device = await SettableDevice.start(t);
@@ -155,7 +155,7 @@ async function furnished(t: TestContext): Promise<{ secrets: Map<string, string>
   return { secrets, texts };
 }
 
-test('two installations share no secret, and one knows none of the other', { timeout: 400_000 }, async (t) => {
+test('two installations share no secret, and one knows none of the other', { timeout: 600_000 }, async (t) => {
   const [one, other] = [await furnished(t), await furnished(t)];
   assert.deepEqual([...one.secrets.keys()], [...other.secrets.keys()]);
   assert.ok(one.secrets.size >= 12, [...one.secrets.keys()].join());

@@ -11,7 +11,7 @@ import type { GatewayStatus, HttpStatus } from '../../../src/admin/target.ts';
 import type { Role } from '../../../src/core/commands.ts';
 import { PASSWORD } from '../../fakes/test-access.ts';
 import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
-import { waitFor } from '../../harness/wait-for.ts';
+import { DEADLINE_MS, waitFor } from '../../harness/wait-for.ts';
 import { WebClient } from '../../harness/web-bench.ts';
 import { peer, pythonPeer } from '../../peers/peers.ts';
 
@@ -46,7 +46,7 @@ test('curl, Python and openssl verify the gateway by its authority, and TLS 1.1 
   })) as { token: string };
   const url = `https://localhost:${port}/api/v1/status`;
   const run = (program: string, args: string[], input = '') =>
-    spawnSync(program, args, { encoding: 'utf8', input, timeout: 30_000 });
+    spawnSync(program, args, { encoding: 'utf8', input, timeout: DEADLINE_MS });
   const good = run(curl, ['-sS', '--cacert', file, '-H', `Authorization: Bearer ${token}`, url]);
   assert.equal((JSON.parse(good.stdout) as GatewayStatus).gateway.id, 'g1');
   assert.equal(run(curl, ['-sS', '-o', '/dev/null', '-w', '%{http_code}', '--cacert', file, url]).stdout, '401');

@@ -190,7 +190,7 @@ test('the front of Node-RED stays where its new port is taken, and moves to a fr
     const { front: doors } = await site.flows();
     return [doors?.editor?.listeners[0]?.port, doors?.['http-in']?.listeners[0]?.port];
   };
-  await site.until('running', 60_000);
+  await site.until('running');
   await waitFor('the front', async () => (await ask(editor, '/')) < 500);
   const pid = (await site.flows()).pid;
   const taken = await occupied(t);

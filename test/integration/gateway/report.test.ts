@@ -1,10 +1,10 @@
 /** `report:` in a running gateway: the log, `data` and upstream carry what is kept; rules, `value/…` and tail see every poll. */
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
-import { stream, text } from '../../../src/admin/client.ts';
-import type { TailItem } from '../../../src/admin/target.ts';
+import { text } from '../../../src/admin/client.ts';
 import { site } from '../../harness/site.ts';
 import type { Gateway } from '../../harness/start-gateway.ts';
+import { attachedTail } from '../../harness/tail.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
@@ -70,10 +70,7 @@ test('data carries what is kept, value topics, tail and rules see every poll', a
   const b = await bench(t);
   if (b === undefined) return;
   const { device, gateway } = b;
-  const tail: TailItem[] = [];
-  void (async () => {
-    for await (const item of stream(gateway.socket, '/api/v1/tail')) tail.push(item as TailItem);
-  })().catch(() => undefined);
+  const tail = await attachedTail(gateway);
   const peek = await b.peek();
   const value = (point: string, wanted: unknown) =>
     waitFor(`${point} to be ${String(wanted)}`, () =>

@@ -170,7 +170,7 @@ async function counted(s: Awaited<ReturnType<typeof stormSite>>, what: string): 
   await waitFor(
     `${POLLS} polls of each device under the storm ${what}`,
     async () => (await s.field.look()).every((n, device) => n - (before[device] ?? 0) >= POLLS + 1),
-    { timeout: 120_000, every: 200 },
+    { every: 200 },
   );
   let polls = 0;
   for (const [device, from] of before.entries()) {

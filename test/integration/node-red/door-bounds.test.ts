@@ -6,7 +6,7 @@ import { systemClock } from '../../../src/core/clock.ts';
 import * as limits from '../../../src/node-red/door/limits.ts';
 import { doorBench, shapeOf } from '../../fakes/door-source.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-import { waitFor } from '../../harness/wait-for.ts';
+import { standsStill, waitFor } from '../../harness/wait-for.ts';
 
 /** Every look at it takes a millisecond. */
 class SlowClock extends ManualClock {
@@ -26,13 +26,7 @@ test('door: lines of a client are worked on for a quarter of each second', async
   const before = door.status().lines;
   for (let n = 0; n < 2000; n++) flow.say(status(n));
   const seen = () => door.status().lines - before;
-  let last = -1;
-  await waitFor('the end of the first share', async () => {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    const [was, now] = [last, seen()];
-    last = now;
-    return was === now && now > 0;
-  });
+  const last = await standsStill('the end of the first share', seen);
   assert.ok(last > 10 && last <= limits.IN_SECOND, `${last} lines of one millisecond or more each`);
   await waitFor('the others in the seconds after it', async () => {
     await clock.advance(1000);
@@ -52,13 +46,7 @@ test('door: a client that takes no answers gets nothing more done', async (t) =>
   const flow = await client();
   flow.socket.pause();
   for (let n = 0; n < 500; n++) flow.say({ type: 'call', id: `l${n}`, do: 'latest', points: ['*'] });
-  let last = -1;
-  await waitFor('it to stand still', async () => {
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const [was, now] = [last, door.status().calls];
-    last = now;
-    return was === now && now > 0;
-  });
+  const last = await standsStill('it to stand still', () => door.status().calls);
   assert.ok(last < 60, `${last} answers of 90 KB for a client that takes none`);
   flow.socket.resume();
   await waitFor('all answers', () => flow.lines.filter(({ type }) => type === 'answer').length === 500);
@@ -89,19 +77,12 @@ test('door: lines for clients with many subscriptions are made within the share 
   }
   await clock.advance(1000);
   const shape = shapeOf('d', 'a');
-  let last = -1;
-  const still = async (): Promise<boolean> => {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    const [was, now] = [last, door.status().readings];
-    last = now;
-    return was === now && now > 0;
-  };
   for (let i = 0; i < 40; i++) {
     world.sample(shape, i);
     // A line of each subscription follows before the next reading.
     for (let turns = 0; turns < 3; turns++) await new Promise(setImmediate);
   }
-  await waitFor('the end of the first share', still);
+  const last = await standsStill('the end of the first share', () => door.status().readings);
   assert.ok(last < 128 * 20, `${last} readings with a clock that moves with each look`);
   await waitFor('all of them in the seconds after it', async () => {
     await clock.advance(1000);
@@ -183,13 +164,8 @@ test('door: a client that takes nothing of its history ends no history of others
   stalled.socket.pause();
   for (let i = 0; i < limits.HISTORIES_AT_ONCE; i++)
     stalled.say({ type: 'call', id: `h${i}`, do: 'history', point: 'd.a', most: 50_000 });
-  let asked = -1;
-  await waitFor('both to stand still', async () => {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    const [was, now] = [asked, world.asked];
-    asked = now;
-    return was === now && now > 4 && world.histories === limits.HISTORIES_AT_ONCE;
-  });
+  await waitFor('both histories', () => world.asked > 4 && world.histories === limits.HISTORIES_AT_ONCE);
+  await standsStill('both to stand still', () => world.asked);
   const other = await client();
   other.say({ type: 'call', id: 'mine', do: 'history', point: 'd.a', most: 10 });
   await waitFor('its call', () => door.status().calls === limits.HISTORIES_AT_ONCE + 1);

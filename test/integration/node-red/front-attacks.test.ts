@@ -87,14 +87,10 @@ async function spied(t: TestContext): Promise<Spied> {
   const before = (await site.flows()).pid;
   // Another process, which loads the node.
   await gateway.reload(site.yaml(`  memory: 170MB\n${site.keys}`));
-  await waitFor(
-    'another process',
-    async () => {
-      const { state, pid } = await site.flows();
-      return state === 'running' && pid !== before;
-    },
-    { timeout: 60_000 },
-  );
+  await waitFor('another process', async () => {
+    const { state, pid } = await site.flows();
+    return state === 'running' && pid !== before;
+  });
   const editor = await site.logIn('editor', 'anna');
   const deployed = await site.ask1('editor', 'POST', '/flows', {
     ...{ cookie: editor, own: true, body: JSON.stringify(ECHO) },

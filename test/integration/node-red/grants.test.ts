@@ -12,7 +12,7 @@ import { type NodeRedSite, nodeRedSite, startsWith } from '../../harness/node-re
 import { waitFor } from '../../harness/wait-for.ts';
 import { asRoot, nodeRedPeer } from '../../peers/peers.ts';
 
-const LIMITED = { timeout: 240_000 };
+const LIMITED = { timeout: 600_000 };
 const NODE = `module.exports = (RED) => {
   RED.nodes.registerType('tiny', function (config) {
     RED.nodes.createNode(this, config);
@@ -125,7 +125,7 @@ test('allow.modules fetches the module that a function names', LIMITED, async (t
   const { site, registry } = all;
   const code = await waitFor('a deploy', () => site.deploy(withModule('node.warn(tiny(21)); return msg;')));
   assert.equal(code, 204, site.gateway.tail());
-  await site.gateway.waitForLog(/^twice 42$/, 60_000);
+  await site.gateway.waitForLog(/^twice 42$/);
   assert.ok(registry.asked.some((one) => one.endsWith('.tgz')));
   assert.notEqual((await site.ask('POST', '/nodes', { module: 'node-red-contrib-tiny', version: '1.0.0' })).code, 200);
   await secretsHold(all);
@@ -166,8 +166,6 @@ test('with every right at once, memory and tasks end where they ended before', L
   const hungry = `if (context.get('once', 'file')) return null; context.set('once', 1, 'file'); const all = []; setInterval(() => { try { all.push(Buffer.alloc(4e6, 1)); } catch {} }, 5); return null;`;
   assert.equal(await site.deploy(startsWith(hungry)), 204);
   await waitFor('its end', async () => (await site.flows()).restarts > 0);
-  await waitFor('a deploy without it', async () => (await site.flows()).state === 'running' && (await site.deploy([])) === 204, {
-    timeout: 90_000,
-  });
+  await waitFor('a deploy without it', async () => (await site.flows()).state === 'running' && (await site.deploy([])) === 204);
   assert.equal((await site.polls()).missed, 0);
 });

@@ -17,7 +17,7 @@ const DERIVED = {
 /** Megabytes that it may cost the gateway. */
 const MORE_MEMORY = 90;
 
-test('a flood of puts and a reader that takes nothing are throttled, and harm no other', { timeout: 240_000 }, async (t) => {
+test('a flood of puts and a reader that takes nothing are throttled, and harm no other', { timeout: 600_000 }, async (t) => {
   if (!nodeRedPeer(t)) return;
   const site = await doorSite(t, '', DERIVED);
   const { gateway } = site;

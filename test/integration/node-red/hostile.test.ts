@@ -70,18 +70,14 @@ test('a flow that allocates objects or buffers until it dies takes only its proc
       ),
       204,
     );
-    await waitFor(`a restart after ${what}`, async () => (await site.flows()).restarts > restarts, { timeout: 200_000 });
+    await waitFor(`a restart after ${what}`, async () => (await site.flows()).restarts > restarts);
     restarts = (await site.flows()).restarts;
     // Without its flow: it would do the same again.
-    await waitFor(
-      `another process after ${what}`,
-      async () => {
-        const now = await site.flows();
-        if (now.state !== 'running' || now.pid === before) return false;
-        return (await site.deploy([])) === 204;
-      },
-      { timeout: 200_000 },
-    );
+    await waitFor(`another process after ${what}`, async () => {
+      const now = await site.flows();
+      if (now.state !== 'running' || now.pid === before) return false;
+      return (await site.deploy([])) === 204;
+    });
   }
   const words = site.gateway.logs().filter(({ msg }) => /^Node-RED ended because/.test(msg));
   assert.ok(

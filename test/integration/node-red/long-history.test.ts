@@ -12,7 +12,7 @@ import { waitFor } from '../../harness/wait-for.ts';
 
 const THOUSANDS = 1100;
 
-test('history: a million readings of two years are paced, bounded in count and in memory', { timeout: 300_000 }, async (t) => {
+test('history: a million readings of two years are paced, bounded in count and in memory', { timeout: 600_000 }, async (t) => {
   const log = await minutesLog(t, THOUSANDS);
   const { client, world } = await doorBench(t, systemClock);
   let pulled = 0;

@@ -113,7 +113,6 @@ test('a stop of the gateway ends a node that never closes, with all that it star
   await waitFor(
     () => `the program of the exec node; last lines:\n${site.gateway.tail()}`,
     () => site.processes().length >= 2,
-    { timeout: 10_000 },
   );
   assert.equal(await site.gateway.stop(), 0);
   assert.deepEqual(site.processes(), []);
@@ -129,7 +128,7 @@ test('a killed gateway starts again with one Node-RED, though the old one hangs'
   const [old] = site.processes();
   await waitFor(
     'a process that does not answer',
-    async () => (await site.ask('GET', '/settings').catch(() => undefined)) === undefined,
+    async () => (await site.ask('GET', '/settings', undefined, 3_000).catch(() => undefined)) === undefined,
   );
   await site.gateway.kill();
   assert.deepEqual(site.processes(), [old]);

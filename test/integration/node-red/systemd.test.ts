@@ -113,12 +113,10 @@ test('under systemd a crash or a killed gateway leads to one new Node-RED; a han
   await here.deploy(startsWith('setTimeout(() => { for (;;); }, 200); return null;'));
   await waitFor('the loop', async () => {
     const editor = machine.at('/run/sluice-node-red/editor.sock');
-    return (await askEditor(editor, 'GET', '/settings').catch(() => undefined)) === undefined;
+    return (await askEditor(editor, 'GET', '/settings', undefined, 3_000).catch(() => undefined)) === undefined;
   });
   await here.reload(here.yaml().replace('enabled: true', 'enabled: false'));
-  await waitFor('its end', () => machine.show(SERVICE, 'ActiveState') !== 'active' && here.nodeReds().length === 0, {
-    timeout: 60_000,
-  });
+  await waitFor('its end', () => machine.show(SERVICE, 'ActiveState') !== 'active' && here.nodeReds().length === 0);
   assert.equal(existsSync(`/proc/${third.pid}`) && here.nodeReds().length > 0, false);
   await here.allPolled();
   assert.equal(here.most, 1);
@@ -151,9 +149,6 @@ test('under systemd memory and tasks of flows end at the limits of the unit', as
   await waitFor(
     'the end of all',
     () => machine.show(SERVICE, 'ActiveState') !== 'active' && machine.processes(SERVICE).length === 0,
-    {
-      timeout: 60_000,
-    },
   );
   assert.notEqual(second.pid, undefined);
   await here.allPolled();
@@ -219,9 +214,7 @@ test('a second gateway of the machine does not take Node-RED away from the first
   assert.deepEqual([still.state, still.pid, still.restarts], ['running', first.pid, 0]);
   // With the first one gone, it is free.
   machine.must('systemctl', 'stop', 'sluice');
-  await waitFor('the second one has it', async () => (await here.flows('/var/lib/sluice-second')).state === 'running', {
-    timeout: 90_000,
-  });
+  await waitFor('the second one has it', async () => (await here.flows('/var/lib/sluice-second')).state === 'running');
 });
 
 test('a stop file that cannot be removed is tried again with a pause, and without end', async (t) => {

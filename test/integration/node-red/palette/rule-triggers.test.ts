@@ -3,6 +3,7 @@ import '../../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { nodeRedSite } from '../../../harness/node-red-site.ts';
+import { waitFor } from '../../../harness/wait-for.ts';
 import { nodeRedPeer } from '../../../peers/peers.ts';
 
 type Node = Readonly<Record<string, unknown>>;
@@ -30,7 +31,7 @@ rules:
   const code = await site.deploy([
     { id: 'tab', type: 'tab', label: 'test' },
     node('tick', 'inject', ['out'], {
-      ...{ once: true, onceDelay: 2, repeat: '', crontab: '', props: [{ p: 'payload' }] },
+      ...{ once: false, repeat: '', crontab: '', props: [{ p: 'payload' }] },
       ...{ payload: '60', payloadType: 'num', topic: '' },
     }),
     node('out', 'sluice reading out', [], {
@@ -44,6 +45,9 @@ rules:
     says('changed', "node.warn('changed ' + msg.payload + ' ' + msg.alarm.trigger);"),
   ]);
   assert.equal(code, 204);
+  // A reading that comes before the connection is lost.
+  await waitFor('the connection of the nodes', async () => ((await site.flows()).door?.connections ?? 0) > 0);
+  assert.equal((await site.ask('POST', '/inject/tick', {})).code, 200);
   await gateway.waitForLog(/^called double-high active-unacknowledged call Too much/);
   await gateway.waitForLog(/^changed active-unacknowledged undefined/);
   await gateway.waitForLog(/^The rule double-high did the action "flow call"/);

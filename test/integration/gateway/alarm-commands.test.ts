@@ -9,6 +9,14 @@ import { sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
+/** What was done by command, as a subscriber heard it. */
+const commands = ({ messages }: Peek): string[] =>
+  messages
+    .filter(({ topic }) => topic === 'sluice/g1/event')
+    .map(({ text }) => JSON.parse(text))
+    .filter(({ event, data }) => event === 'command' && data.result === 'done')
+    .map(({ data }) => data.do);
+
 test('sluice alarm: acknowledged, over, shelved; on the topic, in status, and after a kill', async (t) => {
   const s = await site(t, {
     device: SettableDevice.start,
@@ -61,6 +69,7 @@ test('sluice alarm: acknowledged, over, shelved; on the topic, in status, and af
   }
   const shelved = await alarm('shelve', 'warm', '--for', '2h', '--reason', 'defrosting');
   assert.match(shelved.stdout, /^warm: shelved until \d+ [A-Z][a-z]+ 20\d\d /);
+  await waitFor('both commands at the subscriber', () => commands(peek).length === 2);
   await device.set(5, 9);
   await gateway.kill();
   const again = await begin();
@@ -74,23 +83,12 @@ test('sluice alarm: acknowledged, over, shelved; on the topic, in status, and af
   const states = (from: Peek) =>
     from.messages.filter((m) => m.topic === 'sluice/g1/alarm/warm' && m.text !== '').map((m) => JSON.parse(m.text).state);
   await waitFor('the last transition', () => states(again).at(-1) === 'active-unacknowledged');
+  await waitFor('the last command', () => commands(again).length > 0);
   assert.deepEqual(states(peek), [
     ...['active-unacknowledged', 'active-acknowledged', 'normal'],
     ...['active-unacknowledged', 'returned-unacknowledged', 'shelved'],
   ]);
-  const commands = [...peek.messages, ...again.messages]
-    .filter((m) => m.topic === 'sluice/g1/event')
-    .map((m) => JSON.parse(m.text))
-    .filter((e) => e.event === 'command')
-    .map((e) => [e.data.do, e.data.result]);
-  assert.deepEqual(
-    commands.filter(([, result]) => result === 'done'),
-    [
-      ['acknowledge', 'done'],
-      ['shelve', 'done'],
-      ['shelve', 'done'],
-    ],
-  );
+  assert.deepEqual([...commands(peek), ...commands(again)], ['acknowledge', 'shelve', 'shelve']);
 });
 
 test('sluice alarm: latched and reset, out of service and back, also after a kill', async (t) => {
@@ -137,6 +135,7 @@ test('sluice alarm: latched and reset, out of service and back, also after a kil
     /needs a reason/,
   );
   assert.equal((await alarm('out-of-service', 'warm', '--reason', 'new sensor')).stdout, 'warm: out of service');
+  await waitFor('both commands at the subscriber', () => commands(again).length === 2);
   await device.set(5, 9);
   await gateway.kill();
   await gateway.up();
@@ -157,10 +156,6 @@ test('sluice alarm: latched and reset, out of service and back, also after a kil
     .map(({ state, cause }) => `${state} ${cause}`);
   for (const one of ['active-unacknowledged reading', 'latched reading', 'normal operator', 'out-of-service operator'])
     assert.ok(causes.includes(one), `${one} in ${causes.join(', ')}`);
-  const done = seen
-    .filter(({ topic }) => topic === 'sluice/g1/event')
-    .map(({ json }) => JSON.parse(json))
-    .filter((e) => e.event === 'command' && e.data.result === 'done')
-    .map((e) => e.data.do);
-  assert.deepEqual(done, ['reset', 'out-of-service', 'in-service']);
+  await waitFor('the last command', () => commands(last).length > 0);
+  assert.deepEqual([peek, again, last].flatMap(commands), ['reset', 'out-of-service', 'in-service']);
 });

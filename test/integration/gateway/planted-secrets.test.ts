@@ -8,7 +8,7 @@ import { request } from '../../../src/admin/client.ts';
 import { startChild } from '../../harness/child.ts';
 import { Peek } from '../../harness/mqtt-peek.ts';
 import { type Gateway, MAIN, makeGateway, sluice } from '../../harness/start-gateway.ts';
-import { waitFor } from '../../harness/wait-for.ts';
+import { DEADLINE_MS, waitFor } from '../../harness/wait-for.ts';
 import { WebClient } from '../../harness/web-bench.ts';
 import { Mosquitto } from '../../peers/mosquitto.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
@@ -38,7 +38,7 @@ async function mqttClient(
   use: (client: mqtt.MqttClient) => Promise<void>,
 ): Promise<string> {
   const client = mqtt.connect({
-    ...{ protocol: 'mqtt', host: '127.0.0.1', port, reconnectPeriod: 0, connectTimeout: 20_000 },
+    ...{ protocol: 'mqtt', host: '127.0.0.1', port, reconnectPeriod: 0, connectTimeout: DEADLINE_MS },
     clean: false,
     ...{ username, password, clientId: `c-${Math.random().toString(36).slice(2, 10)}` },
   });
@@ -94,7 +94,7 @@ function filesOf(gateway: Gateway): Shown[] {
   );
 }
 
-test('planted secrets are in no line, file, answer, event, capture, error or output', { timeout: 300_000 }, async (t) => {
+test('planted secrets are in no line, file, answer, event, capture, error or output', { timeout: 600_000 }, async (t) => {
   const device = await SettableDevice.start(t);
   const mosquitto = device && (await Mosquitto.start(t));
   if (device === undefined || mosquitto === undefined) return;
@@ -229,7 +229,7 @@ ${more}`;
 
   // The command line, with right and with wrong files.
   const at = ['--socket', gateway.socket];
-  const capture = startChild(t, process.execPath, [MAIN, 'capture', 'plant', '--for', '1s', ...at]);
+  const capture = startChild(t, process.execPath, [MAIN, 'capture', 'plant', '--for', '5s', ...at]);
   await capture.ended;
   assert.match(all(capture), /\S/);
   show('capture', all(capture));

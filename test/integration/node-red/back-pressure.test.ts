@@ -150,7 +150,9 @@ test('reading out that floods: each message is done, left out or replaced, with 
   await waitFor('each reading in the log', async () => (await exported(site, 'calc.double')) === of.replies);
   const { stdout } = await sluice(t, 'status', '--socket', site.gateway.socket);
   assert.match(stdout, /flows give more than 10 readings a second of a point/);
-  assert.ok((await site.flows()).lines.passed < 300);
+  // Each question of this test is a line as well.
+  const asks = site.gateway.logs().filter(({ msg }) => /^told \d+ /.test(msg)).length;
+  assert.ok((await site.flows()).lines.passed - asks < 300);
   await waitFor('a green dot again', async () => (await ask(site)).dots?.at(-1) === 'green connected');
   assert.equal((await site.polls()).missed, 0);
 });
@@ -311,7 +313,7 @@ test('reading in whose flow stalls: counted, shown, made good, and nobody else w
   await waitFor('all of them at the other client', () => client.readings('good').length === more);
   const firsts = () => site.gateway.logs().filter(({ msg }) => /^first of all src\./.test(msg)).length;
   assert.equal(firsts(), 1);
-  await waitFor('the first reading of the next process', () => firsts() === 2, { timeout: 120_000 });
+  await waitFor('the first reading of the next process', () => firsts() === 2);
   await waitFor('each point', async () => Object.keys((await ask(site)).last ?? {}).length === SOURCES);
   assert.notEqual((await site.flows()).pid, pid);
   assert.equal((await site.polls()).missed, 0);

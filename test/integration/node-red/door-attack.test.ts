@@ -143,9 +143,16 @@ test('clients with the token that never read, flood and overflow', async (t) => 
   ]);
   const seconds = (performance.now() - began) / 1000;
   await site.held('a flood of puts');
-  const { puts = 0, leftOutPuts = 0, lines: read = 0 } = (await site.flows()).door ?? {};
+  const {
+    puts = 0,
+    leftOutPuts,
+    lines: read,
+  } = await waitFor('readings that were left out', async () => {
+    const { door } = await site.flows();
+    return (door?.leftOutPuts ?? 0) > 0 ? door : undefined;
+  });
   t.diagnostic(`${read} lines were read in ${seconds.toFixed(1)} s; ${puts} readings taken, ${leftOutPuts} left out`);
-  assert.ok(leftOutPuts > 0 && leftOutPuts <= puts);
+  assert.ok(leftOutPuts <= puts);
   await loud.line('the line about it', ({ type, what }) => type === 'throttled' && what === 'put');
   loud.socket.destroy();
 
@@ -160,9 +167,7 @@ test('clients with the token that never read, flood and overflow', async (t) => 
   await flood(names.socket, times(20_000, 1_000_000) / 100, (i) =>
     put(`n${i}`, ...Array.from({ length: 100 }, (_, k) => ({ point: `rooms.room-${i * 100 + k}`, value: 1 }))),
   );
-  await waitFor('its last answer', async () => ((await site.flows()).door?.refusedPuts ?? 0) > times(10_000, 500_000), {
-    timeout: 120_000,
-  });
+  await waitFor('its last answer', async () => ((await site.flows()).door?.refusedPuts ?? 0) > times(10_000, 500_000));
   await site.held('a flood of names');
   const { buses } = await site.gateway.status();
   assert.equal(buses.find(({ protocol }) => protocol === 'flows')?.state, 'open');
@@ -207,8 +212,9 @@ test('Node-RED is killed while calls wait, and the gateway while clients are the
   await client.line('the inventory', ({ type, devices }) => type === 'inventory' && roomsOf(devices) === 1);
   process.kill(pid ?? 0, 'SIGKILL');
   await client.ended();
-  await site.until('backing-off');
-  assert.equal((await site.flows()).door?.connections, 0);
+  // It lasts two seconds.
+  await waitFor('the pause before the next start', () => site.gateway.logs().some((line) => line.state === 'backing-off'));
+  await waitFor('no connection', async () => (await site.flows()).door?.connections === 0);
   await site.until('running');
   await site.held('a killed Node-RED');
   const again = await site.client();
@@ -216,7 +222,7 @@ test('Node-RED is killed while calls wait, and the gateway while clients are the
   await site.gateway.kill();
   await again.ended();
   await site.gateway.up();
-  await site.until('running', 90_000);
+  await site.until('running');
   const last = await site.client();
   const inventory = await last.line('the inventory', ({ type }) => type === 'inventory');
   assert.equal(roomsOf(inventory.devices), 1, 'the accepted point survives SIGKILL');

@@ -9,7 +9,7 @@ import { nodeRedPeer } from '../../peers/peers.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
 const field = (port: number) => ({
-  buses: `  pump-line: {protocol: modbus-tcp, host: 127.0.0.1, port: ${port}}\n  derived: {protocol: flows}`,
+  buses: `  pump-line: {protocol: modbus-tcp, host: 127.0.0.1, port: ${port}, timeout: 30s}\n  derived: {protocol: flows}`,
   devices: `
   pump:
     bus: pump-line
@@ -100,7 +100,7 @@ test('a point that flows make is forwarded to a broker', async (t) => {
   const values = await waitFor('the readings at the broker', () => {
     const batches = subscriber
       .messages()
-      .filter(({ topic }) => topic === 'sluice/g1/data')
+      .filter(({ topic }) => /^sluice\/g1\/(data|history)$/.test(topic))
       .map(({ payload }) => payload);
     const found = batches.flatMap((text) => [...text.matchAll(/"mean":(\[[^\]]*\]|[\d.]+)/g)].map(([, value]) => value));
     return found.join().includes('21.5') ? found.join() : undefined;

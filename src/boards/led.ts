@@ -66,7 +66,7 @@ export class Led {
       const pattern = PATTERNS[state];
       // The files of a pattern appear with the trigger, and anew when it is set again.
       const trigger = pattern === 'steady' ? 'none' : 'timer';
-      if (this.#trigger() !== trigger) this.#write('trigger', trigger);
+      if (this.#trigger() !== trigger) this.#set(trigger);
       if (pattern === 'steady') this.#write('brightness', this.#text('max_brightness') || '1');
       else {
         this.#write('delay_on', String(pattern.on));
@@ -111,6 +111,16 @@ export class Led {
   /** The one in force stands in brackets. */
   #trigger(): string {
     return /\[([\w:.-]+)\]/.exec(this.#text('trigger'))?.[1] ?? 'none';
+  }
+
+  #set(trigger: string): void {
+    try {
+      this.#write('trigger', trigger);
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'EINVAL') throw thrown;
+      // The kernel's answer tells nobody what to do.
+      throw new Error(`the kernel cannot make it blink; run "sudo modprobe ledtrig-${trigger}", and start the gateway again`);
+    }
   }
 
   #text(file: string): string {

@@ -20,6 +20,8 @@ const RELAY = 'socat -lf /dev/null -';
 const WITHIN = 2_400_000;
 /** Where the boot partition begins on the card. */
 const BOOT = '1M';
+/** The machine of each board. */
+export const MACHINE = ['-M', 'virt', '-cpu', 'cortex-a72', '-smp', '1'] as const;
 
 export interface QemuOptions {
   /** An image, or the card of a board that is off. */
@@ -37,6 +39,8 @@ export interface QemuOptions {
   readonly growTo?: string;
   /** With a USB adapter for a serial line; `serial` is the end of the line outside. */
   readonly usbSerial?: boolean;
+  /** A device tree that tells the system what is there, in place of ACPI (device-tree.ts). */
+  readonly tree?: string;
 }
 
 export class QemuBoard {
@@ -86,7 +90,7 @@ export class QemuBoard {
   }
 
   start(): void {
-    const { memory = 512, servers, uuid, mac, disk, usbSerial = false } = this.#o;
+    const { memory = 512, servers, uuid, mac, disk, usbSerial = false, tree } = this.#o;
     const net = ['user', 'id=n', 'restrict=on'];
     for (const [address, port] of Object.entries(servers)) net.push(`guestfwd=tcp:${address}-cmd:${RELAY} TCP:127.0.0.1:${port}`);
     this.#seen = this.all().length;
@@ -100,7 +104,8 @@ export class QemuBoard {
       [
         // A test that is killed leaves no board behind.
         ...['--pdeathsig', 'KILL', 'qemu-system-aarch64'],
-        ...['-M', 'virt', '-cpu', 'cortex-a72', '-smp', '1', '-m', String(memory)],
+        ...[...MACHINE, '-m', String(memory)],
+        ...(tree === undefined ? [] : ['-M', 'acpi=off', '-dtb', tree]),
         // Time inside goes by what the board has done, 4 ns an instruction: a busy machine outside makes nothing late inside.
         ...['-accel', 'tcg,thread=single', '-icount', 'shift=2', '-rtc', 'clock=vm'],
         ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-smbios', `type=1,uuid=${uuid}`],

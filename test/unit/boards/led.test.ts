@@ -1,6 +1,6 @@
 /** The LED of the board, on a folder that looks like /sys/class/leds. */
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { LED_STATES, Led, ledStateOf, PATTERNS } from '../../../src/boards/led.ts';
@@ -73,6 +73,18 @@ test('an LED that is gone, or may not be written, is reported once and makes no 
   // Files of a pattern may get their rights later, so it is tried again; root may write anything.
   for (let i = 0; i < 9; i++) shut.led.show('running');
   assert.equal(shut.faults.length, process.getuid?.() === 0 ? 0 : 1);
+});
+
+test('a kernel that cannot blink is told once, with the command that mends it', (t) => {
+  const { led, own, faults } = fakeLed(t);
+  // It refuses words as /sys refuses the name of a trigger that no module brings: EINVAL.
+  rmSync(path.join(own, 'trigger'));
+  symlinkSync('/proc/self/oom_score_adj', path.join(own, 'trigger'));
+  led.show('running');
+  led.show('fault');
+  assert.deepEqual(faults, [
+    'The LED ACT shows no states of the gateway: the kernel cannot make it blink; run "sudo modprobe ledtrig-timer", and start the gateway again',
+  ]);
 });
 
 test('of many things at once the most urgent is shown', () => {

@@ -12,7 +12,7 @@
 import type { BrokerStore } from '../../core/broker-store.ts';
 import type { Clock } from '../../core/clock.ts';
 import { DiskWait } from './disk-wait.ts';
-import { Lanes, type Turns } from './lanes.ts';
+import { type Given, Lanes, type Turns } from './lanes.ts';
 import { MAX_ACCOUNT_UNSETTLED, MAX_ACCOUNT_UNSETTLED_MESSAGES, MAX_UNSETTLED, MAX_UNSETTLED_BEHIND } from './limits.ts';
 import { copyOf, type Entry, GATEWAY, type QueuedPacket, type Span, type Stored, sizeOf } from './queue.ts';
 import type { Retained } from './retained.ts';
@@ -131,11 +131,13 @@ export class Admission {
     this.#unsettled.add(from, 1, size);
     const settled = (): void => this.#unsettled.add(from, -1, -size);
     let isNeeded = false;
-    const isSafe = await this.#lanes.pass(from, size, () => {
+    const give = (): Given => {
       along(true);
       isNeeded = this.note({ ...packet, from });
       return { rows: this.#rowsOf(packet.payload), settles: disk.tried() };
-    });
+    };
+    // A lane may need many commits of a slow disk: who waits in it has its pings answered. Later, since its bytes are being parsed now.
+    const isSafe = await this.#lanes.pass(from, size, give, () => queueMicrotask(() => by?.().readOn()));
     if (isSafe || !isNeeded) {
       settled();
       return true;

@@ -53,8 +53,9 @@ export class Lanes {
   /**
    * Resolves when a message may go on, with whether it is on the disk.
    * @param give called when the lane has room for it, at once where it has: it gives the message to the store
+   * @param waits called at once where the lane has no room
    */
-  pass(name: string, bytes: number, give: () => Given): Promise<boolean> {
+  pass(name: string, bytes: number, give: () => Given, waits: () => void = () => {}): Promise<boolean> {
     const lane = this.#of(name);
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const run = (): void => {
@@ -73,7 +74,10 @@ export class Lanes {
       });
     };
     if (lane.waiting.length === 0 && hasRoom(lane)) run();
-    else lane.waiting.push(run);
+    else {
+      lane.waiting.push(run);
+      waits();
+    }
     return promise;
   }
 

@@ -242,6 +242,34 @@ for (const qos of [1, 2] as const)
     assert.equal(s.disk.rows('place').length, 20);
   });
 
+test('a client whose message waits for the lane of its account has its pings answered', async (t) => {
+  const s = await failing(t);
+  await s.absent();
+  // With a ping behind the messages in one piece of the network: its answer says that they were read.
+  const sent = async (id: string, content: string, count: number): Promise<Raw> => {
+    const raw = await s.client(id);
+    raw.socket.cork();
+    for (let n = 1; n <= count; n++) publish(raw, 1, n, content);
+    raw.send(0xc0, 0);
+    raw.socket.uncork();
+    await waitFor('a PINGRESP', () => answers(raw) === 'd000');
+    return raw;
+  };
+  // The disk does not answer, and one message fills the lane.
+  const first = await sent('first', 'y'.repeat(limits.LANE_BYTES), 1);
+  const second = await sent('second', 'x', 20);
+  for (let n = 2; n <= 3; n++) {
+    second.send(0xc0, 0);
+    await waitFor('a PINGRESP', () => answers(second) === 'd000'.repeat(n));
+  }
+  const acks = (count: number) =>
+    Array.from({ length: count }, (_, i) => `400200${(i + 1).toString(16).padStart(2, '0')}`).join('');
+  await waitFor('all acknowledgements', () => {
+    s.disk.commit();
+    return answers(first) === `d000${acks(1)}` && answers(second) === `${'d000'.repeat(3)}${acks(20)}`;
+  });
+});
+
 for (const library of LIBRARIES)
   test(`${library} gets its PUBACK when the disk has the message, and its reader at once`, async (t) => {
     const s = await failing(t);

@@ -1,10 +1,9 @@
 /** The accounts of a gateway without the gateway: cheap hashes, a clock that a test moves, what was told. */
-import type { TestContext } from 'node:test';
 import { Access } from '../../src/access/access.ts';
 import type { Caller } from '../../src/core/access-ports.ts';
 import type { Principal } from '../../src/core/commands.ts';
 import type { GatewayEvent } from '../../src/core/ports.ts';
-import { scratch } from '../harness/scratch.ts';
+import { type Ends, scratch } from '../harness/scratch.ts';
 import { ManualClock } from './manual-clock.ts';
 
 export const ROOT: Principal = { who: 'root', door: 'socket', role: 'administrator' };
@@ -23,7 +22,7 @@ export interface TestAccess {
   again(): Promise<TestAccess>;
 }
 
-export async function testAccess(t: TestContext, stateDir = scratch(t, 'access')): Promise<TestAccess> {
+export async function testAccess(t: Ends, stateDir = scratch(t, 'access')): Promise<TestAccess> {
   const clock = new ManualClock();
   const events: GatewayEvent[] = [];
   const lines: string[] = [];
@@ -42,8 +41,8 @@ export async function testAccess(t: TestContext, stateDir = scratch(t, 'access')
 }
 
 /** The same with an administrator named anna. */
-export async function claimedAccess(t: TestContext): Promise<TestAccess> {
-  const made = await testAccess(t);
+export async function claimedAccess(t: Ends, stateDir?: string): Promise<TestAccess> {
+  const made = await testAccess(t, stateDir);
   await made.access.accounts.addUser({ name: 'anna', role: 'administrator', password: PASSWORD }, ROOT);
   return made;
 }

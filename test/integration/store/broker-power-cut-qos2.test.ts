@@ -210,7 +210,7 @@ async function cutMany(t: TestContext, count: number, without?: 'fdatasync') {
   const state = path.join(disk.folder, 'state');
   mkdirSync(state);
   const loader = without === undefined ? [] : ['--import', path.join(HARNESS, 'without-sync.ts')];
-  const args = [path.join(HARNESS, 'broker-child.ts'), state, scratch(t, 'run', '/dev/shm'), '0', 'known'];
+  const args = [path.join(HARNESS, 'broker-child.ts'), state, scratch(t, 'run', '/dev/shm'), '0', 'patient'];
   const child = startChild(t, process.execPath, [...loader, ...args], { env: { WITHOUT_SYNC: without } });
   const { port } = JSON.parse(await child.line(/"port"/)) as { port: number };
   const moments = new Moments(() => (existsSync(disk.record) ? statSync(disk.record).size : 0));

@@ -28,6 +28,13 @@ export function apt(machine: SystemdMachine, ...words: string[]): void {
   machine.must('env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-y', '-qq', '--no-install-recommends', ...words);
 }
 
+/** What bash offers for the last of these words of `sluice`. */
+export function complete(machine: SystemdMachine, ...words: string[]): string {
+  const script = `. /usr/share/bash-completion/completions/sluice; COMP_WORDS=(sluice "$@"); COMP_CWORD=$#
+_sluice 2>/dev/null; echo "\${COMPREPLY[*]}"`;
+  return machine.must('bash', '-c', script, 'complete', ...words);
+}
+
 export const isActive = (machine: SystemdMachine): boolean => machine.show('sluice.service', 'ActiveState') === 'active';
 export const status = (machine: SystemdMachine): { log: { id: string }; gateway: { version: string } } =>
   JSON.parse(machine.must('sluice', 'status', '--json')) as { log: { id: string }; gateway: { version: string } };

@@ -14,12 +14,18 @@ import { namespaceFault, SystemdMachine } from './systemd-machine.ts';
 import { waitFor } from './wait-for.ts';
 
 const CACHE = path.join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'field');
-const ROOT_TAR = path.join(CACHE, 'trixie-amd64.tar');
-/** The rest of a small board. Nothing that the packages depend on may come from here by chance: their dependencies are in these. */
-const INCLUDED = 'systemd,systemd-sysv,udev,iproute2';
+/** A small board. Nothing that the packages depend on may come from here by chance: their dependencies are in these. */
+const SMALL = ['systemd', 'systemd-sysv', 'udev', 'iproute2'] as const;
+/**
+ * Roots by their names. `cloud` has cloud-init of Debian as well. Its package starts services and brings a DHCP client, so it is
+ * installed in a container and not on the machine of the tests.
+ */
+const ROOTS = { small: SMALL, cloud: [...SMALL, 'cloud-init'] } as const;
+export type RootName = keyof typeof ROOTS;
+const tarOf = (name: RootName): string => path.join(CACHE, `trixie-amd64${name === 'small' ? '' : `-${name}`}.tar`);
 /** Where systemd-nspawn mounts the sockets of a container on this machine. */
 const EXPORTS = '/run/systemd/nspawn/unix-export';
-/** A mirror may be slow; the root has 70 packages. */
+/** A mirror may be slow; a root has 70 packages or more. */
 const BUILD_WITHIN = 600_000;
 /** Installations on a machine that does other work as well. */
 const COMMAND_WITHIN = 300_000;
@@ -29,7 +35,8 @@ export function canNspawn(t: TestContext): boolean {
   return (
     asRoot(t, 'run a container') &&
     peer(t, 'systemd-nspawn', 'apt-get install -y systemd-container') !== undefined &&
-    (existsSync(ROOT_TAR) || peer(t, 'mmdebstrap', 'apt-get install -y mmdebstrap') !== undefined) &&
+    ((['small', 'cloud'] as const).every((name) => existsSync(tarOf(name))) ||
+      peer(t, 'mmdebstrap', 'apt-get install -y mmdebstrap') !== undefined) &&
     able(t, containerFault())
   );
 }
@@ -39,14 +46,14 @@ function containerFault(): string | undefined {
   return fault === undefined ? undefined : `run a container, which needs CAP_SYS_ADMIN, mounts and control groups: ${fault}`;
 }
 
-/** Makes the root, when there is none yet. It runs beside other work. @throws with the last lines of mmdebstrap */
-export async function makeRoot(t: TestContext): Promise<void> {
-  if (existsSync(ROOT_TAR)) return;
+/** Makes a root, when there is none yet. It runs beside other work. @throws with the last lines of mmdebstrap */
+export async function makeRoot(t: TestContext, name: RootName = 'small'): Promise<void> {
+  if (existsSync(tarOf(name))) return;
   mkdirSync(CACHE, { recursive: true });
-  const work = path.join(CACHE, `making-${process.pid}.tar`);
+  const work = path.join(CACHE, `making-${name}-${process.pid}.tar`);
   const sources = debianSources();
   const child = startChild(t, 'mmdebstrap', [
-    ...['--mode=root', '--variant=minbase', '--architectures=amd64', `--include=${INCLUDED}`],
+    ...['--mode=root', '--variant=minbase', '--architectures=amd64', `--include=${ROOTS[name].join()}`],
     ...['trixie', work, ...sources],
   ]);
   const late = setTimeout(() => void child.stop('SIGKILL'), BUILD_WITHIN);
@@ -56,7 +63,7 @@ export async function makeRoot(t: TestContext): Promise<void> {
     rmSync(work, { force: true });
     throw new Error(`mmdebstrap ended with ${status}:\n${child.stderr.slice(-15).join('\n')}`);
   }
-  renameSync(work, ROOT_TAR);
+  renameSync(work, tarOf(name));
 }
 
 /** Those of Debian alone: a folder of this machine is no source for a board. */
@@ -78,14 +85,18 @@ export interface NspawnMachine {
 }
 
 /** @param files of this machine by their places in the container */
-export async function nspawnMachine(t: TestContext, files: Readonly<Record<string, string>>): Promise<NspawnMachine> {
+export async function nspawnMachine(
+  t: TestContext,
+  files: Readonly<Record<string, string>>,
+  rootName: RootName = 'small',
+): Promise<NspawnMachine> {
   const started: { nspawn?: Child; pid?: number } = {};
   const name = `sluice-board-${randomBytes(4).toString('hex')}`;
   const off = async () => await switchOff(name, started);
   // Before the folder has its turn: a container that runs would lose its root.
   t.after(off);
   const root = scratch(t, 'board');
-  const unpacked = spawnSync('tar', ['-xf', ROOT_TAR, '-C', root], { encoding: 'utf8' });
+  const unpacked = spawnSync('tar', ['-xf', tarOf(rootName), '-C', root], { encoding: 'utf8' });
   if (unpacked.status !== 0) throw new Error(unpacked.stderr);
   for (const [place, file] of Object.entries(files)) {
     mkdirSync(path.join(root, path.dirname(place)), { recursive: true });

@@ -14,13 +14,14 @@ import { byVersion, elfFiles } from '../../../scripts/packaging/elf.ts';
 import { SCHEMA_VERSION } from '../../../src/store/files/layout.ts';
 import { aptFolder } from '../../harness/apt-folder.ts';
 import { startChild } from '../../harness/child.ts';
-import { apt, everything, isActive, layoutOf, openPorts, putOldLog, status } from '../../harness/debian-board.ts';
+import { apt, complete, everything, isActive, layoutOf, openPorts, putOldLog, status } from '../../harness/debian-board.ts';
 import { documentedPorts } from '../../harness/documented-ports.ts';
 import { canNspawn, makeRoot, nspawnMachine } from '../../harness/nspawn-machine.ts';
 import { scratch } from '../../harness/scratch.ts';
 import type { SystemdMachine } from '../../harness/systemd-machine.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { peer } from '../../peers/peers.ts';
+import { firstStart } from './first-start.ts';
 
 const HOLD = { timeout: 240_000, every: 100 };
 const NODE = '/usr/lib/sluice/bin/node';
@@ -39,6 +40,9 @@ test('packages for Debian, from their making to their purge', async (t) => {
   if (!canNspawn(t)) return;
   const root = makeRoot(t);
   root.catch(() => {});
+  // After the other: two at once would ask the mirror for the same files.
+  const cloudRoot = root.then(() => makeRoot(t, 'cloud'));
+  cloudRoot.catch(() => {});
   const out = scratch(t, 'packages');
   const make = (name: string, version: string): string[] =>
     makePackages({ out: path.join(out, name), architectures: ['amd64'], version, fast: true });
@@ -78,6 +82,8 @@ test('packages for Debian, from their making to their purge', async (t) => {
   });
   await t.test('a board lives with them', (board) => life(board, machine, out, folder));
   await t.test('the container leaves no mount behind', async () => assert.deepEqual(await off(), []));
+  await cloudRoot;
+  await t.test('cloud-init installs the gateway from a card, once', (card) => firstStart(card, debs, out));
   await t.test('lintian finds no error in them', async () => {
     assert.equal(await lintian.ended, 0, lintian.stderr.join('\n'));
     const errors = lintian.stdout.filter((line) => line.startsWith('E:'));
@@ -159,18 +165,10 @@ async function life(t: TestContext, machine: SystemdMachine, out: string, folder
   });
 
   await step('completion of bash knows commands, options and their values', () => {
-    const complete = (...words: string[]): string =>
-      machine.must(
-        'bash',
-        '-c',
-        `. /usr/share/bash-completion/completions/sluice; COMP_WORDS=(sluice "$@"); COMP_CWORD=$#; _sluice 2>/dev/null; echo "\${COMPREPLY[*]}"`,
-        'complete',
-        ...words,
-      );
-    assert.equal(complete('stat'), 'status');
-    assert.equal(complete('profile', 'sh'), 'show');
-    assert.equal(complete('run', '--log-level', 'w'), 'warn');
-    assert.match(complete('read', '--ra'), /^--raw$/);
+    assert.equal(complete(machine, 'stat'), 'status');
+    assert.equal(complete(machine, 'profile', 'sh'), 'show');
+    assert.equal(complete(machine, 'run', '--log-level', 'w'), 'warn');
+    assert.match(complete(machine, 'read', '--ra'), /^--raw$/);
   });
 
   await step('a serial port is reached from inside of the fence', async () => {

@@ -20,6 +20,13 @@ export interface SignOptions {
   readonly until?: number;
 }
 
+/** Of the authority and of all that it signs. */
+export type KeyKind = 'P-256' | 'RSA-2048';
+
+const NEW_KEY: Readonly<Record<KeyKind, readonly string[]>> = {
+  'P-256': ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'],
+  'RSA-2048': ['-newkey', 'rsa:2048'],
+};
 const DAY = 86_400_000;
 
 export class Authority {
@@ -28,8 +35,11 @@ export class Authority {
   readonly #openssl: string;
   readonly #key: string;
 
-  private constructor(openssl: string, folder: string, name: string) {
+  readonly #kind: KeyKind;
+
+  private constructor(openssl: string, folder: string, name: string, kind: KeyKind) {
     this.#openssl = openssl;
+    this.#kind = kind;
     this.folder = folder;
     this.ca = path.join(folder, 'ca.pem');
     this.#key = path.join(folder, 'ca.key');
@@ -37,9 +47,9 @@ export class Authority {
   }
 
   /** undefined after a skip. */
-  static make(t: TestContext, name = 'Test authority'): Authority | undefined {
+  static make(t: TestContext, name = 'Test authority', kind: KeyKind = 'P-256'): Authority | undefined {
     const openssl = peer(t, 'openssl', 'apt-get install -y openssl');
-    return openssl === undefined ? undefined : new Authority(openssl, scratch(t, 'authority'), name);
+    return openssl === undefined ? undefined : new Authority(openssl, scratch(t, 'authority'), name, kind);
   }
 
   sign(name: string, { names = 'DNS:localhost,IP:127.0.0.1', from = -1, until = 20 }: SignOptions = {}): Pair {
@@ -59,8 +69,7 @@ export class Authority {
   }
 
   #make(args: readonly string[], { cert, key }: Pair): void {
-    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-    this.#run(['req', ...kind, ...args, '-keyout', key, '-out', cert]);
+    this.#run(['req', ...NEW_KEY[this.#kind], '-nodes', ...args, '-keyout', key, '-out', cert]);
   }
 
   #run(args: readonly string[]): void {

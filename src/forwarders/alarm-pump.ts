@@ -4,6 +4,7 @@
  *
  * - Any answer goes on: no channel waits for the answer or for the pause of another one.
  * - An alarm that was taken is not offered again in this run, also when an older one of another channel is not taken yet.
+ * - What a dialect keeps waits for what a connection begins with, and leaves right behind it.
  * - A stop waits for no alarm that the far side takes later, and a visit for none that it takes on another visit.
  */
 import type { OutNotice } from '../store/delivery/out.ts';
@@ -32,6 +33,8 @@ export class AlarmPump {
   #failure: { readonly thrown: unknown } | undefined;
   /** Something changed since the log was asked last. */
   #again = false;
+  /** How often what the connection begins with was sent anew. */
+  #greetings = 0;
   #answered: (() => void) | undefined;
 
   constructor(side: PumpSide) {
@@ -39,12 +42,21 @@ export class AlarmPump {
     const { held, clock } = side.options;
     this.#holds = held ?? new Map();
     const until = clock.monotonic() + LATER_FIRST;
-    for (const channel of this.#holds.keys()) this.#holds.set(channel, { until, later: true });
+    for (const [channel, { later }] of this.#holds)
+      if (later) this.#holds.set(channel, { until, later });
+      else this.#holds.delete(channel);
   }
 
   /** Something came, or may leave now: the next look is at once. */
   wake(): void {
     this.#again = true;
+  }
+
+  /** What a dialect kept until now may leave. A pause of the far side goes on. */
+  greeted(): void {
+    this.#greetings++;
+    for (const [channel, { later }] of this.#holds) if (!later) this.#holds.delete(channel);
+    this.wake();
   }
 
   /** Until nothing more is to be handed over, and what is under way is answered. @throws what made an offer fail */
@@ -100,9 +112,10 @@ export class AlarmPump {
 
   #handOver(notice: OutNotice, channel: string): void {
     this.#underWay.add(channel);
+    const greetings = this.#greetings;
     void this.#side.target
       .notice(notice)
-      .then((outcome) => this.#settle(notice, channel, outcome))
+      .then((outcome) => this.#settle(notice, channel, outcome, greetings < this.#greetings))
       .catch((thrown: unknown) => {
         this.#failure ??= { thrown };
       })
@@ -113,10 +126,11 @@ export class AlarmPump {
       });
   }
 
-  #settle(notice: OutNotice, channel: string, outcome: Outcome | Later): void {
+  /** @param greeted the connection was greeted anew since it was handed over */
+  #settle(notice: OutNotice, channel: string, outcome: Outcome | Later, greeted: boolean): void {
     const { outlet, visit, clock, refused } = this.#side.options;
     if (outcome === 'keep') {
-      if (visit?.holds(channel) !== true) this.#holds.set(channel, { until: clock.monotonic() + NAP, later: false });
+      if (visit?.holds(channel) !== true && !greeted) this.#holds.set(channel, { until: clock.monotonic() + NAP, later: false });
     } else if (outcome !== 'accept' && 'later' in outcome) {
       this.#holds.set(channel, { until: clock.monotonic() + outcome.later, later: true });
     } else {

@@ -42,6 +42,8 @@ export class Drain {
   /** No alarm waits to be handed over; who waits for that. */
   #calm = false;
   #calming: (() => void)[] = [];
+  /** How often what the connection begins with was sent anew. */
+  #greetings = 0;
   /** So many readings more wake the data pump. */
   #enough = 1;
   readonly #sleepers: Record<Carried, (() => void) | undefined> = {
@@ -117,6 +119,15 @@ export class Drain {
     this.#finishing = true;
     this.#finishesAt ??= this.#options.log.next;
     this.#wakeAll();
+  }
+
+  /** What the connection begins with was sent anew: what the dialect kept for it leaves now, alarms first. */
+  greeted(): void {
+    this.#greetings++;
+    this.#alarms.greeted();
+    this.#wakeNotices();
+    this.#wake('history');
+    this.#wake('data');
   }
 
   /** Nothing new is sent; `run` resolves when what is under way is answered. */
@@ -198,6 +209,7 @@ export class Drain {
         continue;
       }
       this.#options.sent(batch);
+      const greetings = this.#greetings;
       const outcome = await this.#target.batch(batch);
       visit?.settled(batch);
       if (outcome === 'keep') {
@@ -205,6 +217,7 @@ export class Drain {
           visit.unfinished();
           return;
         }
+        if (greetings < this.#greetings) continue;
         if (lane === 'data') this.#enough = Number.POSITIVE_INFINITY;
         await this.#sleep(lane, NAP);
         continue;

@@ -13,6 +13,8 @@ const WINDOW = 16;
 export class Courier {
   readonly #connection: Connection;
   #alone: Promise<unknown> | undefined;
+  /** Called each time when all that the connection begins with is sent. */
+  greeted: () => void = () => {};
 
   constructor(connection: Connection) {
     this.#connection = connection;

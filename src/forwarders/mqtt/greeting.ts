@@ -27,6 +27,7 @@ export class Greeting {
         this.#again = false;
         await this.#courier.alone(this.#messages());
       } while (this.#again);
+      this.#courier.greeted();
     } finally {
       this.#underWay = false;
     }

@@ -211,7 +211,7 @@ export class LogForwarder implements Forwarder, LinkWork {
       },
       this.#target(courier, connection),
     );
-    this.#drain = drain;
+    [this.#drain, courier.greeted] = [drain, () => drain.greeted()];
     this.#bucket.begin(clock.monotonic());
     this.#pace.begin();
     void connection.closed.then(() => {

@@ -195,6 +195,55 @@ test('a stop waits for what the dialect itself keeps, unless everything is held'
   }
 });
 
+test('what the dialect keeps leaves right behind the births, and what the far side takes later does not', async () => {
+  const s = bench();
+  let born = false;
+  s.far.answer = ({ key }) => (key === 'b' ? { later: 700 } : born ? 'accept' : 'keep');
+  s.add('a', 'b');
+  const { drain, run } = s.connect();
+  await s.clock.advance(100);
+  born = true;
+  drain.greeted();
+  await s.clock.advance(30);
+  assert.deepEqual([s.offers, s.names()], [['a1', 'b3', 'a1'], ['a1']]);
+  drain.end();
+  await run;
+});
+
+test('an alarm that is kept while births leave is offered again right behind them', async () => {
+  const s = bench();
+  let born = false;
+  s.far.answer = () => (born ? 'accept' : 'keep');
+  s.add('a');
+  const { drain, run } = s.connect();
+  await s.clock.advance(10);
+  drain.greeted();
+  await s.clock.advance(11);
+  born = true;
+  await s.clock.advance(30);
+  assert.deepEqual([s.offers, s.names()], [['a1', 'a1'], ['a1']]);
+  drain.end();
+  await run;
+});
+
+test('what the dialect kept on one connection is offered at once on the next', async () => {
+  const s = bench();
+  const held = new Map();
+  s.far.answer = ({ key }) => (key === 'b' ? { later: 10 } : 'keep');
+  s.add('a', 'b');
+  const first = s.connect(held);
+  await s.clock.advance(25);
+  first.drain.end();
+  await first.run;
+  s.far.answer = () => 'accept';
+  const next = s.connect(held);
+  await s.clock.advance(100);
+  // The far side may have ended the connection for the other one.
+  assert.deepEqual(s.names(), ['a1']);
+  next.drain.end();
+  await next.run;
+});
+
 test('messages of rules wait for alarms that leave, and for none that is taken later', async () => {
   const s = bench();
   keeps(s, ({ key }) => key === 'a');

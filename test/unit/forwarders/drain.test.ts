@@ -50,9 +50,11 @@ function drainBench(
     handOver: () => true,
     done: () => {},
   };
-  const batch = async (): Promise<'accept'> => {
+  /** Of the next batches; then all are taken. */
+  const answers: ('accept' | 'keep')[] = [];
+  const batch = async (): Promise<'accept' | 'keep'> => {
     if (answerAfter > 0) await new Promise<void>((resolve) => clock.after(answerAfter, resolve));
-    return 'accept';
+    return answers.shift() ?? 'accept';
   };
   const drain = new Drain(
     {
@@ -74,6 +76,7 @@ function drainBench(
     sent,
     unread,
     history,
+    answers,
     clock,
     add: (n: number) => {
       for (let i = 0; i < n; i++) waiting.push(clock.monotonic());
@@ -89,6 +92,28 @@ function drainBench(
     },
   };
 }
+
+test('history that the dialect keeps is offered again right behind the births, also where they left meanwhile', async (t) => {
+  for (const meanwhile of [false, true]) {
+    const s = drainBench(10, 1000, undefined, undefined, 20);
+    s.answers.push('keep');
+    s.history.waits = true;
+    const run = s.drain.run();
+    t.after(async () => {
+      s.drain.end();
+      await s.pass(100);
+      await run;
+    });
+    await s.pass(meanwhile ? 10 : 100);
+    s.history.waits = true;
+    s.drain.greeted();
+    await s.pass(60);
+    assert.deepEqual(
+      s.sent.map(({ readings }) => readings),
+      [7],
+    );
+  }
+});
 
 test('a full batch leaves at once, a partial one after silence or maxAge at the latest', async (t) => {
   const s = drainBench(10, 1000);

@@ -36,7 +36,7 @@ export interface TlsJob {
    */
   readonly do: 'connect' | 'say' | 'ask' | 'day' | 'words';
   readonly count: number;
-  /** Of a message. */
+  /** Bytes of each message. */
   readonly bytes?: number;
 }
 export interface TlsAnswer {

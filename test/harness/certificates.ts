@@ -20,7 +20,7 @@ export interface SignOptions {
   readonly until?: number;
 }
 
-/** Of the authority and of all that it signs. */
+/** The keys of an authority and of all that it signs. */
 export type KeyKind = 'P-256' | 'RSA-2048';
 
 const NEW_KEY: Readonly<Record<KeyKind, readonly string[]>> = {

@@ -50,7 +50,7 @@ function drainBench(
     handOver: () => true,
     done: () => {},
   };
-  /** Of the next batches; then all are taken. */
+  /** The answers to the next batches; then all are taken. */
   const answers: ('accept' | 'keep')[] = [];
   const batch = async (): Promise<'accept' | 'keep'> => {
     if (answerAfter > 0) await new Promise<void>((resolve) => clock.after(answerAfter, resolve));

@@ -195,7 +195,7 @@ test('a stop waits for what the dialect itself keeps, unless everything is held'
   }
 });
 
-test('what the dialect keeps leaves right behind the births, and what the far side takes later does not', async () => {
+test('births free what the dialect keeps, and not what the far side takes later', async () => {
   const s = bench();
   let born = false;
   s.far.answer = ({ key }) => (key === 'b' ? { later: 700 } : born ? 'accept' : 'keep');

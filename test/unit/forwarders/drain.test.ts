@@ -93,7 +93,7 @@ function drainBench(
   };
 }
 
-test('history that the dialect keeps is offered again right behind the births, also where they left meanwhile', async (t) => {
+test('history that the dialect keeps is offered again right behind the births', async (t) => {
   for (const meanwhile of [false, true]) {
     const s = drainBench(10, 1000, undefined, undefined, 20);
     s.answers.push('keep');

@@ -15,6 +15,8 @@ export interface Answer {
 
 /** The least time-out of the driver, whatever was measured (LEAST in latency.ts), and a margin for the way. Seconds. */
 const TIME_OUT = 0.45;
+/** Requests that wait at a device that stands still for some seconds: each of three units is asked, and asked again. */
+const STACKED = 8;
 
 export class CountingDevice {
   readonly port: number;
@@ -53,11 +55,17 @@ export class CountingDevice {
 
 /**
  * Those that came in time for sure. A machine that stands still makes an answer late: the driver drops it and asks again. The bus has one
- * queue, so nothing else is answered around it. Between its neighbours lies at least a time-out then.
+ * queue, so nothing else is answered around it. Between its neighbours lies at least a time-out then. A device that alone stands still
+ * answers all at once what was asked meanwhile: the driver has given up most of that as well.
  * @param all answers of one run, in order @param count so many of them are judged; the others are only neighbours
  */
 export function inTime(all: readonly Answer[], count = all.length): Answer[] {
-  return all.slice(0, count).filter(({ at }, i) => (all[i + 1]?.at ?? at) - (all[i - 1]?.at ?? at) < TIME_OUT);
+  let unsure = 0;
+  return all.slice(0, count).filter(({ at }, i) => {
+    const late = (all[i + 1]?.at ?? at) - (all[i - 1]?.at ?? at) >= TIME_OUT;
+    unsure = late ? STACKED : unsure - 1;
+    return unsure < 0;
+  });
 }
 
 /** CLOCK_MONOTONIC in seconds, as the device writes it. */

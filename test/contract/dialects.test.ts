@@ -154,7 +154,7 @@ test('wills, births and a count that outlives the forwarder', async (t) => {
   assert.deepEqual(births(), born(0));
   assert.deepEqual(s.far.wills, [{ topic: 'parcels/g/g1/death', payload: '0' }]);
   assert.deepEqual(s.far.filters, ['parcels/g/g1/command']);
-  await s.forwarder.stop(5000);
+  await s.forwarder.stop(60_000);
   assert.deepEqual(
     s.far.taken.filter((m) => m.topic.endsWith('/death')).map((m) => m.bytes.toString()),
     ['0'],

@@ -60,7 +60,6 @@ export async function configureSite(t: TestContext, parts: SiteConfig = {}) {
     waitFor(
       () => `answer ${nth} to ${id}; the log:\n${gateway.tail(8)}`,
       () => answers(id)[nth - 1],
-      { timeout: 90_000 },
     );
   const statuses = () =>
     subscriber

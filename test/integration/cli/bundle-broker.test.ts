@@ -8,7 +8,7 @@ import { waitFor } from '../../harness/wait-for.ts';
 import { Consumer } from '../../oracles/consumer.ts';
 import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
 
-const LONG = { timeout: 180_000 };
+const LONG = { timeout: 600_000 };
 interface Batch {
   readonly log: string;
   readonly part?: number;

@@ -13,7 +13,7 @@ import { loopDisk, mayMount } from '../../harness/loop-disk.ts';
 import { Cuts, recordingDisk } from '../../harness/recording-disk.ts';
 import { sluice } from '../../harness/start-gateway.ts';
 
-const LONG = { timeout: 180_000 };
+const LONG = { timeout: 600_000 };
 const SEED = Number(process.env.SLUICE_SEED ?? 11);
 const CUTS = Number(process.env.SLUICE_CUTS ?? 150);
 

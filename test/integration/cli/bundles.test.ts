@@ -10,7 +10,7 @@ import { startChild } from '../../harness/child.ts';
 import { MAIN, sluice } from '../../harness/start-gateway.ts';
 import { pythonPeer } from '../../peers/peers.ts';
 
-const LONG = { timeout: 180_000 };
+const LONG = { timeout: 600_000 };
 const READINGS = 'select gateway, log, seq, point, time, value, quality from reading order by 1, 2, 3, 4';
 
 test('two bundles in the wrong order, twice, from two gateways: each reading is there once', LONG, async (t) => {

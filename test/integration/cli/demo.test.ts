@@ -87,7 +87,6 @@ test('a terminal gets a page, keys make faults, and it is given back', async (t)
     waitFor(
       () => `${pattern} on\n${terminal.text()}`,
       () => pattern.test(terminal.text()),
-      { timeout: 60_000 },
     );
   await shows(/NETWORK connected[\s\S]*fridge +temperature +\d+\.\d °C[\s\S]*q end/);
   terminal.type('nnnn');

@@ -124,7 +124,7 @@ test('a relative time counts back from the time of the log, not of the system cl
   const shape: Shape = { device: 'd', points: [{ name: 'n', type: 'uint32', storage: 'number' }] };
   for (const [i, ago] of [2 * DAY, 60_000].entries())
     assert.ok(log.append({ shape, at: performance.now() - ago, values: [i], reasons: null }));
-  await log.close(10_000);
+  await log.close(60_000);
   const child = startChild(t, process.execPath, [MAIN, 'export', '-c', config, '--from', '1d']);
   assert.equal(await child.ended, 0, child.stderr.join('\n'));
   assert.equal(child.stdout.length, 2, child.stdout.join('\n'));
@@ -170,7 +170,7 @@ test('a chart is the same from the files of a stopped gateway, with one reading 
   log.notice('alarm', 'warm', systemClock.monotonic(), {
     ...{ rule: 'warm', state: 'active-unacknowledged', severity: 'critical', time, message: 'too warm' },
   });
-  await log.close(10_000);
+  await log.close(60_000);
   const config = path.join(dir, 'gateway.yaml');
   const line = '{bus: b, unit: 1, points: {temperature: {table: holding, address: 0, type: float32, unit: Cel}}}';
   writeFileSync(

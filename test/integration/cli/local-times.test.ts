@@ -31,7 +31,7 @@ async function gateway(t: TestContext): Promise<string> {
   ] as const)
     for (let time = from + HOUR / 2; time < to; time += HOUR)
       assert.ok(log.append({ shape, at: now - (end - time), values: [1], reasons: null }));
-  await log.close(10_000);
+  await log.close(60_000);
   return folder;
 }
 

@@ -28,7 +28,7 @@ type Write = (value: number) => Promise<string>;
 /** `rule`, `signal` and `gateway` are looked at on their own below. */
 type Doors = Readonly<Record<Exclude<Door, 'rule' | 'signal' | 'gateway' | 'mqtt'> | 'mqtt-embedded' | 'mqtt-upstream', Write>>;
 
-test('no door writes a locked point, and each writes it when the lock is over', { timeout: 240_000 }, async (t) => {
+test('no door writes a locked point, and each writes it when the lock is over', { timeout: 400_000 }, async (t) => {
   if (!nodeRedPeer(t)) return;
   const device = await SettableDevice.start(t);
   const upstream = await Mosquitto.start(t);

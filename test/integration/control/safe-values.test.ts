@@ -139,7 +139,7 @@ async function stopDuringReload(t: TestContext): Promise<'middle' | 'over' | und
 /** Stops that may come too late, one after the other. */
 const TRIES = 5;
 
-test('a stop in the middle of a reload sets the safe values of the new configuration', { timeout: 240_000 }, async (t) => {
+test('a stop in the middle of a reload sets the safe values of the new configuration', { timeout: 400_000 }, async (t) => {
   for (let n = 1; n <= TRIES; n++) {
     const met = await stopDuringReload(t);
     if (met === undefined) return;

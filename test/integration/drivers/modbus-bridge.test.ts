@@ -46,7 +46,6 @@ function everybodyRead(site: ReturnType<typeof startSite>, rounds: number): Prom
       }
       return there.every((unit) => (good.get(`u${unit}`) ?? 0) >= rounds);
     },
-    { timeout: 60_000 },
   );
 }
 

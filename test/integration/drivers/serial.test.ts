@@ -51,7 +51,6 @@ class Talker {
     const answer = await waitFor(
       () => `an answer to ${text}; ${this.#child.stderr.join('\n')}`,
       () => this.#child.stdout[index],
-      { timeout: 60_000 },
     );
     assert.match(answer, /^done/);
     return answer;

@@ -170,7 +170,6 @@ test('a firmware update that inserts a model gives no wrong value, and all is fo
     await waitFor(
       () => `the new values; ${limits} ${site.log.slice(-5).join('; ')}`,
       () => goodPowers(site).filter((power) => power === 500).length > 3,
-      { timeout: 60_000 },
     );
     assert.deepEqual([...new Set(goodPowers(site))], [489.9, 500], limits);
     for (const sample of site.samples)

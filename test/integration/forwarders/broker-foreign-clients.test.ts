@@ -144,7 +144,7 @@ for (const library of LIBRARIES) {
   });
 
   test(`${library}: a client id of another credential is not taken over, nor its session read`, {
-    timeout: 120_000,
+    timeout: 400_000,
   }, async (t) => {
     const s = await foreignBench(t, library);
     const desk = { id: 'desk', clean: false };
@@ -175,7 +175,7 @@ for (const library of LIBRARIES) {
   });
 
   test(`${library}: a will comes after a kill, not after DISCONNECT, and not on topics of others`, {
-    timeout: 120_000,
+    timeout: 400_000,
   }, async (t) => {
     const s = await foreignBench(t, library);
     const anna = await s.anna();
@@ -202,7 +202,7 @@ for (const library of LIBRARIES) {
   });
 
   test(`${library}: a client that stops reading is cut in time, and no other waits for it`, {
-    timeout: 120_000,
+    timeout: 400_000,
   }, async (t) => {
     // The clock of the broker stands still: what comes to the healthy client comes while the stalled one has its place.
     const clock = new ManualClock();

@@ -73,7 +73,7 @@ function publishes(raw: Raw, count: number): void {
 /** PUBACKs behind the CONNACK. */
 const acknowledged = (raw: Raw): number => raw.bytes.length / 4 - 1;
 
-test('beside two accounts with full lanes a message of another one waits for one commit', { timeout: 120_000 }, async (t) => {
+test('beside two accounts with full lanes a message of another one waits for one commit', { timeout: 400_000 }, async (t) => {
   const { disk, bench, client } = await siteOf(t);
   disk.hangs = true;
   disk.next = 0;

@@ -75,13 +75,13 @@ function isClosed({ outcome: expected }: Asked): boolean {
 }
 
 for (const file of FILES)
-  test(`the embedded broker does what the standard demands: ${file}`, { timeout: 180_000 }, async (t: TestContext) => {
+  test(`the embedded broker does what the standard demands: ${file}`, { timeout: 400_000 }, async (t: TestContext) => {
     const bench = new BrokerBench(t);
     await compare(file, { port: await bench.start(), asks: anonymous, bench });
   });
 
 for (const file of FILES.filter((one) => !CONNECTS.has(one)))
-  test(`a client with an account gets what the standard demands: ${file}`, { timeout: 180_000 }, async (t: TestContext) => {
+  test(`a client with an account gets what the standard demands: ${file}`, { timeout: 400_000 }, async (t: TestContext) => {
     const { access } = await claimedAccess(t);
     const name = 'table';
     const { token } = await access.accounts.addToken({ name, role: 'flow-editor', lasts: 86_400_000 }, ROOT);
@@ -90,7 +90,7 @@ for (const file of FILES.filter((one) => !CONNECTS.has(one)))
   });
 
 for (const file of CONNECTS)
-  test(`names and passwords reach the accounts byte by byte: ${file}`, { timeout: 180_000 }, async (t: TestContext) => {
+  test(`names and passwords reach the accounts byte by byte: ${file}`, { timeout: 400_000 }, async (t: TestContext) => {
     const access = openAccess();
     const asked: string[] = [];
     const logIn = (login: MqttLogin) => {
@@ -108,7 +108,7 @@ for (const file of CONNECTS)
   });
 
 for (const file of FILES)
-  test(`Mosquitto agrees with the table where it says nothing else: ${file}`, { timeout: 180_000 }, async (t: TestContext) => {
+  test(`Mosquitto agrees with the table where it says nothing else: ${file}`, { timeout: 400_000 }, async (t: TestContext) => {
     const broker = await Mosquitto.start(t);
     if (broker !== undefined) await compare(file, { port: broker.port, asks: mosquitto });
   });

@@ -32,7 +32,7 @@ function published(bytes: Buffer): [topic: string, payload: string][] {
 const LONG = 8 * 1024;
 
 test('a replay goes as fast as a socket takes it: a paused client holds up nobody and gets all', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const points = 2000;
   const shape = shapeOf('plant', points);

@@ -30,7 +30,7 @@ const RULES = `
   private: {point: home.load, above: 5, do: [{publish: call, to: cloud, payload: '<{value}|{point}|{message}>'}]}`;
 const SECRET = 48_613;
 
-test('a message of a rule has one of its outcomes at a real broker', { timeout: 180_000 }, async (t) => {
+test('a message of a rule has one of its outcomes at a real broker', { timeout: 400_000 }, async (t) => {
   const list = path.join(scratch(t), 'acl');
   writeFileSync(list, 'topic readwrite #\ntopic deny sluice/g1/action/forbidden/call\n');
   const b = await site(t, {

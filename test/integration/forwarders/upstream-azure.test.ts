@@ -74,7 +74,7 @@ test('the recipe for Azure IoT Hub delivers each record once, and every message 
   );
   const alarm = hub.events.find(({ properties }) => properties.get('kind') === 'alarm');
   assert.equal(alarm?.properties.get('rule'), 'high');
-  await site.forwarder.stop(5000);
+  await site.forwarder.stop(60_000);
   assert.equal(hub.events.at(-1)?.payload.toString(), '{"v":1,"online":false,"reason":"stopped"}');
   assert.deepEqual(hub.violations, []);
   assert.deepEqual(broker.wills, []);

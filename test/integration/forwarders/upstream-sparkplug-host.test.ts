@@ -56,7 +56,7 @@ test('the number of a connection outlives restarts, wraps at 255, and a stop lea
     s.forwarder.start();
     // The broker takes a connection before it has the birth.
     await waitFor('the birth', () => numbers().size > run);
-    await s.forwarder.stop(10_000);
+    await s.forwarder.stop(60_000);
     await waitFor('the death', () => s.host.heard('ndeath').length > run);
   }
   // A birth may come twice where the inventory changes right behind it.
@@ -116,7 +116,7 @@ test('with MQTT 5 a stop has the will published as well, and sessions that stay 
   if (s === undefined) return;
   s.add(PUMP, [1, true]);
   await s.delivered();
-  await s.forwarder.stop(10_000);
+  await s.forwarder.stop(60_000);
   await waitFor('both deaths', () => s.host.heard('ndeath').length === 2);
   assert.deepEqual(
     s.host.heard('ndeath').map(({ bd, mine }) => [bd, mine]),

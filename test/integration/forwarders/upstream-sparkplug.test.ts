@@ -57,7 +57,7 @@ test('births, data and deaths keep their order over 100 lost connections, and no
   await s.connected();
   poll();
   await s.delivered();
-  await s.forwarder.stop(10_000);
+  await s.forwarder.stop(60_000);
   await waitFor('the last death', () => s.host.heard('ndeath').at(-1)?.mine);
   assert.deepEqual(s.host.violations, []);
   assert.deepEqual(s.missing(), []);

@@ -385,7 +385,7 @@ test('a folder in the place of the write-ahead file costs nothing of what the fi
   assert.deepEqual(next.waiting('a'), [...MESSAGES, 'more']);
 });
 
-test('nobody waits for a pipe in the place of the file', { timeout: 120_000 }, async (t) => {
+test('nobody waits for a pipe in the place of the file', { timeout: 400_000 }, async (t) => {
   const folders = new Folders(scratch(t, 'broker-file'));
   run('mkfifo', folders.file);
   const { bench, clock } = await withClock(t, folders);
@@ -398,7 +398,7 @@ for (const [what, place] of [
   ['the tail', ({ runtimeDir }: Folders) => path.join(runtimeDir, 'broker-tail')],
   ['a journal', ({ file }: Folders) => `${file}-journal`],
 ] as const)
-  test(`nobody waits for a pipe in the place of ${what}`, { timeout: 120_000 }, async (t) => {
+  test(`nobody waits for a pipe in the place of ${what}`, { timeout: 400_000 }, async (t) => {
     const folders = await filled(t);
     rmSync(place(folders), { force: true });
     run('mkfifo', place(folders));

@@ -95,7 +95,7 @@ async function goesOn(s: Filled, unfinished: () => boolean): Promise<void> {
 }
 
 test('a history has readings where they are few, and buckets (min, mean, max) elsewhere', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async (t) => {
   const s = await filled(t);
   const few = await history(s, `point=tank.level&from=${s.first + 990_000}&to=${s.first + 1_000_000}&buckets=100`);
@@ -155,7 +155,7 @@ test('a history has readings where they are few, and buckets (min, mean, max) el
 });
 
 test('queries that wait for the disk delay no poll, commit or alarm, and are limited', {
-  timeout: 240_000,
+  timeout: 400_000,
 }, async (t) => {
   const s = await filled(t);
   const slow = await inject(t, s.gateway.pid, 'pread64:delay_enter=20000000', path.join(s.gateway.stateDir, HISTORY_FILE));
@@ -179,7 +179,7 @@ test('queries that wait for the disk delay no poll, commit or alarm, and are lim
 });
 
 test('a slow reader of an export delays no poll, commit or alarm, and gets it whole', {
-  timeout: 240_000,
+  timeout: 400_000,
 }, async (t) => {
   const s = await filled(t);
   let ended = false;

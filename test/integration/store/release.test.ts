@@ -87,7 +87,7 @@ test('while it is configured, what goes before it is delivered is lost and told'
 
 for (const how of ['at a reload', 'at a start'] as const)
   test(`a forwarder removed ${how} lets the log fill, keeps its lanes, and returns to them`, {
-    timeout: 240_000,
+    timeout: 400_000,
   }, async (t) => {
     const b = new Bench(t);
     await b.open();

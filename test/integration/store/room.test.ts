@@ -90,7 +90,7 @@ async function open(stateDir: string, runtimeDir: string, over: object): Promise
   return new Filler(log, clock);
 }
 
-test('others fill the file system: the log gives room back down to minFree, and goes on', { timeout: 240_000 }, async (t) => {
+test('others fill the file system: the log gives room back down to minFree, and goes on', { timeout: 400_000 }, async (t) => {
   if (!mayMount(t)) return;
   const disk = loopDisk(t, 'min-free', 48);
   const state = path.join(disk, 'state');
@@ -161,7 +161,7 @@ test('alarms outlive the readings around them, up to a small part of the room', 
 });
 
 test('a smaller maxSize at a reload: all files fit, and no more is taken than has to be', {
-  timeout: 240_000,
+  timeout: 400_000,
 }, async (t) => {
   const dir = scratch(t, 'smaller');
   const state = path.join(dir, 'state');
@@ -197,7 +197,7 @@ test('a smaller maxSize at a reload: all files fit, and no more is taken than ha
 });
 
 test('log.db stays large after a time without history: it counts and its pages are reused', {
-  timeout: 240_000,
+  timeout: 400_000,
 }, async (t) => {
   const dir = scratch(t, 'free-pages');
   const state = path.join(dir, 'state');

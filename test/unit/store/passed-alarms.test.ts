@@ -11,7 +11,7 @@ import { scratch } from '../../harness/scratch.ts';
 const ALARMS = 6000;
 const KEPT_EACH = 50;
 
-test('a full log counts as lost what the kept rule had, and no alarm that left meanwhile', { timeout: 120_000 }, async (t) => {
+test('a full log counts as lost what the kept rule had, and no alarm that left meanwhile', { timeout: 400_000 }, async (t) => {
   const dir = scratch(t, 'passed', '/dev/shm');
   const clock = new ManualClock();
   const log = await Log.open({

@@ -136,8 +136,7 @@ export class Admission {
       isNeeded = this.note({ ...packet, from });
       return { rows: this.#rowsOf(packet.payload), settles: disk.tried() };
     };
-    // A lane may need many commits of a slow disk: who waits in it has its pings answered. Later, since its bytes are being parsed now.
-    const isSafe = await this.#lanes.pass(from, size, give, () => queueMicrotask(() => by?.().readOn()));
+    const isSafe = await this.#lanes.pass(from, size, give, by);
     if (isSafe || !isNeeded) {
       settled();
       return true;

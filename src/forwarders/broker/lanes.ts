@@ -3,10 +3,12 @@
  * - a lane keeps its order;
  * - of one lane the store has LANE_ROWS rows and LANE_BYTES at most that are not on the disk, and the message that goes beyond them. The
  *   next commit is small enough for others to wait for, however much an account publishes;
+ * - a client with little in its lane is read on, so that its pings have answers. One with more is not: its account would have published
+ *   more than may wait, and lose its connections (admission.ts);
  * - LANE_TURNS of one lane wait for a turn of the event loop at a time, so another lane and the clients that are read pass between them;
  * - how many wait in all is bounded where they come in (admission.ts).
  */
-import { LANE_BYTES, LANE_ROWS, LANE_TURNS } from './limits.ts';
+import { LANE_BYTES, LANE_READ_ON, LANE_ROWS, LANE_TURNS } from './limits.ts';
 
 /** What core/turns.ts lets through. */
 export interface Turns {
@@ -20,6 +22,12 @@ export interface Given {
   readonly rows: number;
   /** Resolves in the order in which messages were given, with whether it is on the disk. */
   readonly settles: Promise<boolean>;
+}
+
+/** The connection of a client that publishes. */
+interface Reader {
+  readonly connection: object;
+  readOn(): void;
 }
 
 interface Lane {
@@ -40,6 +48,8 @@ export class Lanes {
   readonly #turns: Turns;
   /** Those with messages. */
   readonly #lanes = new Map<string, Lane>();
+  /** Bytes that wait for room in a lane, by connections. */
+  readonly #waiting = new WeakMap<object, number>();
 
   /** @param turns absent: nobody waits for a turn */
   constructor(turns: Turns = { enter: () => true, later: queueMicrotask }) {
@@ -53,9 +63,9 @@ export class Lanes {
   /**
    * Resolves when a message may go on, with whether it is on the disk.
    * @param give called when the lane has room for it, at once where it has: it gives the message to the store
-   * @param waits called at once where the lane has no room
+   * @param by its client; undefined: nobody waits for an answer
    */
-  pass(name: string, bytes: number, give: () => Given, waits: () => void = () => {}): Promise<boolean> {
+  pass(name: string, bytes: number, give: () => Given, by?: () => Reader): Promise<boolean> {
     const lane = this.#of(name);
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const run = (): void => {
@@ -75,10 +85,23 @@ export class Lanes {
     };
     if (lane.waiting.length === 0 && hasRoom(lane)) run();
     else {
-      lane.waiting.push(run);
-      waits();
+      const begins = by === undefined ? undefined : this.#waits(by(), bytes);
+      lane.waiting.push(() => {
+        begins?.();
+        run();
+      });
     }
     return promise;
+  }
+
+  /** A message waits for room. A slow disk may need many commits until then. @returns ends it */
+  #waits(by: Reader, bytes: number): () => void {
+    const { connection } = by;
+    const all = (this.#waiting.get(connection) ?? 0) + bytes;
+    this.#waiting.set(connection, all);
+    // Later, since its bytes are being parsed now.
+    if (all <= LANE_READ_ON) queueMicrotask(() => by.readOn());
+    return () => this.#waiting.set(connection, (this.#waiting.get(connection) ?? 0) - bytes);
   }
 
   #of(name: string): Lane {

@@ -77,6 +77,7 @@ export const PACES: readonly LimitName[] = [
   'LANE_ROWS',
   'LANE_BYTES',
   'LANE_TURNS',
+  'LANE_READ_ON',
   'BACKLOG_WITHIN',
   'SYSTEM_EVERY',
   'VALUE_EVERY',

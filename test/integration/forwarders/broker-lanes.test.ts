@@ -1,4 +1,7 @@
-/** Two accounts fill their lanes over many connections while the disk hangs: counted by commits, a third one waits for one of them. */
+/**
+ * Two accounts fill their lanes over many connections while the disk hangs: counted by commits, a third one waits for one of them. Clients of
+ * one account that publish more than may wait are slowed down.
+ */
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -61,16 +64,16 @@ async function siteOf(t: TestContext) {
   return { disk, bench, client };
 }
 
-function publishes(raw: Raw, count: number): void {
+function publishes(raw: Raw, count: number, content = 'x', qos: 1 | 2 = 1): void {
   raw.socket.cork();
   for (let id = 1; id <= count; id++) {
-    const body = Buffer.concat([text('plant/t'), Buffer.from([0, id]), Buffer.from('x')]);
-    raw.send(0x32, remaining(body.length), body);
+    const body = Buffer.concat([text('plant/t'), Buffer.from([0, id]), Buffer.from(content)]);
+    raw.send(0x30 | (qos << 1), remaining(body.length), body);
   }
   raw.socket.uncork();
 }
 
-/** PUBACKs behind the CONNACK. */
+/** PUBACKs or PUBRECs behind the CONNACK. */
 const acknowledged = (raw: Raw): number => raw.bytes.length / 4 - 1;
 
 test('beside two accounts with full lanes a message of another one waits for one commit', { timeout: 400_000 }, async (t) => {
@@ -107,3 +110,28 @@ test('beside two accounts with full lanes a message of another one waits for one
   assert.equal(bench.broker.status().queuedMessages, SESSIONS * (all + 1), 'each session has each message');
   assert.equal(bench.broker.status().refused.behind, 0);
 });
+
+for (const qos of [1, 2] as const)
+  test(`clients of one account that publish more than may wait for the disk stay: QoS ${qos}`, {
+    timeout: 120_000,
+  }, async (t) => {
+    const { disk, bench, client } = await siteOf(t);
+    disk.hangs = true;
+    const content = 'y'.repeat(8 * 1024);
+    const count = 60;
+    const all = await Promise.all(Array.from({ length: 4 }, (_, n) => client('busy', `busy-${n}`)));
+    assert.ok(all.length * count * content.length > limits.MAX_ACCOUNT_UNSETTLED);
+    for (const raw of all) publishes(raw, count, content, qos);
+    await waitFor(
+      () => `all answers; there are ${all.map(acknowledged)}, and ${bench.broker.status().refused.behind} were cut off`,
+      () => {
+        disk.answer();
+        return all.every((raw) => raw.closed || acknowledged(raw) === count);
+      },
+    );
+    assert.equal(bench.broker.status().refused.behind, 0);
+    assert.deepEqual(
+      all.map(acknowledged),
+      all.map(() => count),
+    );
+  });

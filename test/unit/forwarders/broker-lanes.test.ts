@@ -111,6 +111,39 @@ test('property: a lane keeps its order, a commit has one batch of each, and all 
   );
 });
 
+test('a client with little in its lane is read on, and one with much when its lane has gone on', async () => {
+  const model = new Model();
+  const client = () => {
+    const connection = { reads: 0, readOn: () => connection.reads++ };
+    return connection;
+  };
+  const settles: (() => void)[] = [];
+  const publish = (by: ReturnType<typeof client>, bytes: number): void => {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const give = () => {
+      settles.push(() => resolve(true));
+      return { rows: 1, settles: promise };
+    };
+    void model.lanes.pass('a', bytes, give, () => ({ connection: by, readOn: by.readOn }));
+  };
+  const [first, busy, modest] = [client(), client(), client()];
+  publish(first, limits.LANE_BYTES);
+  publish(busy, limits.LANE_READ_ON);
+  publish(busy, 1);
+  publish(modest, 1);
+  publish(modest, limits.LANE_READ_ON - 1);
+  await nextTurn();
+  assert.deepEqual([first.reads, busy.reads, modest.reads], [0, 1, 2]);
+  // They have gone to the store.
+  for (const settle of settles.splice(0)) settle();
+  await nextTurn();
+  await model.turn(MOST_PER_TURN);
+  publish(first, limits.LANE_BYTES);
+  publish(busy, limits.LANE_READ_ON);
+  await nextTurn();
+  assert.deepEqual([first.reads, busy.reads, modest.reads], [0, 2, 2]);
+});
+
 test('who comes while thousands of another lane go on waits for one batch of its turns', async () => {
   const model = new Model();
   for (let id = 0; id < 1000; id++) model.publish({ id, lane: 'flood', rows: 1, bytes: 1 });

@@ -62,9 +62,9 @@ class Stuck {
   }
 
   /** @returns how many ms after this the peer is reported */
-  async untilStalled(): Promise<number> {
+  async untilStalled(most = 60_000): Promise<number> {
     const from = this.clock.monotonic();
-    await this.passes(60_000);
+    await this.passes(most);
     return (this.stalled ?? Number.POSITIVE_INFINITY) - from;
   }
 }
@@ -95,6 +95,13 @@ for (const reads of [true, false])
     const after = await stuck.untilStalled();
     assert.ok(after <= 3_000, `${after} ms`);
   });
+
+test('a peer that takes nothing is reported by the tenth look, however late each of them is', async () => {
+  const stuck = new Stuck(15_000);
+  const after = await stuck.untilStalled(200_000);
+  assert.ok(stuck.looks <= 10, `${stuck.looks} looks`);
+  assert.ok(after <= 10 * (DRAIN_TIMEOUT / 10 + 15_000), `${after} ms`);
+});
 
 test('a system that does not say what its kernel has reports the peer in the same time', async () => {
   const stuck = new Stuck();

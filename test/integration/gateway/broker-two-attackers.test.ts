@@ -12,6 +12,7 @@ import mqtt from 'mqtt';
 import { request } from '../../../src/admin/client.ts';
 import type { Refused } from '../../../src/forwarders/broker/broker-counts.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
+import { Pauses } from '../../harness/pauses.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -24,6 +25,9 @@ const HOSTILE = ['bad-1', 'bad-2'] as const;
 const MESSAGES = 40;
 /** Megabytes that the attacks may cost. */
 const MORE_MEMORY = 120;
+/** Of the polls, ms. */
+const INTERVAL = 3_000;
+
 interface Client {
   readonly mqtt: mqtt.MqttClient;
   readonly got: { readonly topic: string; readonly text: string }[];
@@ -60,7 +64,7 @@ async function modestSite(t: TestContext) {
     (g) => `
 gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${runtimeDir}}
 buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {d1: {bus: plant, unit: 1, interval: 3s, points: {n: {table: holding, address: 0, type: uint16}}}}
+devices: {d1: {bus: plant, unit: 1, interval: ${INTERVAL}ms, points: {n: {table: holding, address: 0, type: uint16}}}}
 buffer: {commitEvery: 10s}
 broker: {listen: {port: 0}}
 `,
@@ -121,6 +125,7 @@ const resident = ({ pid }: Gateway): number =>
   Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 
 test('two accounts that attack in all ways at once take nothing of another one', { timeout: 600_000 }, async (t) => {
+  const pauses = new Pauses(t);
   const s = await modestSite(t);
   if (s === undefined) return;
   const { gateway } = s;
@@ -150,12 +155,13 @@ test('two accounts that attack in all ways at once take nothing of another one',
   }
   await waitFor('a poll', async () => ((await polled())?.replies ?? 0) > calm.polls);
   const during = await broker();
-  const { replies = 0, missedPolls } = (await polled()) ?? {};
+  const { replies = 0, missedPolls = Number.NaN } = (await polled()) ?? {};
   all.end();
   t.diagnostic(JSON.stringify({ begun: all.begun(), counted, refused: during.refused }));
   t.diagnostic(`memory ${calm.memory.toFixed(0)} MB, at most ${most.toFixed(0)} MB; ${replies - calm.polls} polls`);
   await s.allThere();
-  assert.equal(missedPolls, 0);
+  // A machine that stands still polls nothing meanwhile.
+  assert.ok(missedPolls <= pauses.moments(INTERVAL, INTERVAL / 2), `${missedPolls} polls are left out`);
   assert.ok(most - calm.memory < MORE_MEMORY, `${calm.memory} MB before, at most ${most} MB`);
   assert.ok(during.queuedBytes <= limits.MAX_ALL_SESSIONS_BYTES && during.withheldBytes <= 2 * limits.MAX_UNSETTLED);
   assert.ok(during.partialBytes <= 2 * limits.MAX_PARTIAL && during.sessions <= limits.MAX_SESSIONS);

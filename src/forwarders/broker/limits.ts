@@ -134,7 +134,7 @@ export const MAX_UNSETTLED_BEHIND = 64 * 1024;
 /**
  * The store holds at most so many rows and bytes of one account that are not on the disk yet. Later messages of the account wait. A message
  * for thirty sessions is 31 rows. LANE_TURNS messages of an account ask for a turn of the event loop at a time.
- * A client of which so many bytes wait for their lane at most (LANE_READ_ON) is read on.
+ * The gateway reads on from a client while LANE_READ_ON of its bytes wait for their lane at most.
  */
 export const LANE_ROWS = 2_048;
 export const LANE_BYTES = 128 * 1024;

@@ -25,7 +25,7 @@ const HOSTILE = ['bad-1', 'bad-2'] as const;
 const MESSAGES = 40;
 /** Megabytes that the attacks may cost. */
 const MORE_MEMORY = 120;
-/** Of the polls, ms. */
+/** Milliseconds between two polls. */
 const INTERVAL = 3_000;
 
 interface Client {

@@ -3,12 +3,12 @@
  * - a lane keeps its order;
  * - of one lane the store has LANE_ROWS rows and LANE_BYTES at most that are not on the disk, and the message that goes beyond them. The
  *   next commit is small enough for others to wait for, however much an account publishes;
- * - a client with little in its lane is read on, so that its pings have answers. One with more is not: its account would have published
- *   more than may wait, and lose its connections (admission.ts);
+ * - a client with little in its lane is read on, so that its pings have answers. One with more is not, and none of a lane with much: the
+ *   account would have published more than may wait, and lose its connections (admission.ts);
  * - LANE_TURNS of one lane wait for a turn of the event loop at a time, so another lane and the clients that are read pass between them;
  * - how many wait in all is bounded where they come in (admission.ts).
  */
-import { LANE_BYTES, LANE_READ_ON, LANE_ROWS, LANE_TURNS } from './limits.ts';
+import { LANE_BYTES, LANE_READ_ON, LANE_READ_ON_ALL, LANE_ROWS, LANE_TURNS } from './limits.ts';
 
 /** What core/turns.ts lets through. */
 export interface Turns {
@@ -42,6 +42,8 @@ interface Lane {
   bytes: number;
   /** Turns that were asked for. */
   asked: number;
+  /** Bytes of clients that wait. */
+  held: number;
 }
 
 export class Lanes {
@@ -85,7 +87,7 @@ export class Lanes {
     };
     if (lane.waiting.length === 0 && hasRoom(lane)) run();
     else {
-      const begins = by === undefined ? undefined : this.#waits(by(), bytes);
+      const begins = by === undefined ? undefined : this.#waits(lane, by(), bytes);
       lane.waiting.push(() => {
         begins?.();
         run();
@@ -95,19 +97,23 @@ export class Lanes {
   }
 
   /** A message waits for room. A slow disk may need many commits until then. @returns ends it */
-  #waits(by: Reader, bytes: number): () => void {
+  #waits(lane: Lane, by: Reader, bytes: number): () => void {
     const { connection } = by;
-    const all = (this.#waiting.get(connection) ?? 0) + bytes;
-    this.#waiting.set(connection, all);
+    const add = (more: number): number => {
+      const all = (this.#waiting.get(connection) ?? 0) + more;
+      this.#waiting.set(connection, all);
+      lane.held += more;
+      return all;
+    };
     // Later, since its bytes are being parsed now.
-    if (all <= LANE_READ_ON) queueMicrotask(() => by.readOn());
-    return () => this.#waiting.set(connection, (this.#waiting.get(connection) ?? 0) - bytes);
+    if (add(bytes) <= LANE_READ_ON && lane.held <= LANE_READ_ON_ALL) queueMicrotask(() => by.readOn());
+    return () => void add(-bytes);
   }
 
   #of(name: string): Lane {
     const known = this.#lanes.get(name);
     if (known !== undefined) return known;
-    const lane: Lane = { name, waiting: [], settled: [], given: 0, rows: 0, bytes: 0, asked: 0 };
+    const lane: Lane = { name, waiting: [], settled: [], given: 0, rows: 0, bytes: 0, asked: 0, held: 0 };
     this.#lanes.set(name, lane);
     return lane;
   }

@@ -78,6 +78,7 @@ export const PACES: readonly LimitName[] = [
   'LANE_BYTES',
   'LANE_TURNS',
   'LANE_READ_ON',
+  'LANE_READ_ON_ALL',
   'BACKLOG_WITHIN',
   'SYSTEM_EVERY',
   'VALUE_EVERY',

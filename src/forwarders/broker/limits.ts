@@ -134,12 +134,13 @@ export const MAX_UNSETTLED_BEHIND = 64 * 1024;
 /**
  * The store holds at most so many rows and bytes of one account that are not on the disk yet. Later messages of the account wait. A message
  * for thirty sessions is 31 rows. LANE_TURNS messages of an account ask for a turn of the event loop at a time.
- * The gateway reads on from a client while LANE_READ_ON of its bytes wait for their lane at most.
+ * The gateway reads on from a client while LANE_READ_ON of its bytes wait for their lane at most, and LANE_READ_ON_ALL of its account.
  */
 export const LANE_ROWS = 2_048;
 export const LANE_BYTES = 128 * 1024;
 export const LANE_TURNS = 32;
 export const LANE_READ_ON = 16 * 1024;
+export const LANE_READ_ON_ALL = 64 * 1024;
 /** The disk is late when something waits for it for this long: messages are handed on, and their acknowledgements wait. */
 export const LATE_AFTER = 1_000;
 /** A client whose message waits for its acknowledgement for longer is disconnected. */

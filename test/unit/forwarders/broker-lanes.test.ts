@@ -144,6 +144,17 @@ test('a client with little in its lane is read on, and one with much when its la
   assert.deepEqual([first.reads, busy.reads, modest.reads], [0, 2, 2]);
 });
 
+test('many clients of one account are read on while their lane holds a bounded number of bytes', async () => {
+  const lanes = new Lanes();
+  const reads: number[] = [];
+  const give = () => ({ rows: 1, settles: new Promise<boolean>(() => {}) });
+  void lanes.pass('a', limits.LANE_BYTES, give);
+  const each = 1024;
+  for (let i = 0; i < 200; i++) void lanes.pass('a', each, give, () => ({ connection: {}, readOn: () => reads.push(i) }));
+  await nextTurn();
+  assert.equal(reads.length, limits.LANE_READ_ON_ALL / each);
+});
+
 test('who comes while thousands of another lane go on waits for one batch of its turns', async () => {
   const model = new Model();
   for (let id = 0; id < 1000; id++) model.publish({ id, lane: 'flood', rows: 1, bytes: 1 });

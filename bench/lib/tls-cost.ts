@@ -104,13 +104,13 @@ class Gateway {
     this.#child.write(JSON.stringify(job));
     await waitFor(
       () => `${JSON.stringify(job)}: ${stderr.slice(-20).join('\n')}`,
-      () => {
-        if (this.#child.over !== undefined) throw new Error(stderr.slice(-20).join('\n'));
-        return stdout.length > before;
-      },
+      () => stdout.length > before || this.#child.over !== undefined,
       { every: 20, timeout: 10 * 60_000 },
     );
-    return JSON.parse(stdout[before] ?? '') as TlsAnswer;
+    const answer = stdout[before];
+    if (answer === undefined)
+      throw new Error(`${JSON.stringify(job)} ended (${this.#child.over}): ${stderr.slice(-20).join('\n')}`);
+    return JSON.parse(answer) as TlsAnswer;
   }
 }
 

@@ -75,7 +75,7 @@ rules: {high: {point: tank.r0, above: 5}}
 /** So much of a pause counts, ms: half of the interval of the device. A machine that stands still would leave out polls by itself. */
 const MOST_PAUSE = 150;
 
-/** Half a minute passes in a second, from when it is told to hurry until it is told to calm down. */
+/** A clock that may hurry: half a minute of it is then one second of the machine. */
 class HurriedClock implements Clock {
   #pace = 1;
   #from = performance.now();
@@ -150,7 +150,7 @@ broker: {listen: {port: 0}}
   const { port } = await waitFor('the embedded broker', () => gateway.broker?.status().address);
   const peek = await Peek.start(t, port, 'sluice/g1/event');
   const told = () => peek.messages.map((m) => JSON.parse(m.text)).filter((e) => e.event === 'overload');
-  // Both begin now, so that nothing is told before somebody listens: a start on a slow machine is an overload by itself.
+  // The overload and the hurry begin here, after the listener. A slow machine overloads the bus at its start, and nobody would hear it.
   delay = 80;
   clock.hurry();
   await waitFor('the beginning', () => told().length > 0);

@@ -75,7 +75,7 @@ test('an LED that is gone, or may not be written, is reported once and makes no 
   assert.equal(shut.faults.length, process.getuid?.() === 0 ? 0 : 1);
 });
 
-test('a kernel that cannot blink is told once, with the command that mends it', (t) => {
+test('an LED without the trigger timer is reported once, with the command that mends it', (t) => {
   const { led, own, faults } = fakeLed(t);
   // It refuses words as /sys refuses the name of a trigger that no module brings: EINVAL.
   rmSync(path.join(own, 'trigger'));

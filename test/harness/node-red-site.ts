@@ -30,6 +30,9 @@ export interface NodeRedSite {
   polls(): Promise<{ replies: number; missed: number }>;
 }
 
+/** With a device of the test's own. */
+export type FlowSite = Omit<NodeRedSite, 'device'>;
+
 /** Further lines of the sections, indented. */
 export interface MoreLines {
   readonly buses?: string;
@@ -65,7 +68,7 @@ export interface SiteParts {
 export function nodeRedSiteOf(
   t: TestContext,
   { port, user, section, more = {}, before = [], folder, type = 'uint16' }: SiteParts,
-): Omit<NodeRedSite, 'device'> {
+): FlowSite {
   const yaml = (keys = section): string => `
 gateway: {id: g1, stateDir: state, runtimeDir: run}
 buses:

@@ -26,7 +26,7 @@ import type { Red, RedFlowsApi, RedFlowUtil, RedRegistry, RedRuntimeFlows, RedSt
 import { OwnDisk } from './own-disk.ts';
 import { redSettings } from './red-settings.ts';
 import { setAside, unfitFlows } from './start-check.ts';
-import { syncBehindFence } from './synced-writes.ts';
+import { syncWrites } from './synced-writes.ts';
 
 /** The gateway has to say what to do within this time, ms. */
 const ORDER_WITHIN = 30_000;
@@ -96,7 +96,7 @@ class Child {
     process.chdir(order.folder);
     // Node-RED looks for packages of people in the folder only.
     process.env.HOME = order.folder;
-    syncBehindFence();
+    syncWrites(order.folder);
     const [packages = '.'] = process.argv.slice(2);
     const base = createRequire(`${packages}/package.json`);
     const load = createRequire(base.resolve('node-red'));

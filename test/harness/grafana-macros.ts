@@ -1,6 +1,7 @@
 /**
- * Variables and macros of a query as Grafana replaces them, from the documentation of its PostgreSQL data source (macros) and of
- * its variables (format `sqlstring`). It is no Grafana: what is not documented is not here.
+ * Variables and macros of a query as Grafana replaces them, from the documentation of its variables (format `sqlstring`), and from the
+ * source of its PostgreSQL data source (grafana/grafana: pkg/tsdb/grafana-postgresql-datasource/macros.go and sqleng/sql_engine.go,
+ * commits 02ab314b and 043dd88a). It is no Grafana: what the dashboard does not use is not here.
  */
 export interface Seen {
   readonly from: Date;
@@ -25,7 +26,7 @@ export function expanded(sql: string, { from, to, interval, variables }: Seen): 
       if (values === undefined) throw new Error(`no variable ${name}`);
       return values.map((value) => `'${value.replaceAll("'", "''")}'`).join(',');
     })
-    .replaceAll(/\$__interval\b/g, `${interval}s`)
+    .replaceAll('$__interval', written(interval))
     .replace(/\$__(\w+)\(([^)]*)\)/g, (_, name: string, args: string) => {
       const macro = macros[name];
       if (macro === undefined) throw new Error(`no macro ${name}`);
@@ -33,8 +34,16 @@ export function expanded(sql: string, { from, to, interval, variables }: Seen): 
     });
 }
 
+const UNITS = { d: 86_400, h: 3600, m: 60, s: 1, ms: 0.001 };
+
+/** As FormatInterval of grafana-plugin-sdk-go: whole ones of the largest unit that fits. */
+function written(interval: number): string {
+  const [unit, of] = Object.entries(UNITS).find(([, of]) => interval >= of) ?? ['ms', interval];
+  return `${Math.floor(interval / of)}${unit}`;
+}
+
 function seconds(every: string): number {
-  const found = /^'?(\d+)s'?$/.exec(every);
+  const found = /^'?(\d+)(ms|[smhd])'?$/.exec(every);
   if (found === null) throw new Error(`no interval: ${every}`);
-  return Number(found[1]);
+  return Number(found[1]) * UNITS[found[2] as keyof typeof UNITS];
 }

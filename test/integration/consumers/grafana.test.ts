@@ -10,6 +10,7 @@ import mqtt from 'mqtt';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { CONSUMERS, worker } from '../../harness/consumer-run.ts';
+import { lines, type Row } from '../../harness/grafana-lines.ts';
 import { expanded } from '../../harness/grafana-macros.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { Mosquitto } from '../../peers/mosquitto.ts';
@@ -23,6 +24,14 @@ const source = z.strictObject({ type: z.literal('grafana-postgresql-datasource')
 const query = z.strictObject({
   ...{ refId: z.string(), datasource: source, editorMode: z.literal('code'), rawQuery: z.literal(true) },
   ...{ format: z.enum(['table', 'time_series']), rawSql: z.string() },
+});
+/** One frame for each value of a column, whose name is the name of the series. */
+const partition = z.strictObject({
+  id: z.literal('partitionByValues'),
+  options: z.strictObject({
+    ...{ fields: z.tuple([z.string()]), keepFields: z.literal(false) },
+    naming: z.strictObject({ asLabels: z.literal(true) }),
+  }),
 });
 const whole = (most: number) => z.int().min(0).max(most);
 /** The fields of the dashboard model, and of a panel, that the documentation names. */
@@ -48,6 +57,7 @@ const dashboard = z.looseObject({
       ...{ id: z.int().min(1), type: z.enum(['table', 'timeseries', 'stat']), title: z.string(), datasource: source },
       gridPos: z.strictObject({ h: whole(40), w: whole(24), x: whole(23), y: whole(1000) }),
       targets: z.array(query).length(1),
+      transformations: z.array(partition).max(1).default([]),
       fieldConfig: z.strictObject({ defaults: z.looseObject({}), overrides: z.array(z.looseObject({})) }),
       options: z.looseObject({}),
     }),
@@ -102,7 +112,10 @@ async function fill(publish: (topic: string, payload: string) => Promise<unknown
     const say = (topic: string, body: object) => publish(`sluice/${gateway}/${topic}`, JSON.stringify({ v: 1, ...body }));
     await say('inventory', {
       revision: 3,
-      devices: { pump: { bus: 'b', points: { pressure: { type: 'float32', unit: 'bar' }, mode: { type: 'string' } } } },
+      devices: {
+        pump: { bus: 'b', points: { pressure: { type: 'float32', unit: 'bar' }, mode: { type: 'string' } } },
+        tank: { bus: 'b', points: { level: { type: 'float32', unit: 'm' } } },
+      },
     });
     const batch = (lane: string, first: number, last: number, boot: string) =>
       say(lane, {
@@ -110,6 +123,7 @@ async function fill(publish: (topic: string, payload: string) => Promise<unknown
         records: Array.from({ length: last - first + 1 }, (_, i) => {
           const seq = first + i;
           const record = { seq, device: 'pump', time: START + 1000 * seq };
+          if (seq % 60 === 30) return { ...record, device: 'tank', values: { level: 2 } };
           if (seq % 10 === 0) return { ...record, values: {}, bad: { pressure: 'timeout', mode: 'timeout' } };
           return {
             ...record,
@@ -162,6 +176,34 @@ async function filled(t: TestContext): Promise<Filled | undefined> {
   return { postgres, publish };
 }
 
+/** The pieces of the pump: a bad reading breaks the line, and the turn of the tank does not. */
+function ofPump(): number[] {
+  const found = [0];
+  for (const seq of [...Array(901).keys(), ...Array.from({ length: 501 }, (_, i) => 1000 + i)].slice(1)) {
+    if (seq % 60 === 30) continue;
+    if (seq % 10 === 0) found.push(0);
+    else found[found.length - 1] = (found.at(-1) ?? 0) + 1;
+  }
+  return found.filter((length) => length > 0);
+}
+
+/** How many readings each piece of a line in the panel of readings has. */
+async function pieces(postgres: Postgres): Promise<string[]> {
+  const panel = read().panels.find(({ title }) => title === 'Readings') ?? assert.fail('no panel');
+  const { format, rawSql } = panel.targets[0] as z.infer<typeof query>;
+  const seen = {
+    ...{ from: new Date(START), to: new Date(START + 7_200_000), interval: 1 },
+    variables: { gateway: GATEWAYS, device: ['pump', 'tank'], point: ['pressure', 'mode', 'level'] },
+  };
+  const [, ...found] = await postgres.psql(['--csv', '-c', expanded(rawSql, seen)], 'sluice', 'grafana');
+  const rows = found.map((line): Row => {
+    const [time, metric = '', value] = line.split(',');
+    return { time: Number(time), metric, value: value === '' ? null : Number(value) };
+  });
+  const drawn = lines({ format, partitionedBy: panel.transformations[0]?.options.fields[0] }, rows);
+  return [...drawn].map(([name, of]) => `${name}: ${of.map(({ length }) => length)}`).toSorted();
+}
+
 test('each query of the dashboard finds its rows, as a user that may only select', { timeout: 400_000 }, async (t) => {
   const site = await filled(t);
   if (site === undefined) return;
@@ -175,8 +217,8 @@ test('each query of the dashboard finds its rows, as a user that may only select
     const [head = '', ...rows] = await postgres.psql(['--csv', '-c', expanded(rawSql, seen)], 'sluice', 'grafana');
     assert.ok(rows.length > 0, `${title} has no row`);
     found.set(title, rows);
-    if (format !== 'time_series') continue;
-    assert.match(head, /^time,metric,/, title);
+    if (format !== 'time_series' && title !== 'Readings') continue;
+    assert.match(head, title === 'Readings' ? /^time,metric,Value$/ : /^time,metric,/, title);
     const times = rows.map((row) => Number(row.split(',')[0]));
     assert.deepEqual(
       times,
@@ -202,6 +244,12 @@ test('each query of the dashboard finds its rows, as a user that may only select
   assert.deepEqual(of('Refused messages'), ['1']);
   assert.match(of('Newest values')[0] ?? '', /^g1,pump,mode,,,bad,timeout,|^g1,pump,mode,auto,,good,,/);
   assert.ok(of('Readings').some((row) => /,g1 pump\.pressure,\d/.test(row)));
+  assert.deepEqual(
+    await pieces(postgres),
+    GATEWAYS.flatMap((gateway) => [
+      ...[`${gateway} pump.mode: `, `${gateway} pump.pressure: ${ofPump()}`, `${gateway} tank.level: 23`],
+    ]),
+  );
   assert.deepEqual(of('gateway'), GATEWAYS);
   await assert.rejects(postgres.sql('delete from reading', 'sluice', 'grafana'), /permission denied/);
   await assert.rejects(postgres.sql('delete from reading', 'sluice', 'sluice_consumer'), /permission denied/);

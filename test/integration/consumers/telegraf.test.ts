@@ -1,6 +1,7 @@
 /**
  * The configuration of Telegraf without Telegraf, which Debian does not have: it is TOML with documented keys, its topics are topics
- * of the gateway with the format that it expects, and its parsers, as the documentation describes them, find every reading.
+ * of the gateway with the format that it expects, and its parsers, as the documentation describes them, find every reading. What
+ * Telegraf 1.35.4 wrote for the golden cases is in a file, and has to be what the gateway sends.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -9,8 +10,9 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { parse } from 'yaml';
 import { MESSAGES, TOPICS } from '../../../src/admin/asyncapi/description.ts';
+import { lineProtocolBatch } from '../../../src/codecs/format-line-protocol.ts';
 import { formatCases } from '../../harness/format-case.ts';
-import { parseLines } from '../../oracles/line-protocol.ts';
+import { type Point, parseLines } from '../../oracles/line-protocol.ts';
 import { pythonPeer } from '../../peers/peers.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..', '..');
@@ -29,6 +31,7 @@ interface Input {
   readonly json_string_fields?: readonly string[];
   readonly json_time_key?: string;
   readonly json_time_format?: string;
+  readonly topic_parsing?: readonly { readonly topic: string; readonly tags: string }[];
 }
 interface Config {
   readonly agent?: Readonly<Record<string, unknown>>;
@@ -59,6 +62,7 @@ const KNOWN = {
       'client_id',
     ],
     ...['username', 'password', 'tls_ca', 'tls_cert', 'tls_key', 'insecure_skip_verify', 'client_trace', 'data_format'],
+    'topic_parsing',
     // Every input has these.
     ...['alias', 'interval', 'precision', 'name_override', 'name_prefix', 'name_suffix', 'tags', 'log_level'],
     // The parser `json` has these.
@@ -191,4 +195,42 @@ test('the parsers of Telegraf find each reading with its time, and each alarm', 
   assert.deepEqual(lost, [], 'no text of an alarm is left out');
   assert.equal(json?.json_time_format, 'unix_ms');
   assert.ok(Number(alarm[json?.json_time_key ?? '']) > 1.7e12);
+});
+
+/** The alarms of the page as the parser `json` and the parts of the topic `sluice/g/alarm/<rule>` make them. */
+function alarmPoints(input: Input): Point[] {
+  const tagKeys = input.tag_keys ?? [];
+  const [parsed] = input.topic_parsing ?? [];
+  assert.equal(parsed?.topic, input.topics[0]);
+  const found = [...read('docs/reference/topics.md').matchAll(/^\{"v":1,"log".*"rule".*\}$/gm)];
+  return found.map(([text]) => {
+    const alarm = JSON.parse(text) as Readonly<Record<string, string | number>>;
+    const parts = `sluice/g/alarm/${alarm.rule}`.split('/');
+    const fromTopic = (parsed?.tags ?? '').split('/').flatMap((key, i) => (key === '_' ? [] : [[key, parts[i]]]));
+    const fields = Object.entries(alarm).filter(([key]) => !tagKeys.includes(key) && key !== input.json_time_key);
+    return {
+      measurement: 'alarm',
+      tags: new Map([...tagKeys.map((key) => [key, alarm[key]]), ...fromTopic] as [string, string][]),
+      fields: new Map(fields),
+      time: BigInt(alarm[input.json_time_key ?? ''] ?? 0) * 1_000_000n,
+    };
+  });
+}
+
+test('Telegraf 1.35.4 wrote what the gateway sends, with its tags, types and times', (t) => {
+  const all = configs(t);
+  const alarms = all?.flatMap((config) => config.inputs.mqtt_consumer).find(({ data_format }) => data_format === 'json');
+  if (alarms === undefined) return;
+  const sent = formatCases('line-protocol').flatMap(({ batch, options }) => parseLines(lineProtocolBatch(batch, options)));
+  const expected = [...sent, ...alarmPoints(alarms)];
+  assert.equal(expected.length, 17);
+  const [, unsigned = '', signed = ''] = read('test/oracles/telegraf-1.35.4.txt').split(/^# output \w+\n/m);
+  assert.deepEqual(parseLines(unsigned), expected);
+  // InfluxDB 1 has no unsigned integers: the highest signed one takes their place.
+  const most = 2n ** 63n - 1n;
+  const clipped = expected.map((point) => ({
+    ...point,
+    fields: new Map([...point.fields].map(([key, value]) => [key, typeof value === 'bigint' && value > most ? most : value])),
+  }));
+  assert.deepEqual(parseLines(signed), clipped);
 });

@@ -81,20 +81,22 @@ export async function hostileSite(t: TestContext, section = '', more: MoreLines 
     async nothingLost() {
       const { replies } = await site.polls();
       await waitFor('more polls', async () => (await site.polls()).replies > replies + 2);
-      assert.equal((await site.polls()).missed, 0);
+      await site.assertPolled();
       const answered = device.answers().map(({ value }) => value);
       assert.deepEqual(
         answered,
         answered.map((_, i) => i + 1),
       );
       const missing = (found: ReadonlySet<number>): number[] => answered.filter((value) => !found.has(value));
+      // An answer that came after its time-out, as beside a pause of the machine, is dropped and asked for again.
+      const { timeouts } = await site.polls();
       let [log, sent] = [[0], [0]];
       await waitFor(
         () => `all of ${answered.length} numbers; the log lacks ${log}, the subscriber ${sent}`,
         () => {
           log = missing(exported());
           sent = missing(new Set(subscriber.stdout.flatMap(numbersOf)));
-          return log.length + sent.length === 0;
+          return log.length <= timeouts && String(sent) === String(log);
         },
         { every: 500 },
       );

@@ -9,6 +9,7 @@ import { leftovers } from '../../src/node-red/leftovers.ts';
 import { CHILD_PROGRAM } from '../../src/node-red/place.ts';
 import { type FakeDevice, fakeTcp } from '../fakes/modbus-device.ts';
 import { flowUser } from './flow-user.ts';
+import { Pauses } from './pauses.ts';
 import { type Gateway, MAIN, makeGateway } from './start-gateway.ts';
 import { DEADLINE_MS, waitFor } from './wait-for.ts';
 
@@ -27,7 +28,9 @@ export interface NodeRedSite {
   processes(): number[];
   /** Without those programs: a fork has the words of its parent until it becomes another program. */
   runtimes(): number[];
-  polls(): Promise<{ replies: number; missed: number }>;
+  polls(): Promise<{ replies: number; missed: number; timeouts: number }>;
+  /** No due poll of the first device was left out since the start, apart from pauses of the machine. @param interval of that device, ms */
+  assertPolled(interval?: number): Promise<void>;
 }
 
 /** With a device of the test's own. */
@@ -84,6 +87,7 @@ nodeRed:
 ${keys}
 `;
   const gateway = makeGateway(t, () => yaml(), folder);
+  const pauses = new Pauses(t, () => gateway.pid);
   gateway.before = before;
   chmodSync(gateway.folder, 0o755);
   const processes = (): number[] => leftovers(gateway.stateDir).filter((pid) => !isInFront(pid));
@@ -109,6 +113,16 @@ ${keys}
     if (report === undefined) throw new Error('no flows in the status');
     return report;
   };
+  const polls: NodeRedSite['polls'] = async () => {
+    const { replies = 0, missedPolls = 0, timeouts = 0 } = (await status()).buses[0]?.devices[0]?.counters ?? {};
+    return { replies, missed: missedPolls, timeouts };
+  };
+  // A start takes all of the processor, on a busy machine for seconds: polls and pauses count from its end on.
+  let late = 0;
+  gateway.onUp = async () => {
+    late = (await polls()).missed;
+    pauses.begin();
+  };
   const ask: NodeRedSite['ask'] = (...call) => askEditor(path.join(gateway.stateDir, 'node-red.sock'), ...call);
   return {
     ...{ gateway, yaml, flows, ask, processes, runtimes, runsAs: user === undefined ? 'same-user' : 'user' },
@@ -123,10 +137,8 @@ ${keys}
         { timeout },
       ),
     deploy: async (flow) => (await ask('POST', '/flows', flow)).code,
-    polls: async () => {
-      const { replies = 0, missedPolls = 0 } = (await status()).buses[0]?.devices[0]?.counters ?? {};
-      return { replies, missed: missedPolls };
-    },
+    polls,
+    assertPolled: async (interval = 1000) => pauses.assertPolled((await polls()).missed - late, interval),
   };
 }
 

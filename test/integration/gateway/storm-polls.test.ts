@@ -13,10 +13,13 @@ import test, { type TestContext } from 'node:test';
 import mqtt from 'mqtt';
 import { request } from '../../../src/admin/client.ts';
 import { startChild } from '../../harness/child.ts';
+import { Pauses } from '../../harness/pauses.ts';
 import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
 const DEVICES = 6;
+/** Of their polls, ms. */
+const INTERVAL = 1000;
 /** Due polls of each device under a storm. */
 const POLLS = Number(process.env.SLUICE_STORM_POLLS ?? 5);
 const ROOT = path.join(import.meta.dirname, '..', '..', '..');
@@ -62,6 +65,10 @@ class Field {
     return new Field(Number(line.split(' ')[1]), child);
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** How many polls each device has seen. */
   async look(): Promise<number[]> {
     const seen = this.#child.stdout.length;
@@ -85,7 +92,7 @@ async function stormSite(t: TestContext) {
       devices: Object.fromEntries(
         all.map((i) => [
           `d${i}`,
-          { bus: `b${i}`, unit: 1, interval: '1s', points: { n: { table: 'holding', address: 0, type: 'uint16' } } },
+          { bus: `b${i}`, unit: 1, interval: `${INTERVAL}ms`, points: { n: { table: 'holding', address: 0, type: 'uint16' } } },
         ]),
       ),
       broker: { listen: [{ port: 0 }, { port: 0, tls: true }] },
@@ -110,7 +117,12 @@ async function stormSite(t: TestContext) {
   const { password: secret } = (await post('users/add', calm)) as { password: string };
   const { token } = (await post('tokens/add', { name: 'reads', role: 'viewer', lasts: 86_400_000 })) as { token: string };
   const order = { ...ports, device: { name: 'storm', password }, reader: { name: 'reads', password: token } };
-  return { field, gateway, order, healthy: await Healthy.start(t, ports.port, secret) };
+  const pauses = new Pauses(
+    t,
+    () => gateway.pid,
+    () => field.pid,
+  );
+  return { field, gateway, order, pauses, healthy: await Healthy.start(t, ports.port, secret) };
 }
 
 /** Two clients of one account that behave: what the one publishes, the other gets. */
@@ -165,6 +177,7 @@ async function countersOf(gateway: Gateway) {
 
 /** Waits for due polls of each device, and compares them with the grid. @returns polls that happened */
 async function counted(s: Awaited<ReturnType<typeof stormSite>>, what: string): Promise<number> {
+  s.pauses.begin();
   const before = await s.field.look();
   const counters = await countersOf(s.gateway);
   await waitFor(
@@ -175,11 +188,17 @@ async function counted(s: Awaited<ReturnType<typeof stormSite>>, what: string): 
   let polls = 0;
   for (const [device, from] of before.entries()) {
     const seen = (s.field.arrivals[device] ?? []).slice(from);
-    const due = Math.floor(((seen.at(-1) ?? 0) - (seen[0] ?? 0)) / 1000);
-    assert.ok(seen.length - 1 >= due, `${what}: device ${device} got ${seen.length - 1} of ${due} due polls`);
+    const due = Math.floor(((seen.at(-1) ?? 0) - (seen[0] ?? 0)) / INTERVAL);
+    const paused = s.pauses.moments(INTERVAL, INTERVAL / 2);
+    assert.ok(
+      seen.length - 1 >= due - paused,
+      `${what}: device ${device} got ${seen.length - 1} of ${due} due polls; pauses of the machine explain ${paused}: ${s.pauses.words}`,
+    );
     polls += seen.length - 1;
   }
-  assert.deepEqual(await countersOf(s.gateway), counters, `${what}: polls that were left out or not answered`);
+  const { missed, timeouts } = await countersOf(s.gateway);
+  s.pauses.assertPolled(missed - counters.missed, INTERVAL, DEVICES);
+  s.pauses.assertPolled(timeouts - counters.timeouts, INTERVAL, DEVICES);
   await s.healthy.whole(what);
   const memory = mostMemory(s.gateway);
   assert.ok(memory < MOST_MEMORY, `${what}: ${memory} MB of ${MOST_MEMORY}`);
@@ -215,6 +234,4 @@ test('every due poll happens in each storm of MQTT and HTTPS clients', { timeout
   }
   t.diagnostic(`polls under each storm: ${told.join(', ')}`);
   t.diagnostic(`${await s.healthy.whole('all')} messages, at most ${mostMemory(s.gateway).toFixed(0)} of ${MOST_MEMORY} MB`);
-  const { missed } = await countersOf(s.gateway);
-  assert.equal(missed, 0);
 });

@@ -100,8 +100,7 @@ test('sluice flows restart gives another process with the same flows, to those w
   const words = await waitFor('each restart in the log', () => (told().length >= 4 ? told() : undefined));
   assert.deepEqual(words.slice(1).sort(), ['finn done https', 'finn refused https', 'vera refused https']);
   assert.equal(site.runtimes().length, 1);
-  const { missed } = await site.polls();
-  assert.equal(missed, 0);
+  await site.assertPolled();
 
   // Switched off, it is not started.
   await gateway.reload(site.yaml(`  enabled: false\n${site.keys}`).replace('  enabled: true\n', ''));

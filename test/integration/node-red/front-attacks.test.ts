@@ -211,8 +211,7 @@ test('no admin route answers without a session of the editor, or to a page of an
     assertClean(answer, at);
   }
   assert.ok((await site.seen()).length > 40);
-  const { missed } = await site.polls();
-  assert.equal(missed, 0);
+  await site.assertPolled();
   assert.equal(await site.gateway.stop(), 0);
 });
 

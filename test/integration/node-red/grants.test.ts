@@ -71,7 +71,7 @@ return null;`;
   assert.deepEqual([said.env, said.uid, said.groups], [[], uid, [gid]]);
   assert.ok(!gateway.tail(500).includes(secret));
   assert.equal(statSync(folder).mode & 0o077, 0);
-  assert.equal((await site.polls()).missed, 0);
+  await site.assertPolled();
 }
 
 test('without rights no palette, no module, no program and no file outside is to be had', LIMITED, async (t) => {
@@ -167,5 +167,5 @@ test('with every right at once, memory and tasks end where they ended before', L
   assert.equal(await site.deploy(startsWith(hungry)), 204);
   await waitFor('its end', async () => (await site.flows()).restarts > 0);
   await waitFor('a deploy without it', async () => (await site.flows()).state === 'running' && (await site.deploy([])) === 204);
-  assert.equal((await site.polls()).missed, 0);
+  await site.assertPolled();
 });

@@ -107,6 +107,6 @@ test('five thousand restarts, each a command with an id: Node-RED is back with i
   assert.deepEqual([flows.crashes, flows.restarts, flows.safeMode], [0, 0, undefined]);
   assert.equal(site.runtimes().length, 1);
   assert.match((await site.ask('GET', '/flows')).body, /"Pump"/, 'the same flows');
-  assert.equal((await site.polls()).missed, 0);
+  await site.assertPolled();
   assert.equal(await gateway.stop(), 0);
 });

@@ -13,6 +13,8 @@ export type Done = (error: SluiceError | null, pdu: Uint8Array, at: number) => v
 const NOTHING = new Uint8Array(0);
 /** A timer that is later than this, ms, shows that the process had no time. */
 const STALLED = 20;
+/** So often a reply gets STALLED more, while the process has no time. */
+const MORE = 5;
 
 interface Waiting {
   readonly done: Done;
@@ -75,18 +77,23 @@ export class Client {
   send(ask: Ask, timeout: number, late: number, done: Done): void {
     const id = ++this.#id;
     const wait = timeout + this.port.wireTime(ask);
-    const due = this.#clock.monotonic() + wait;
+    let due = this.#clock.monotonic() + wait;
+    let more = MORE;
     let cancel: () => void;
     const giveUp = (): void => {
       // Giving up may end the port, which fails everything that waits: this one has its own reason.
       this.#waiting.delete(id);
       done(this.port.giveUp(id), NOTHING, this.#clock.monotonic());
     };
-    cancel = this.#clock.after(wait, () => {
-      // Timers run before what has arrived is read. Where it was this process that had no time, the reply may lie there.
-      if (this.#clock.monotonic() - due < STALLED) giveUp();
-      else cancel = this.#clock.after(STALLED, giveUp);
-    });
+    // Timers run before what has arrived is read. Where it was this process that had no time, the reply may lie there.
+    const timeUp = (): void => {
+      const now = this.#clock.monotonic();
+      if (now - due >= STALLED && more-- > 0) {
+        due = now + STALLED;
+        cancel = this.#clock.after(STALLED, timeUp);
+      } else giveUp();
+    };
+    cancel = this.#clock.after(wait, timeUp);
     this.#waiting.set(id, { done, cancel: () => cancel() });
     this.port.send(id, ask, late);
   }

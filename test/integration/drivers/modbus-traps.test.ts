@@ -51,14 +51,14 @@ test('2: on a serial line no late reply becomes the answer to another request', 
   if (!device) return;
   // Every third reply comes long after the time-out, while other registers of the same size are due.
   device.script = (request, reply) => {
-    if (request.n % 3 === 0) setTimeout(() => answerRtu(request, reply), 1200);
+    if (request.n % 3 === 0) setTimeout(() => answerRtu(request, reply), 2200);
     else answerRtu(request, reply);
   };
   const points = words(100, 200, 300, 400);
   // Well within twice the time-out, also on a machine that is busy: later than that nothing can tell it apart.
   const site = startSite(
     t,
-    { port: device.path, baudRate: 115_200, timeout: '1s', retries: 0 },
+    { port: device.path, baudRate: 115_200, timeout: '2s', retries: 0 },
     { meter: { unit: 1, interval: '10ms', limits, points } },
   );
   await waitFor('late replies', () => (site.bus.status().devices[0]?.counters.lateReplies ?? 0) >= 4);
@@ -71,10 +71,10 @@ test('2: nor does the late reply to a request that was repeated', async (t) => {
   const device = await fakeRtu(t, 115_200);
   if (!device) return;
   // The device is slower than the time-out for ever: a repeat is answered by the reply to what it repeats.
-  device.script = (request, reply) => void setTimeout(() => answerRtu(request, reply), 700);
+  device.script = (request, reply) => void setTimeout(() => answerRtu(request, reply), 2500);
   const site = startSite(
     t,
-    { port: device.path, baudRate: 115_200, timeout: '500ms', retries: 3 },
+    { port: device.path, baudRate: 115_200, timeout: '2s', retries: 3 },
     { slow: { unit: 1, interval: '10ms', limits, points: words(100, 200) } },
   );
   await site.until('slow', 6);
@@ -159,7 +159,7 @@ test('a reading by hand gives what there is, and asks a device that went away no
   });
   const site = startSite(
     t,
-    { host, port: device.port, timeout: '200ms', retries: 0 },
+    { host, port: device.port, timeout: '2s', retries: 0 },
     { plc: { interval: '1h', points: words(1, 2000, 3000) } },
   );
   await site.until('plc', 2, (outcome) => outcome === 'exception');
@@ -323,7 +323,7 @@ for (const [name, { script, outcome }] of Object.entries(rtuFaults)) {
     device.script = (request, reply: FakeReply) => (request.n === 2 ? script(request, reply) : answerRtu(request, reply));
     const site = startSite(
       t,
-      { port: device.path, baudRate: 115_200, timeout: '600ms', retries: 0 },
+      { port: device.path, baudRate: 115_200, timeout: '3s', retries: 0 },
       { meter: { interval: '10ms', points: words(5, 6) } },
     );
     await waitFor(
@@ -359,7 +359,7 @@ test('a silent device does not stop the others', async (t) => {
   const unit = (n: number) => ({ unit: n, interval: '20ms', limits, points: words(1, 100) });
   const site = startSite(
     t,
-    { port: device.path, baudRate: 115_200, timeout: '400ms' },
+    { port: device.path, baudRate: 115_200, timeout: '2s' },
     { one: unit(1), two: unit(2), three: unit(3) },
   );
   await Promise.all([site.until('one', 8), site.until('three', 8), site.until('two', 2, (outcome) => outcome === 'timeout')]);

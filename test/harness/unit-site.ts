@@ -13,7 +13,7 @@ import { DEADLINE_MS, waitFor } from './wait-for.ts';
 
 export const SERVICE = 'sluice-node-red.service';
 const CHILD = 'node-red-child.js';
-/** Of the polls, ms. */
+/** Milliseconds between two polls. */
 const INTERVAL = 1000;
 
 export class UnitSite {

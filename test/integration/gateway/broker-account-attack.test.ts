@@ -21,7 +21,7 @@ import { SettableDevice } from '../../peers/settable-device.ts';
 const FLOOD = Number(process.env.SLUICE_FLOOD ?? 20_000);
 /** Megabytes that it may cost: 2 of retained messages, 1 of the queue, what the thread of broker.db has of them, and garbage. */
 const MORE_MEMORY = 90;
-/** Of the polls, ms. */
+/** Milliseconds between two polls. */
 const INTERVAL = 3000;
 const RETAINED_QOS_0 = 0x31;
 

@@ -15,7 +15,7 @@ import { SettableDevice } from '../../peers/settable-device.ts';
 /** Answers that the storm gets before the polls are counted, and polls that are counted. */
 const ANSWERS = 2_000;
 const POLLS = 60;
-/** Of the polls, and what the device has for an answer, ms. */
+/** Milliseconds between two polls, and what the device has for an answer. */
 const INTERVAL = 200;
 const TIME_OUT = 1000;
 /** Megabytes that the storm may cost: buffers of 64 connections, and garbage. Without a bound it was more than the process may have. */

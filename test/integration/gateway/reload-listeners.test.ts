@@ -18,7 +18,7 @@ import { waitFor } from '../../harness/wait-for.ts';
 import { CountingDevice } from '../../peers/counting-device.ts';
 
 const DAY = 86_400_000;
-/** Of the polls, ms. */
+/** Milliseconds between two polls. */
 const INTERVAL = 500;
 
 async function occupied(t: TestContext): Promise<number> {

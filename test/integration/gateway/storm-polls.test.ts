@@ -18,7 +18,7 @@ import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
 const DEVICES = 6;
-/** Of their polls, ms. */
+/** Milliseconds between two polls of each. */
 const INTERVAL = 1000;
 /** Due polls of each device under a storm. */
 const POLLS = Number(process.env.SLUICE_STORM_POLLS ?? 5);

@@ -123,7 +123,9 @@ test('a device that serves one connection only: the second client is told to end
     () => `words about the connection, not ${second.bus.status().fault}`,
     () => {
       const { fault: now = '' } = second.bus.status();
-      return /A device with one connection does so while another program uses it .* end that program$/.test(now) ? now : undefined;
+      return /A device with one connection does so while another program uses it .* end that program$/.test(now)
+        ? now
+        : undefined;
     },
   );
   assert.match(fault, /^127\.0\.0\.1:\d+: the (device closed the connection|connection was lost), each time before/);

@@ -88,15 +88,14 @@ export async function hostileSite(t: TestContext, section = '', more: MoreLines 
         answered.map((_, i) => i + 1),
       );
       const missing = (found: ReadonlySet<number>): number[] => answered.filter((value) => !found.has(value));
-      // An answer that came after its time-out, as beside a pause of the machine, is dropped and asked for again.
-      const { timeouts } = await site.polls();
+      const late = await site.lateAnswers();
       let [log, sent] = [[0], [0]];
       await waitFor(
         () => `all of ${answered.length} numbers; the log lacks ${log}, the subscriber ${sent}`,
         () => {
           log = missing(exported());
           sent = missing(new Set(subscriber.stdout.flatMap(numbersOf)));
-          return log.length <= timeouts && String(sent) === String(log);
+          return log.length <= late && String(sent) === String(log);
         },
         { every: 500 },
       );

@@ -1,40 +1,33 @@
-/**
- * Whether this machine stood still. A thread that only sleeps sees how late it wakes: for so long nobody had a turn. Of processes it
- * also sees for how long they were ready to run while no processor was free. A process that holds itself up has neither.
- */
+/** Whether this machine stood still. A thread that only sleeps sees how late it wakes: for so long nobody had a turn. */
 import assert from 'node:assert/strict';
-import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { FIELDS, KEPT, SHORTEST, WATCHED } from './pauses-cells.ts';
-import { scratch } from './scratch.ts';
+
+/** Milliseconds between two looks. */
+export const LOOK = 20;
+/** Milliseconds; a pause that is shorter leaves nothing out. */
+export const SHORTEST = 100;
+/** So many pauses are kept, the newest. */
+export const KEPT = 4096;
+/** What the thread shares: the time of its last look, the number of pauses, and the pauses, in ms of CLOCK_MONOTONIC. */
+export const [LAST, COUNT, PAUSES] = [0, 1, 2];
 
 export class Pauses {
-  readonly #cells = new Float64Array(new SharedArrayBuffer(8 * (FIELDS.pauses + KEPT)));
+  readonly #cells = new Float64Array(new SharedArrayBuffer(8 * (PAUSES + KEPT)));
   /** Pauses before count no more. */
   #from = 0;
 
-  /**
-   * Looks until the test ends.
-   * @param pids of processes whose turns count as well; one may throw while it has no process
-   */
-  constructor(t: TestContext, ...pids: readonly (() => number)[]) {
-    assert.ok(pids.length <= WATCHED);
-    this.#cells[FIELDS.look] = now();
-    const workerData = { cells: this.#cells, file: path.join(scratch(t, 'pauses'), 'looks') };
-    const thread = new Worker(new URL('./pauses-thread.ts', import.meta.url), { workerData });
+  /** Looks until the test ends. */
+  constructor(t: TestContext) {
+    this.#cells[LAST] = now();
+    const thread = new Worker(new URL('./pauses-thread.ts', import.meta.url), { workerData: this.#cells });
     thread.unref();
-    const timer = setInterval(() => this.#watch(pids), 100);
-    timer.unref();
-    t.after(async () => {
-      clearInterval(timer);
-      await thread.terminate();
-    });
+    t.after(() => thread.terminate());
   }
 
   /** Forgets the pauses so far. */
   begin(): void {
-    this.#from = this.#cells[FIELDS.count] ?? 0;
+    this.#from = this.#cells[COUNT] ?? 0;
   }
 
   /** The longest one, ms. */
@@ -62,23 +55,12 @@ export class Pauses {
   }
 
   get #all(): number[] {
-    const count = this.#cells[FIELDS.count] ?? 0;
+    const count = this.#cells[COUNT] ?? 0;
     const first = Math.max(this.#from, count - KEPT);
-    const kept = Array.from({ length: count - first }, (_, i) => this.#cells[FIELDS.pauses + ((first + i) % KEPT)] ?? 0);
-    const starved = this.#cells.subarray(FIELDS.starved, FIELDS.starved + WATCHED);
-    // Those that are not over: this thread may wake before the other one.
-    const open = [now() - (this.#cells[FIELDS.look] ?? 0), ...starved].filter((pause) => pause >= SHORTEST);
-    return [...kept, ...open];
-  }
-
-  #watch(pids: readonly (() => number)[]): void {
-    for (const [slot, pid] of pids.entries()) {
-      try {
-        this.#cells[FIELDS.pids + slot] = pid();
-      } catch {
-        this.#cells[FIELDS.pids + slot] = 0;
-      }
-    }
+    const kept = Array.from({ length: count - first }, (_, i) => this.#cells[PAUSES + ((first + i) % KEPT)] ?? 0);
+    // The one that is not over: this thread may wake before the other one.
+    const open = now() - (this.#cells[LAST] ?? 0);
+    return open >= SHORTEST ? [...kept, open] : kept;
   }
 }
 

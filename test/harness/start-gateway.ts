@@ -25,8 +25,6 @@ export class Gateway {
   readonly config: string;
   /** Words in front of its command: it starts in a place of its own (closed-net.ts). */
   before: readonly string[] = [];
-  /** Called each time that it is up. */
-  onUp: () => Promise<void> = async () => {};
   #child: Child | undefined;
   readonly #logsBefore: LogLine[] = [];
 
@@ -82,7 +80,6 @@ export class Gateway {
   async up(...how: Parameters<Gateway['start']>): Promise<void> {
     this.start(...how);
     await this.waitForLog(/The gateway is running/);
-    await this.onUp();
   }
 
   status(): Promise<GatewayStatus> {

@@ -25,7 +25,7 @@ export class UnitSite {
 
   constructor(t: TestContext, machine: SystemdMachine, port: number) {
     this.machine = machine;
-    this.#pauses = new Pauses(t, () => machine.processes('sluice.service')[0] ?? 0);
+    this.#pauses = new Pauses(t);
     this.#port = port;
   }
 

@@ -61,7 +61,7 @@ rules:
 broker: {listen: {port: ${port}}}
 `,
   );
-  const pauses = new Pauses(t, () => gateway.pid);
+  const pauses = new Pauses(t);
   await gateway.up();
   const peek = await Peek.start(t, port, 'sluice/g1/#');
   const of = (topic: string) => peek.messages.filter((m) => m.topic === `sluice/g1/${topic}`).map((m) => JSON.parse(m.text));

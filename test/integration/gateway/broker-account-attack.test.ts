@@ -59,7 +59,7 @@ test('a hostile account pushes out nothing of another one, before and after a ki
   const s = await started(t);
   if (s === undefined) return;
   const { gateway } = s;
-  const pauses = new Pauses(t, () => gateway.pid);
+  const pauses = new Pauses(t);
   let port = await gateway.brokerPort();
   const session = ['-t', 'good/#', '-t', 'shared/#', '-q', '1', '-i', 'keeper', '-c'];
   const keeper = await Sub.start(t, port, [...s.as('good'), ...session]);

@@ -128,7 +128,7 @@ test('two accounts that attack in all ways at once take nothing of another one',
   const s = await modestSite(t);
   if (s === undefined) return;
   const { gateway } = s;
-  const pauses = new Pauses(t, () => gateway.pid);
+  const pauses = new Pauses(t);
   const broker = async () => {
     const { broker: status } = await gateway.status();
     assert.ok(status !== undefined);

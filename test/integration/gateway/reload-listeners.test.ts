@@ -48,12 +48,7 @@ ${more}
 `;
   const port = await freePort();
   const gateway = makeGateway(t, (g) => yaml(g, `dashboard: {listen: {port: ${port}}}`));
-  // The relay has its turns in this process.
-  const pauses = new Pauses(
-    t,
-    () => gateway.pid,
-    () => process.pid,
-  );
+  const pauses = new Pauses(t);
   await gateway.up();
   const counters = async () => (await gateway.status()).buses[0]?.devices[0]?.counters ?? assert.fail('no device');
   await waitFor('the first polls', async () => (await counters()).replies > 2 && (await ask(port)) === 200);

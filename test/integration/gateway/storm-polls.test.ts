@@ -65,10 +65,6 @@ class Field {
     return new Field(Number(line.split(' ')[1]), child);
   }
 
-  get pid(): number {
-    return this.#child.pid ?? 0;
-  }
-
   /** How many polls each device has seen. */
   async look(): Promise<number[]> {
     const seen = this.#child.stdout.length;
@@ -117,11 +113,7 @@ async function stormSite(t: TestContext) {
   const { password: secret } = (await post('users/add', calm)) as { password: string };
   const { token } = (await post('tokens/add', { name: 'reads', role: 'viewer', lasts: 86_400_000 })) as { token: string };
   const order = { ...ports, device: { name: 'storm', password }, reader: { name: 'reads', password: token } };
-  const pauses = new Pauses(
-    t,
-    () => gateway.pid,
-    () => field.pid,
-  );
+  const pauses = new Pauses(t);
   return { field, gateway, order, pauses, healthy: await Healthy.start(t, ports.port, secret) };
 }
 

@@ -44,10 +44,12 @@ test('a bundle, then the network: a receiver by marks has each record once', LON
   const receipt = await sluice(t, 'receipt', bundle.replace('.sluice', '.receipt'), '-c', gateway.config);
   assert.equal(receipt.code, 0, receipt.stderr);
   await gateway.stop();
-  const consumer = new Consumer().feedAll(subscriber.messages());
-  assert.deepEqual(consumer.violations, []);
   const exported = await sluice(t, 'export', '-c', gateway.config, '--format', 'jsonl');
   const all = exported.stdout.split('\n').map((line) => (JSON.parse(line) as { seq: number }).seq);
+  // The broker acknowledges the last ones before the subscriber has written them down.
+  await waitFor('all of them', () => new Consumer().feedAll(subscriber.messages()).records().length >= all.length);
+  const consumer = new Consumer().feedAll(subscriber.messages());
+  assert.deepEqual(consumer.violations, []);
   assert.deepEqual(
     consumer.records().map(({ seq }) => seq),
     all,
@@ -82,8 +84,12 @@ test('bundles in the wrong order: late records come beside the marks, and no key
   const sorted = (list: readonly number[]) => [...list].sort((a, b) => a - b);
   await waitFor('all records', () => numbers(/\/(data|history|resend\/.*)$/).length >= wanted.length);
   assert.deepEqual(sorted(numbers(/\/(data|history|resend\/.*)$/)), wanted);
-  const late = site.rows('elsewhere.db', 'select distinct seq from reading order by seq').flat();
-  assert.deepEqual(sorted(numbers(/\/resend\/bundle-[0-9a-f]{8}$/)), late);
+  const late = site.rows('elsewhere.db', 'select distinct seq from reading order by seq').flat() as number[];
+  const resent = numbers(/\/resend\/bundle-[0-9a-f]{8}$/);
+  assert.ok(resent.length > 0, 'the first bundle is late');
+  // A gateway that was slow may have some of them as history. These have marks of their own, and are late for nobody.
+  const history = numbers(/\/history$/).filter((seq) => late.includes(seq));
+  assert.deepEqual(sorted([...resent, ...history]), late);
   // Alarms and events have keys, and no marks.
   const marked = subscriber.messages().filter(({ topic }) => /\/(data|history)$/.test(topic));
   assert.deepEqual(new Consumer().feedAll(marked).violations, []);

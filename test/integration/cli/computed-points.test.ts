@@ -52,9 +52,10 @@ test('computed points run against their simulation, raise an alarm, and go on af
   simulator.write('set tank.level 0.25');
   await gateway.waitForLog(/The tank is nearly empty/);
   await shows('water.volume', /water\.volume +155 L/);
-  const status = await sluice(t, 'status', '-c', gateway.config);
-  assert.match(status.stdout, /ALARM +water-low \(critical\)/);
-  assert.match(status.stdout, /^ {2}climate +answering +\d+ records/m);
+  await waitFor('a status with the alarm and the computed device', async () => {
+    const { stdout } = await sluice(t, 'status', '-c', gateway.config);
+    return /ALARM +water-low \(critical\)/.test(stdout) && /^ {2}climate +answering +\d+ records/m.test(stdout);
+  });
   assert.equal(await gateway.stop(), 0);
 
   const energy = async (): Promise<number> => Number(/feeder\.energy +([\d.]+) kWh/.exec(await read('feeder.energy'))?.[1]);

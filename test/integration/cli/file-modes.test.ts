@@ -37,8 +37,11 @@ buffer: {commitEvery: 100ms}
       const { name } = entry;
       // The group may look into folders, and nobody but the owner may write.
       const closed = entry.isDirectory() ? 0o027 : 0o137;
-      const mode = modeOf(path.join(entry.parentPath, name)) & closed;
-      assert.equal(mode, name === 'sluice.sock' ? 0o020 : 0, `${name}, start ${start}`);
+      const file = path.join(entry.parentPath, name);
+      // A file that was written beside another one may have taken its place since.
+      const found = statSync(file, { throwIfNoEntry: false });
+      if (found === undefined) continue;
+      assert.equal(found.mode & closed, name === 'sluice.sock' ? 0o020 : 0, `${name}, start ${start}`);
     }
     if (start === 2) {
       const [fresh, old] = [path.join(dir, 'fresh.pcapng'), path.join(dir, 'old.jsonl')];

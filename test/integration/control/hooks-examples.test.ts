@@ -6,6 +6,7 @@ import test, { type TestContext } from 'node:test';
 import { runProcess } from '../../../src/control/actions/hook-process.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { startChild } from '../../harness/child.ts';
+import { waitFor } from '../../harness/wait-for.ts';
 import { peer } from '../../peers/peers.ts';
 
 const HOOKS = path.join(import.meta.dirname, '../../../examples/hooks');
@@ -100,13 +101,17 @@ test('an alarm is sent as an SMS in AT commands, also in Bangla', async (t) => {
   const modem = startChild(t, PYTHON, [MODEM]);
   const port = (await modem.line(/^port /)).slice(5);
   await run('send-sms', [`--port=${port}`, '--to=+8801700000000'], 'The fridge is warm');
+  // What the modem writes comes through a pipe of its own.
+  const texts = () => modem.stdout.filter((line) => line.startsWith('text '));
+  await waitFor('the text at the modem', () => texts().length === 1);
   assert.deepEqual(modem.stdout.slice(1), [
     ...['command ATE0', 'command AT+CMGF=1', 'command AT+CSCS="GSM"', 'command AT+CSMP=17,167,0,0'],
     ...['command AT+CMGS="+8801700000000"', 'text The fridge is warm'],
   ]);
   // A text that would end the message and give a command of its own.
   await run('send-sms', [`--port=${port}`, '--to=+8801700000000'], 'ফ্রিজ গরম\u001a\rATD112;');
-  const text = modem.stdout.at(-1) ?? '';
+  await waitFor('the second text at the modem', () => texts().length === 2);
+  const text = texts().at(-1) ?? '';
   const shown = Buffer.from(text.slice('text '.length), 'hex').swap16().toString('utf16le');
   assert.equal(shown, 'ফ্রিজ গরম ATD112;');
   assert.equal(modem.stdout.filter((line) => line.startsWith('command ATD')).length, 0);

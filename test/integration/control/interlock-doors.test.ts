@@ -35,7 +35,7 @@ test('no door writes a locked point, and each writes it when the lock is over', 
   if (device === undefined || upstream === undefined) return;
   await device.set(5, 10);
   const site = await doorSite(t, `  grants: {write: [${POINT}]}`, {
-    buses: `  plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}, timeout: 500ms, retries: 0}`,
+    buses: `  plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}, timeout: 30s}`,
     devices: `
   plant:
     bus: plant
@@ -110,6 +110,8 @@ dashboard:
   const all: readonly (readonly [string, Write])[] = Object.entries(doors);
   const faults: string[] = [];
   const speed = async (): Promise<number> => (await device.get('holding', 0))[0] ?? -1;
+  // Another value than the rule writes: the lock is there as soon as that shows.
+  await device.set(0, 42);
   await device.set(5, 1);
   await waitFor('the write of the rule that locks', async () => (await speed()) === 0);
   for (const [door, write] of all) {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import test from 'node:test';
 import { SHEETS } from '../../../../src/node-red/palette/sheets/all.ts';
 import { browser, openPage, type Page } from '../../../harness/browser.ts';
-import { withoutNodeRedTip } from '../../../harness/flow-editor.ts';
+import { FlowEditor, withoutNodeRedTip } from '../../../harness/flow-editor.ts';
 import { type NodeRedSite, nodeRedSite } from '../../../harness/node-red-site.ts';
 import { unixProxy } from '../../../harness/unix-proxy.ts';
 import { waitFor } from '../../../harness/wait-for.ts';
@@ -141,7 +141,7 @@ test('every node works with a real gateway, and a write without a grant is refus
   assert.equal(await gateway.stop(), 0);
 });
 
-/** Closes what Node-RED shows to a new user, and waits for the palette. */
+/** The editor with its palette and its flows: the palette is there first. */
 async function editor(
   t: test.TestContext,
   site: NodeRedSite,
@@ -151,7 +151,7 @@ async function editor(
   if (running === undefined) return undefined;
   const url = await unixProxy(t, path.join(site.gateway.stateDir, 'node-red.sock'));
   const opened = await openPage(running, url, { width: 1400, height: 900, ...look });
-  await opened.page.waitForSelector('[data-palette-type="sluice reading in"]');
+  await FlowEditor.of(opened.page);
   return opened;
 }
 

@@ -40,7 +40,8 @@ test('a dry solar pump is stopped and locked until a person resets it', { timeou
   set('tank.level 1.5');
   await waitFor('its end', async () => !(await alarms()).includes('tank-high ('));
 
-  assert.equal((await run('write', 'tank.switch', 'true')).code, 0);
+  // A simulator that stands still does not answer a write, which may be given again.
+  await waitFor('the pump to be switched on', async () => (await run('write', 'tank.switch', 'true')).code === 0);
   set('tank.pressure 2.4', 'tank.pump true');
   await shows(/tank\.switch +true/);
   set('tank.pressure 0');
@@ -57,7 +58,7 @@ test('a dry solar pump is stopped and locked until a person resets it', { timeou
   assert.match(still.stderr, /tank\.switch is locked by the rule tank-pump-dry until .*reset the alarm first/);
   assert.match(await tank(), /tank\.switch +false/);
   assert.equal((await run('alarm', 'reset', 'tank-pump-dry')).code, 0);
-  assert.equal((await run('write', 'tank.switch', 'true')).code, 0);
+  await waitFor('a write after the reset', async () => (await run('write', 'tank.switch', 'true')).code === 0);
   await shows(/tank\.switch +true/);
   assert.equal(await gateway.stop(), 0);
 });

@@ -51,9 +51,8 @@ export class FlowEditor {
     await page.mouse.move(chart.x + spot.x - 20, chart.y + spot.y - 20, { steps: 8 });
     await page.mouse.move(chart.x + spot.x, chart.y + spot.y, { steps: 4 });
     await page.mouse.up();
-    const id = (await this.#ids()).find((one) => !before.has(one));
-    if (id === undefined) throw new Error(`${type} did not come into the workspace`);
-    return id;
+    // It is drawn with the next picture.
+    return waitFor(`${type} in the workspace`, async () => (await this.#ids()).find((one) => !before.has(one)));
   }
 
   /** Opens the dialog of a node. */

@@ -25,10 +25,7 @@ test('the demonstration alarms, keeps through an outage, ends by a signal, start
     const env = { INIT_CWD: standing };
     const demo = startChild(t, process.execPath, [DEMO, '--plain', '--folder', 'the site'], { env });
     await demo.line(/network: connected \| read [1-9][\d,]* = delivered [1-9]/);
-    assert.ok(
-      demo.stdout.some((line) => /fridge\.temperature=-?\d+\.\d°C/.test(line)),
-      demo.stdout.join('\n'),
-    );
+    await demo.line(/fridge\.temperature=-?\d+\.\d°C/);
     if (!again) {
       await demo.line(/ALARM fridge-warm: /);
       await demo.line(/network: away .* \+ waiting [1-9]\d* \+ lost 0/);
@@ -98,10 +95,11 @@ test('a terminal gets a page, keys make faults, and it is given back', async (t)
   await terminal.resize({ columns: 40, rows: 12 });
   await shows(/\[?NETWORK away[\s\S]*lost 0|KEPT/);
   await terminal.resize({ columns: 80, rows: 24 });
+  // A key that comes soon after the last one counts as held down. A page that is late is no reason to press again: that would cut.
   await waitFor('the key not to count as held down', async () => {
     terminal.type('n');
-    await new Promise((resolve) => setTimeout(resolve, 800));
-    return /The network is back/.test(terminal.text());
+    const shown = () => /The network is back/.test(terminal.text());
+    return waitFor('the network', shown, { timeout: 8000 });
   });
   await shows(/The [1-9]\d* readings that waited are delivered\. None is lost\./);
   terminal.type('u');

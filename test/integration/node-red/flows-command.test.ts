@@ -63,8 +63,8 @@ test('sluice flows restart gives another process with the same flows, to those w
   assert.equal(await site.deploy([tab('a', 'Pump')]), 204);
   const first = (await site.flows()).pid;
   assert.ok(first !== undefined);
-  const done = await restart();
-  assert.deepEqual([done.code, done.stdout], [0, 'Node-RED was restarted and passes messages.'], done.stderr);
+  const again = await restart();
+  assert.deepEqual([again.code, again.stdout], [0, 'Node-RED was restarted and passes messages.'], again.stderr);
   const second = await site.flows();
   assert.notEqual(second.pid, first);
   assert.deepEqual([second.state, second.crashes, second.restarts], ['running', 0, 0]);
@@ -92,13 +92,20 @@ test('sluice flows restart gives another process with the same flows, to those w
   assert.equal(await post('finn', { origin: 'https://evil.example' }), '403 foreign-origin');
   assert.equal(await post('finn', { 'x-sluice-csrf': 'x' }), '403 csrf');
   assert.equal((await site.flows()).pid, second.pid, 'nothing was done');
-  assert.deepEqual((await Promise.all([post('finn'), post('finn')])).sort(), ['200 running', '503 busy']);
+  let [both, ran]: [string[], number] = [[], 0];
+  // Where a pause lies between them, the second one comes behind the first, and both are done. Five restarts in a minute are the bound.
+  for (let n = 0; n < 2 && both[1] !== '503 busy'; n++) {
+    both = (await Promise.all([post('finn'), post('finn')])).sort();
+    ran += both.filter((one) => one === '200 running').length;
+  }
+  assert.deepEqual(both, ['200 running', '503 busy']);
   const third = await site.flows();
   assert.notEqual(third.pid, second.pid);
   const told = () => gateway.logs().flatMap((one) => (one.do === 'restart-flows' ? [`${one.who} ${one.result} ${one.via}`] : []));
   // The log comes through a pipe of its own, so its last line may follow the answer.
-  const words = await waitFor('each restart in the log', () => (told().length >= 4 ? told() : undefined));
-  assert.deepEqual(words.slice(1).sort(), ['finn done https', 'finn refused https', 'vera refused https']);
+  const words = await waitFor('each restart in the log', () => (told().length >= 3 + ran ? told() : undefined));
+  const done = new Array<string>(ran).fill('finn done https');
+  assert.deepEqual(words.slice(1).sort(), [...done, 'finn refused https', 'vera refused https']);
   assert.equal(site.runtimes().length, 1);
   await site.assertPolled();
 

@@ -142,6 +142,8 @@ test('the button of the status page opens the editor without a second password',
   await page.fill('#name', 'finn');
   await page.fill('#password', PASSWORD);
   await page.click('button[type=submit]');
+  // The way to another page ends a log-in that is still on its way.
+  await page.waitForSelector('#password', { state: 'detached' });
   await page.goto(`${site.origin('dashboard')}/#/flows`);
   const button = page.getByRole('button', { name: 'Open the flow editor' });
   await button.waitFor();

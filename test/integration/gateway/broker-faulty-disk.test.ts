@@ -121,7 +121,7 @@ async function isOver(gateway: Gateway, fault: Injected): Promise<void> {
 }
 const alarms = async (gateway: Gateway): Promise<string[]> => (await gateway.status()).alarms.map(({ rule }) => rule).toSorted();
 
-test('the log, polls and alarms go on while a flush of broker.db hangs, and a kill loses nothing of them', SLOW, async (t) => {
+test('a flush of broker.db that hangs holds up neither log nor alarms, and a kill loses none', SLOW, async (t) => {
   const s = await radioSite(t);
   const fault = s && (await hang(s.gateway, t));
   if (s === undefined || fault === undefined) return;

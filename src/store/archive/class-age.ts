@@ -2,7 +2,8 @@
  * Readings that are kept for less than others, deleted from history.db by the class of their points.
  *
  * - Whole records go, with their roll-ups: an hour loses the parts of a shape that has a point of such a class. No record is changed.
- * - An hour is old when its last record is. An estimated time says nothing: such an hour is as old as the known one behind it.
+ * - An hour is old when its last record is. A time that is estimated or to come says nothing: such an hour is as old as the known one
+ *   behind it.
  * - The connection overwrites what is deleted (History.overwrite).
  */
 import { decodeBlock } from '../../codecs/blocks.ts';
@@ -46,12 +47,12 @@ export class ClassAge {
       let waiting: HourRow[] = [];
       for (let hour = history.hours.next(this.#done.get(keep) ?? 0); hour !== undefined; hour = history.hours.next(hour.id)) {
         waiting.push(hour);
-        const mapping = clock.of(hour.boot, hour.last);
-        if (mapping === undefined || mapping.estimated) {
+        const time = clock.pastOf(hour.boot, hour.last, hour.at_last, wall);
+        if (time === undefined) {
           if (waiting.length > LOOK) break;
           continue;
         }
-        if (hour.at_last + mapping.offset >= wall - keep) break;
+        if (time >= wall - keep) break;
         for (const old of waiting) {
           if (takeShapes(history, clock, old, shortOf(history, old, retention, keep), request.active, taken)) took = true;
           this.#done.set(keep, old.id);

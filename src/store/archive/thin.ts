@@ -174,13 +174,13 @@ class Choice {
 /** How many hours of unknown time are looked past in search of a known one. */
 const LOOK = 256;
 
-/** An estimated time says nothing: such an hour is as old as the known one after it. */
+/** A time that is estimated or to come says nothing: such an hour is as old as the known one after it. */
 function isAged(history: History, clock: ClockTable, { wall, maxAge }: SpaceRequest, oldest: HourRow): boolean {
   if (wall === undefined) return false;
   let hour: HourRow | undefined = oldest;
   for (let i = 0; i < LOOK && hour !== undefined; i++) {
-    const mapping = clock.of(hour.boot, hour.last);
-    if (mapping !== undefined && !mapping.estimated) return hour.at_last + mapping.offset < wall - maxAge;
+    const time = clock.pastOf(hour.boot, hour.last, hour.at_last, wall);
+    if (time !== undefined) return time < wall - maxAge;
     hour = history.hours.next(hour.id);
   }
   return false;

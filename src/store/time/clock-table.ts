@@ -51,6 +51,18 @@ export class ClockTable {
     return row === undefined ? undefined : { offset: row.offset, estimated: row.estimated === 1 };
   }
 
+  /**
+   * UTC ms of a record that can tell an age. undefined: its time is not known, was only estimated, or is to come. A clock that was years
+   * ahead once leaves such records.
+   * @param now UTC ms
+   */
+  pastOf(boot: number, seq: number, at: number, now: number): number | undefined {
+    const mapping = this.of(boot, seq);
+    if (mapping === undefined || mapping.estimated) return undefined;
+    const wall = at + mapping.offset;
+    return wall <= now ? wall : undefined;
+  }
+
   /** UTC ms of a record; Infinity where nothing is known. */
   wallOf(boot: number, seq: number, at: number): number {
     const mapping = this.of(boot, seq);

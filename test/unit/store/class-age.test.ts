@@ -31,10 +31,15 @@ function siteOf(t: TestContext): Site {
   const dir = scratch(t, 'class-age');
   return { clock: new ManualClock(Date.UTC(2026, 10, 25, 12)), state: path.join(dir, 'state'), run: path.join(dir, 'run') };
 }
-async function opened(t: TestContext, { clock, state, run }: Site, retention: Retention | undefined): Promise<Log> {
+async function opened(
+  t: TestContext,
+  { clock, state, run }: Site,
+  retention: Retention | undefined,
+  maxAge = 30 * DAY,
+): Promise<Log> {
   const log = await Log.open({
     ...{ stateDir: state, runtimeDir: run, clock, retention },
-    ...{ maxSize: 32e6, maxAge: 30 * DAY, commitEvery: 10_000 },
+    ...{ maxSize: 32e6, maxAge, commitEvery: 10_000 },
   });
   t.after(() => log.abandon());
   log.setClock(clock.wall() - clock.monotonic(), false);
@@ -180,4 +185,29 @@ test('without a known clock nothing is deleted, and without a rule nothing is lo
   const left = countOf(await exportAll(log), 'band');
   assert.ok(left > 0 && left <= 4 * 60, `${left} readings of the last hours stay`);
   await log.close(5000);
+});
+
+test('hours of a clock that was ten years ahead hold up the age of none behind them', async (t) => {
+  for (const [rules, maxAge, devices] of [
+    [RULES, 30 * DAY, ['air']],
+    [undefined, 3 * HOUR, ['air']],
+  ] as const) {
+    const site = siteOf(t);
+    const { clock } = site;
+    const before = await opened(t, site, rules, maxAge);
+    before.setClock(clock.wall() - clock.monotonic() + 3652 * DAY, false);
+    await hour(before, clock, [air, band]);
+    await before.compact();
+    await before.close(5000);
+    const log = await opened(t, site, rules, maxAge);
+    await hour(log, clock, [air, band]);
+    await log.compact();
+    for (let i = 0; i < 5; i++) {
+      await hour(log, clock, [air]);
+      await log.compact();
+      await log.flush();
+    }
+    assert.deepEqual(devicesIn(await exportAll(log)), devices);
+    await log.close(5000);
+  }
 });

@@ -52,8 +52,13 @@ export class Calendar {
     });
   }
 
+  /** What the clock on the wall shows, as if it were UTC ms. */
+  face(utc: number): number {
+    return utc + this.#offset(utc);
+  }
+
   local(utc: number): LocalTime {
-    const face = utc + this.#offset(utc);
+    const face = this.face(utc);
     const day = Math.floor(face / DAY);
     // The first day of 1970 was a Thursday.
     return { weekday: (((day + 3) % 7) + 7) % 7, minute: Math.floor((face - day * DAY) / MINUTE) };

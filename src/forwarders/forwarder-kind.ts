@@ -25,6 +25,8 @@ export interface ForwarderContext {
   readonly now: () => number;
   /** Whether the clock is known now. */
   readonly clockKnown: () => boolean;
+  /** Where days begin: a name of the IANA database. Absent, or undefined: the zone of the system counts. */
+  readonly timezone?: (() => string | undefined) | undefined;
   /** The retained messages of a connection's start. */
   readonly status: () => string;
   readonly inventory: () => string;

@@ -224,6 +224,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
       ...{ clock, logger, now, latest, commands: desk, random: Math.random },
       clockHold: () => g.config.gateway.clockHold,
       clockKnown: () => watch.known,
+      timezone: () => g.config.gateway.timezone,
       status: () => JSON.stringify({ v: 1, online: true, time: now(), boot: g.boot, version: VERSION, ...g.shown() }),
       inventory: () => JSON.stringify(g.inventory),
       hasRule: (rule) => hasAlarm(g.config, rule),

@@ -36,7 +36,7 @@ const LEAVE = 1000;
 /** `moves`: to make place for one to the first broker. `renews`: its log-in ends soon. `visited`: nothing is left. */
 type Ending = 'over' | 'moves' | 'renews' | 'visited';
 
-export interface LinkOptions extends DialOptions, Pick<ForwarderContext, 'log' | 'logger' | 'memory' | 'random'> {
+export interface LinkOptions extends DialOptions, Pick<ForwarderContext, 'log' | 'logger' | 'memory' | 'random' | 'timezone'> {
   readonly ackTimeout?: number | undefined;
   /** What of the network decides about a connection, as a text; tests have another one. */
   readonly network?: (() => string) | undefined;
@@ -86,12 +86,13 @@ export class Link {
     this.#speaker = speaker;
     this.#work = work;
     this.#brokers = new Brokers(options.settings.url, options.backAfter);
-    const { clock, clockKnown, log, logger, memory, name } = options;
+    const { clock, clockKnown, log, logger, memory, name, timezone } = options;
     this.#words = new OutageWords(logger, name);
     this.#pause = new RetryPause(options);
     const side = { meter: () => this.account.meter, excess: () => work.visits?.excess() };
     this.#dial = new Dial(options, speaker, side);
-    this.account = new Account({ clock, clockKnown, offset: () => log.clock.last?.offset, memory: memory(`${name}@wire`) });
+    const times = { clock, clockKnown, timezone, offset: () => log.clock.last?.offset };
+    this.account = new Account({ ...times, memory: memory(`${name}@wire`) });
   }
 
   /** The broker that is connected or is tried next. */

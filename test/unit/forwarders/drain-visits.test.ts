@@ -4,6 +4,7 @@ import test from 'node:test';
 import { seeded } from '../../../src/core/seeded.ts';
 import { Drain } from '../../../src/forwarders/drain.ts';
 import type { DrainVisit, Outcome } from '../../../src/forwarders/drain-sides.ts';
+import { Days } from '../../../src/forwarders/mqtt/budget/calendar.ts';
 import { Ledger } from '../../../src/forwarders/mqtt/budget/ledger.ts';
 import type { Budget } from '../../../src/forwarders/mqtt/budget/purse.ts';
 import { Visits } from '../../../src/forwarders/mqtt/budget/visits.ts';
@@ -25,7 +26,8 @@ type DrainArguments = ConstructorParameters<typeof Drain>;
 
 function bench(budget: Budget, random = () => 0) {
   const clock = new ManualClock(new Date(2026, 10, 26).getTime());
-  const ledger = new Ledger(undefined, { utc: () => clock.wall(), known: () => true, monotonic: () => clock.monotonic() });
+  const days = new Days();
+  const ledger = new Ledger(undefined, { days, utc: () => clock.wall(), known: () => true, monotonic: () => clock.monotonic() });
   let counted = 0;
   const spend = (bytes: number): void => {
     counted += bytes;
@@ -42,6 +44,7 @@ function bench(budget: Budget, random = () => 0) {
   };
   const channel = ({ kind, key }: OutNotice): string => `${kind}/${key}`;
   const account = {
+    days,
     get utc() {
       return clock.wall();
     },

@@ -1,27 +1,21 @@
 /** Days, months and windows of a budget: the zone of the gateway, steps of the clock, a clock that nobody knows. */
 import assert from 'node:assert/strict';
-import test, { type TestContext } from 'node:test';
+import test from 'node:test';
 import fc from 'fast-check';
-import { dayOf, passedOfDay, windowAt } from '../../../src/forwarders/mqtt/budget/calendar.ts';
+import { Account } from '../../../src/forwarders/mqtt/budget/account.ts';
+import { Days } from '../../../src/forwarders/mqtt/budget/calendar.ts';
 import { Ledger } from '../../../src/forwarders/mqtt/budget/ledger.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
+/** Where the test stands. */
+const days = new Days();
 
-/** The zone of the process during one test. */
-function zone(t: TestContext, name: string): void {
-  const before = process.env.TZ;
-  process.env.TZ = name;
-  t.after(() => {
-    if (before === undefined) delete process.env.TZ;
-    else process.env.TZ = before;
-  });
-}
-
-function bench(saved?: unknown) {
+function bench(saved?: unknown, place = days) {
   const time = { wall: Date.UTC(2026, 10, 26, 12), mono: 0, known: true };
   const make = (state: unknown) =>
-    new Ledger(state, { utc: () => time.wall, known: () => time.known, monotonic: () => time.mono });
+    new Ledger(state, { utc: () => time.wall, known: () => time.known, monotonic: () => time.mono, days: place });
   return {
     time,
     ledger: make(saved),
@@ -35,15 +29,29 @@ function bench(saved?: unknown) {
 
 const bytes = (n: number) => ({ sent: n, received: 0, headers: 0 });
 
-test('a day and a month begin at midnight of the zone of the gateway', (t) => {
-  zone(t, 'Asia/Dhaka');
-  const { time, ledger } = bench();
+test('a day and a month begin at midnight of the zone of the gateway', () => {
+  const { time, ledger } = bench(undefined, new Days(() => 'Asia/Dhaka'));
   time.wall = Date.UTC(2026, 10, 30, 17, 59);
   ledger.add(bytes(100));
   assert.deepEqual([ledger.state.day, ledger.state.month, ledger.state.spent], ['2026-11-30', '2026-11', 100]);
   time.wall += 60_000;
   assert.deepEqual([ledger.state.day, ledger.state.month, ledger.state.spent], ['2026-12-01', '2026-12', 0]);
   assert.deepEqual(ledger.state.wire, bytes(0));
+});
+
+test('an account goes by gateway.timezone, whatever the zone of the system', async () => {
+  for (const timezone of ['Asia/Dhaka', 'Pacific/Apia', 'America/St_Johns']) {
+    const clock = new ManualClock(Date.parse('2026-11-30T00:00Z'));
+    const account = new Account({
+      ...{ clock, clockKnown: () => true, offset: () => undefined, timezone: () => timezone },
+      memory: { load: () => undefined, save: () => {} },
+    });
+    const months = new Intl.DateTimeFormat('en-CA', { timeZone: timezone, year: 'numeric', month: '2-digit' });
+    for (let hour = 0; hour < 48; hour++) {
+      assert.equal(account.use().month, months.format(clock.wall()));
+      await clock.advance(HOUR);
+    }
+  }
 });
 
 test('what was spent is there after a restart, and a damaged state begins anew', () => {
@@ -73,6 +81,17 @@ test('a clock that goes back or is not known gives no second budget', () => {
   // Without any clock a day begins after 26 hours all the same.
   pass(HOUR);
   assert.equal(ledger.state.spent, 0);
+});
+
+test('what was spent before the first known clock belongs to its day', () => {
+  const { ledger, time } = bench();
+  time.known = false;
+  ledger.add(bytes(500));
+  ledger.alarm();
+  assert.equal(ledger.overrun(), true);
+  time.known = true;
+  const { day, spent, alarms, overrun, month, wire } = ledger.state;
+  assert.deepEqual([day, spent, alarms, overrun, month, wire], ['2026-11-26', 500, 1, true, '2026-11', bytes(500)]);
 });
 
 /** A board that runs for 14 hours and is off for ten, days in a row. @returns what was spent at the end of each run */
@@ -136,20 +155,20 @@ test('steps of the clock begin at most one day for each later date', () => {
         time.wall += ms;
         time.known = known;
         ledger.add(bytes(add));
-        const later = known && dayOf(time.wall) > day;
+        const later = known && days.dayOf(time.wall) > day;
         spent = later ? add : spent + add;
-        if (later) day = dayOf(time.wall);
+        if (later) day = days.dayOf(time.wall);
         assert.deepEqual([ledger.state.day, ledger.state.spent], [day, spent]);
       }
     }),
   );
 });
 
-test('a window over midnight, and one in the hours that a change of the clocks takes or gives', (t) => {
-  zone(t, 'Europe/Berlin');
+test('a window over midnight, and one in the hours that a change of the clocks takes or gives', () => {
+  const berlin = new Days(() => 'Europe/Berlin');
   const at = (text: string) => Date.parse(text);
   const window = (from: number, to: number, now: string) => {
-    const found = windowAt({ from: from * 60, to: to * 60 }, at(now));
+    const found = berlin.windowAt({ from: from * 60, to: to * 60 }, at(now));
     return [new Date(found.from).toISOString().slice(5, 16), new Date(found.to).toISOString().slice(5, 16)];
   };
   // Over midnight, asked before, in its first part, in its second part, after it.
@@ -162,17 +181,17 @@ test('a window over midnight, and one in the hours that a change of the clocks t
   assert.deepEqual(window(2, 3, '2026-03-29T00:30Z'), ['03-29T01:00', '03-29T02:00']);
   assert.deepEqual(window(1, 5, '2026-10-25T00:30Z'), ['10-24T23:00', '10-25T04:00']);
   assert.deepEqual(window(6, 6, '2026-11-26T04:00Z'), ['11-25T05:00', '11-26T05:00']);
-  assert.equal(passedOfDay(at('2026-03-28T23:00Z')), 0);
-  assert.equal(passedOfDay(at('2026-10-25T10:30Z')), 12.5 / 25);
+  assert.equal(berlin.passedOfDay(at('2026-03-28T23:00Z')), 0);
+  assert.equal(berlin.passedOfDay(at('2026-10-25T10:30Z')), 12.5 / 25);
 });
 
-test('a window always lasts now or comes within two days, in any zone', (t) => {
+test('a window always lasts now or comes within two days, in any zone', () => {
   for (const name of ['UTC', 'Europe/Berlin', 'America/St_Johns', 'Australia/Lord_Howe', 'Asia/Dhaka']) {
-    zone(t, name);
+    const there = new Days(() => name);
     fc.assert(
       fc.property(fc.nat(1439), fc.nat(1439), fc.nat(365 * 1440), (from, to, minutes) => {
         const now = Date.UTC(2026, 0, 1) + minutes * 60_000;
-        const found = windowAt({ from, to }, now);
+        const found = there.windowAt({ from, to }, now);
         assert.ok(found.to > now && found.to > found.from && found.from - now < 2 * DAY, JSON.stringify(found));
         const length = found.to - found.from;
         const nominal = ((to - from + 1440) % 1440 || 1440) * 60_000;

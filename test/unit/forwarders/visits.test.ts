@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { Days } from '../../../src/forwarders/mqtt/budget/calendar.ts';
 import { KeptAlarms, MOST, MOST_ON_VISIT } from '../../../src/forwarders/mqtt/budget/kept-alarms.ts';
 import { Ledger } from '../../../src/forwarders/mqtt/budget/ledger.ts';
 import type { Budget } from '../../../src/forwarders/mqtt/budget/purse.ts';
@@ -20,10 +21,17 @@ function bench(
   const clock = new ManualClock(begin);
   const state = { messages: [] as number[], alarms: false, readings: true, known, counted: 0, wire: NO_BYTES };
   const next = { bytes: undefined as number | undefined, asked: 0 };
-  const ledger = new Ledger(undefined, { utc: () => clock.wall(), known: () => state.known, monotonic: () => clock.monotonic() });
+  const days = new Days();
+  const ledger = new Ledger(undefined, {
+    days,
+    utc: () => clock.wall(),
+    known: () => state.known,
+    monotonic: () => clock.monotonic(),
+  });
   const overruns: [number, number][] = [];
   const tooLarge: [number, number][] = [];
   const account = {
+    days,
     get utc() {
       return clock.wall();
     },

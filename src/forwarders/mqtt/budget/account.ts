@@ -2,7 +2,7 @@
 import type { Clock } from '../../../core/clock.ts';
 import type { WireUse } from '../../../core/ports.ts';
 import { addBytes, allBytes, NO_BYTES, type WireBytes, WireMeter } from '../wire/wire-meter.ts';
-import { dayOf } from './calendar.ts';
+import { Days } from './calendar.ts';
 import { Ledger } from './ledger.ts';
 
 /** Counted bytes are kept so often: a kill forgets those of this time. */
@@ -14,11 +14,14 @@ export interface AccountSide {
   readonly clockKnown: () => boolean;
   /** UTC ms minus monotonic ms as the log has it, where it has one. */
   readonly offset: () => number | undefined;
+  /** A name of the IANA database. Absent, or undefined: the zone of the system counts. */
+  readonly timezone?: (() => string | undefined) | undefined;
   readonly memory: { load(): unknown; save(state: unknown): void };
 }
 
 export class Account {
   readonly meter: WireMeter;
+  readonly days: Days;
   readonly #side: AccountSide;
   readonly #ledger: Ledger;
   /** What the ledger has of the bytes of the meter. */
@@ -28,12 +31,14 @@ export class Account {
   #saving = (): void => {};
 
   constructor(side: AccountSide) {
-    const { clock, clockKnown, memory } = side;
+    const { clock, clockKnown, memory, timezone } = side;
     this.#side = side;
+    this.days = new Days(timezone);
     this.meter = new WireMeter(() => clock.monotonic());
     this.#ledger = new Ledger(memory.load(), {
       utc: () => this.utc,
       known: clockKnown,
+      days: this.days,
       monotonic: () => clock.monotonic(),
     });
   }
@@ -84,7 +89,7 @@ export class Account {
     const { state } = this.#ledger;
     const { ran: _ran, monthRan: _monthRan, ...rest } = state;
     // On a day that a known clock shows the time of running decides nothing: it alone is worth no commit.
-    const text = JSON.stringify(this.#side.clockKnown() && state.day === dayOf(this.utc) ? rest : state);
+    const text = JSON.stringify(this.#side.clockKnown() && state.day === this.days.dayOf(this.utc) ? rest : state);
     if (text === this.#saved) return;
     this.#saved = text;
     this.#side.memory.save(state);

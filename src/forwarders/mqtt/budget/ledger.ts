@@ -8,7 +8,7 @@
  * - A month follows the same rule.
  */
 import { addBytes, allBytes, NO_BYTES, type WireBytes } from '../wire/wire-meter.ts';
-import { dayOf, monthOf } from './calendar.ts';
+import type { Days } from './calendar.ts';
 
 const LONGEST_DAY = 26 * 3_600_000;
 
@@ -33,6 +33,7 @@ export interface LedgerTime {
   utc(): number;
   known(): boolean;
   monotonic(): number;
+  readonly days: Pick<Days, 'dayOf' | 'monthOf'>;
 }
 
 export class Ledger {
@@ -83,12 +84,14 @@ export class Ledger {
   }
 
   #turn(): void {
-    const { utc, known, monotonic } = this.#time;
+    const { utc, known, monotonic, days } = this.#time;
     const now = monotonic();
-    const [day, month] = [dayOf(utc()), monthOf(utc())];
+    const [day, month] = [days.dayOf(utc()), days.monthOf(utc())];
     const passed = now - this.#counted;
     this.#counted = now;
     if (passed > 0) this.#state = { ...this.#state, ran: this.#state.ran + passed, monthRan: this.#state.monthRan + passed };
+    // What came before the first known clock belongs to its day.
+    if (known() && this.#state.day === '') this.#state = { ...this.#state, day };
     if ((known() && day > this.#state.day) || this.#state.ran >= LONGEST_DAY)
       this.#state = { ...this.#state, day: known() ? day : this.#state.day, spent: 0, alarms: 0, overrun: false, ran: 0 };
     if (!known()) return;

@@ -1,7 +1,7 @@
 /** How many bytes of a budget there are for something now. When a visit comes is up to Visits. */
 import { exchangeHeaders } from '../wire/wire-meter.ts';
 import type { Account } from './account.ts';
-import { dayOf, passedOfDay, type Window, type windowAt } from './calendar.ts';
+import type { Days, Window } from './calendar.ts';
 
 /** What the end of a visit takes at most: the goodbye, its answer, and the end of the connection. */
 export const CLOSING = 600;
@@ -47,14 +47,14 @@ export class Purse {
 
   /** A bulk visit came to its end. */
   bulkToday(): void {
-    this.#bulkDay = dayOf(this.#account.utc);
+    this.#bulkDay = this.#account.days.dayOf(this.#account.utc);
   }
 
   /** Bytes that a bulk visit may still take today. */
   today(): number {
     const { perDay, between } = this.#budget;
     if (perDay === undefined) return Number.POSITIVE_INFINITY;
-    const passed = passedOfDay(this.#account.utc);
+    const passed = this.#account.days.passedOfDay(this.#account.utc);
     const one = this.#lastAlarm(perDay);
     if (between === undefined) return perDay * passed - one - this.#account.spent;
     return perDay - Math.max(one, perDay * ALARM_SHARE * (1 - passed)) - this.#account.spent;
@@ -67,20 +67,21 @@ export class Purse {
   }
 
   /** Bytes of the batches of one visit, when nothing else was spent on its day. */
-  mostEver(window: ReturnType<typeof windowAt> | undefined): number {
+  mostEver(window: ReturnType<Days['windowAt']> | undefined): number {
     const { perDay, between } = this.#budget;
     if (perDay === undefined) return Number.POSITIVE_INFINITY;
     const { from, to } = between === undefined || window === undefined ? { from: 0, to: 0 } : window;
-    const passed = dayOf(from) === dayOf(to - 1) && to > 0 ? passedOfDay(to - 1) : 1;
+    const { days } = this.#account;
+    const passed = to > 0 && days.dayOf(from) === days.dayOf(to - 1) ? days.passedOfDay(to - 1) : 1;
     return perDay - Math.max(this.#lastAlarm(perDay), perDay * ALARM_SHARE * (1 - passed)) - this.cost - CLOSING;
   }
 
   /** Bytes that a bulk visit is to carry, without windows. */
   worth(): number {
-    const { utc } = this.#account;
+    const { utc, days } = this.#account;
     const worth = Math.min(WORTH.costs * this.cost, WORTH.share * (this.#budget.perDay ?? 0));
-    if (this.#bulkDay === dayOf(utc)) return worth;
-    return worth * Math.min(1, (1 - passedOfDay(utc)) / (LATE * (1 - SPREAD.share * this.#place)));
+    if (this.#bulkDay === days.dayOf(utc)) return worth;
+    return worth * Math.min(1, (1 - days.passedOfDay(utc)) / (LATE * (1 - SPREAD.share * this.#place)));
   }
 
   /** A last alarm has to fit as well. */

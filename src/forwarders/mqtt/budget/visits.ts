@@ -15,7 +15,7 @@ import { waitAfter } from '../../../core/backoff.ts';
 import type { Clock } from '../../../core/clock.ts';
 import { exchangeHeaders, NO_BYTES, type WireBytes } from '../wire/wire-meter.ts';
 import type { Account } from './account.ts';
-import { windowAt } from './calendar.ts';
+import type { Days } from './calendar.ts';
 import { KeptAlarms } from './kept-alarms.ts';
 import { type Budget, CLOSING, costOf, LEAST, Purse, SPREAD } from './purse.ts';
 
@@ -88,7 +88,7 @@ export class Visits {
   /** Monotonic: when `#needs` was known to be so. */
   #neededAt = 0;
   /** The window that the bulk visit is of. UTC, `to` is not in it. */
-  #window: ReturnType<typeof windowAt> | undefined;
+  #window: ReturnType<Days['windowAt']> | undefined;
   /** UTC: the begin of the window in which everything left that may. */
   #served = Number.NEGATIVE_INFINITY;
   /** Gateways of a fleet do not all begin with the window: 0..1. */
@@ -315,7 +315,7 @@ export class Visits {
       if (clock.monotonic() < this.#notBefore || left < this.#purse.worth()) return false;
     } else {
       const { utc } = account;
-      this.#window = windowAt(budget.between, utc);
+      this.#window = account.days.windowAt(budget.between, utc);
       const { from, to } = this.#window;
       if (from === this.#served || utc < from + Math.min(SPREAD.share * (to - from), SPREAD.longest) * this.#place) return false;
     }

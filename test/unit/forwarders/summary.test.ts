@@ -88,7 +88,7 @@ test('a summary that does not fit in one step is left out', () => {
 type Side = ConstructorParameters<typeof Summaries>[0];
 
 function behind(special: { saved?: unknown; unsent?: number } & Partial<Pick<Side, 'wanted' | 'classesBefore'>> = {}) {
-  const state = { now: FROM + 30 * 60_000, unsent: special.unsent ?? 10_000, saved: special.saved, asked: 0 };
+  const state = { now: FROM + 30 * 60_000, known: true, unsent: special.unsent ?? 10_000, saved: special.saved, asked: 0 };
   const summaries = new Summaries({
     ...{ gateway: 'g1', forwarder: 'cloud' },
     log: {
@@ -108,6 +108,7 @@ function behind(special: { saved?: unknown; unsent?: number } & Partial<Pick<Sid
     wanted: special.wanted ?? (() => ({ devices: ['d'] })),
     classesBefore: special.classesBefore,
     now: () => state.now,
+    known: () => state.known,
     delivered: () => ({ bytes: 0, readings: 0 }),
     memory: {
       load: () => state.saved,
@@ -167,6 +168,29 @@ test('damaged memory, a clock that goes back and a year behind do no harm', asyn
   assert.equal(await summaries.make(8000), undefined);
   state.now += 2 * HOUR;
   assert.ok(await summaries.make(8000), 'it goes on from the earlier time');
+});
+
+test('a start without a known clock makes no hour twice that was summed up before', async () => {
+  const before = behind();
+  before.state.now += 5 * HOUR;
+  before.summaries.cover(before.state.now);
+  let { saved } = before.state;
+  for (const wall of [0, FROM - 100 * HOUR]) {
+    const unknown = behind({ saved });
+    Object.assign(unknown.state, { known: false, now: wall + 30 * 60_000 });
+    unknown.state.now += 2 * HOUR;
+    // A visit that had no room for all, and one at which everything left.
+    await unknown.summaries.make(8000);
+    unknown.summaries.cover(unknown.state.now);
+    assert.equal(await unknown.summaries.make(8000), undefined);
+    unknown.state.now += 2 * HOUR;
+    assert.equal((await unknown.summaries.make(8000))?.to, wall + 4 * HOUR, 'without a clock it goes on by what there is');
+    ({ saved } = unknown.state);
+  }
+  const known = behind({ saved });
+  known.state.now = before.state.now + 3 * HOUR;
+  const { from, to } = JSON.parse((await known.summaries.make(8000))?.message.payload as string) as Text;
+  assert.deepEqual([from, to], [FROM + 5 * HOUR, FROM + 8 * HOUR]);
 });
 
 test('a point whose readings were taken under a class that is closed is in no summary', async () => {

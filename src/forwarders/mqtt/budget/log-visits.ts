@@ -38,7 +38,8 @@ export class LogVisits {
   constructor(side: LogVisitsSide) {
     this.#side = side;
     const { budget, account, outlet, holds } = side;
-    const { name, clock, random, event, logger, settings, gateway, log, inventory, memory, classesBefore } = side.options;
+    const { name, clock, random, event, logger, settings, gateway, log, inventory, memory, classesBefore, clockKnown } =
+      side.options;
     this.visits = new Visits({
       ...{ budget, clock, random, account },
       tls: [settings.url].flat().some((url) => usesTls(brokerAddress(url))),
@@ -59,6 +60,7 @@ export class LogVisits {
     if (budget.summary === false || budget.perDay === undefined) return;
     this.#summaries = new Summaries({
       ...{ gateway, forwarder: name, log, inventory, classesBefore, delivered: side.delivered, now: () => account.utc },
+      known: clockKnown,
       ...{ wanted: () => outlet.wanted, memory: memory(`${name}@summary`) },
     });
   }

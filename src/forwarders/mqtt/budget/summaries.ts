@@ -3,6 +3,7 @@
  *
  * - A summary stands beside the records: it moves no cursor, and the records leave later all the same.
  * - It covers whole hours, from the end of the last one on. Hours whose readings all left are covered as well.
+ * - A clock that is not known has a place of its own: once the time is known, what left before is summed up no second time.
  * - It leaves where the visit has no space for all readings that wait. It takes a quarter of that space, or half in a single step.
  * - Bounds: 500 points, 31 days, one question to the files for each point.
  */
@@ -35,6 +36,8 @@ export interface SummarySide {
   readonly classesBefore?: ((device: string, point: string) => ReadonlySet<PrivacyClass>) | undefined;
   /** UTC ms. */
   readonly now: () => number;
+  /** Whether that is known. */
+  readonly known: () => boolean;
   /** Payload bytes and readings that were acknowledged in this run. */
   readonly delivered: () => { readonly bytes: number; readonly readings: number };
   readonly memory: { load(): unknown; save(state: unknown): void };
@@ -52,25 +55,29 @@ export class Summaries {
   readonly #side: SummarySide;
   /** UTC ms, whole hours. */
   #covered: number;
+  /** The same by a clock that is not known. */
+  #guessed: number | undefined;
 
   constructor(side: SummarySide) {
     this.#side = side;
     const saved = side.memory.load();
-    const covered = typeof saved === 'object' && saved !== null && 'covered' in saved ? saved.covered : undefined;
-    this.#covered = startOfHour(typeof covered === 'number' && Number.isFinite(covered) ? covered : side.now());
+    const { covered, guessed } = (typeof saved === 'object' && saved !== null ? saved : {}) as Record<string, unknown>;
+    this.#covered = startOfHour(isTime(covered) ? covered : side.now());
+    this.#guessed = isTime(guessed) ? startOfHour(guessed) : undefined;
   }
 
   /** Up to here the platform has the readings or a summary of them. */
   get covered(): number {
-    return this.#covered;
+    return this.#side.known() ? this.#covered : (this.#guessed ?? this.#covered);
   }
 
   /** Everything left, or a summary of it. @param until UTC ms */
   cover(until: number): void {
     const hour = startOfHour(until);
-    if (hour === this.#covered) return;
-    this.#covered = hour;
-    this.#side.memory.save({ covered: hour });
+    if (hour === this.covered) return;
+    if (this.#side.known()) this.#covered = hour;
+    this.#guessed = this.#side.known() ? undefined : hour;
+    this.#side.memory.save({ covered: this.#covered, ...(this.#guessed !== undefined && { guessed: this.#guessed }) });
   }
 
   /** @param space bytes that the visit has. @returns undefined: none is needed, or none fits. @throws SluiceError log-read */
@@ -80,8 +87,8 @@ export class Summaries {
     // What is not committed yet is in no answer.
     const to = startOfHour(now() - COMMITS * log.options.commitEvery);
     // A clock that went back, or a damaged memory, must not stop summaries for ever.
-    if (this.#covered > to) this.cover(to);
-    const from = Math.max(this.#covered, to - MOST_HOURS * HOUR);
+    if (this.covered > to) this.cover(to);
+    const from = Math.max(this.covered, to - MOST_HOURS * HOUR);
     if (from >= to) return undefined;
     const waiting = (await log.unsent(forwarder))?.readings ?? 0;
     if (waiting * this.#bytesOfReading() <= space) return undefined;
@@ -155,6 +162,10 @@ function both(a: SummaryCell, b: SummaryCell): SummaryCell {
     ...{ count, min: Math.min(a.min, b.min), max: Math.max(a.max, b.max) },
     mean: a.mean + (b.mean - a.mean) * (b.count / count),
   };
+}
+
+function isTime(saved: unknown): saved is number {
+  return typeof saved === 'number' && Number.isFinite(saved);
 }
 
 function startOfHour(ms: number): number {

@@ -54,6 +54,27 @@ test('an account goes by gateway.timezone, whatever the zone of the system', asy
   }
 });
 
+test('a reload makes the new account first, and it goes on where the old one ended', async () => {
+  const clock = new ManualClock();
+  let kept: unknown;
+  const memory = {
+    load: () => kept,
+    save: (state: unknown) => {
+      kept = state;
+    },
+  };
+  const make = () => new Account({ clock, clockKnown: () => true, offset: () => undefined, memory });
+  const before = make();
+  before.alarmLeft();
+  const after = make();
+  before.alarmLeft();
+  before.close();
+  assert.equal(after.alarms, 2);
+  after.alarmLeft();
+  after.close();
+  assert.equal(make().alarms, 3);
+});
+
 test('what was spent is there after a restart, and a damaged state begins anew', () => {
   const { ledger, make, time } = bench();
   ledger.add(bytes(500));

@@ -144,6 +144,17 @@ test('each hour is summed up once, and hours whose readings left are not', async
   assert.equal(next.from, FROM + 7 * HOUR, 'a restart goes on where it was');
 });
 
+test('a reload makes the new summaries first, and they go on where the old ones ended', async () => {
+  const { state, summaries } = behind();
+  state.now += 2 * HOUR;
+  const after = behind({ saved: { covered: FROM } });
+  summaries.cover(state.now);
+  after.state.saved = state.saved;
+  after.state.now = state.now + 3 * HOUR;
+  const { from } = JSON.parse((await after.summaries.make(8000))?.message.payload as string) as Text;
+  assert.equal(from, FROM + 2 * HOUR);
+});
+
 test('no summary is made where all readings fit, or no limit is set', async () => {
   const { state, summaries } = behind({ unsent: 100 });
   state.now += 9 * HOUR;

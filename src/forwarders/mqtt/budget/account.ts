@@ -23,7 +23,7 @@ export class Account {
   readonly meter: WireMeter;
   readonly days: Days;
   readonly #side: AccountSide;
-  readonly #ledger: Ledger;
+  #opened: Ledger | undefined;
   /** What the ledger has of the bytes of the meter. */
   #entered: WireBytes = NO_BYTES;
   /** As it was saved last. */
@@ -31,16 +31,19 @@ export class Account {
   #saving = (): void => {};
 
   constructor(side: AccountSide) {
-    const { clock, clockKnown, memory, timezone } = side;
     this.#side = side;
-    this.days = new Days(timezone);
-    this.meter = new WireMeter(() => clock.monotonic());
-    this.#ledger = new Ledger(memory.load(), {
-      utc: () => this.utc,
-      known: clockKnown,
-      days: this.days,
+    this.days = new Days(side.timezone);
+    this.meter = new WireMeter(() => side.clock.monotonic());
+  }
+
+  /** Read when it is first needed: a reload makes this account before the one in its place has saved its last bytes. */
+  #ledger(): Ledger {
+    const { clock, clockKnown: known, memory } = this.#side;
+    this.#opened ??= new Ledger(memory.load(), {
+      ...{ utc: () => this.utc, known, days: this.days },
       monotonic: () => clock.monotonic(),
     });
+    return this.#opened;
   }
 
   /** UTC ms, as far as the gateway knows. */
@@ -53,11 +56,11 @@ export class Account {
   /** Bytes of all kinds today. */
   get spent(): number {
     this.#enter();
-    return this.#ledger.state.spent;
+    return this.#ledger().state.spent;
   }
   /** Transitions of alarms that left today. */
   get alarms(): number {
-    return this.#ledger.state.alarms;
+    return this.#ledger().state.alarms;
   }
   /** Bytes since this run began. */
   get wire(): WireBytes {
@@ -70,23 +73,23 @@ export class Account {
 
   alarmLeft(): void {
     this.#enter();
-    this.#ledger.alarm();
+    this.#ledger().alarm();
   }
   /** @returns whether it is the first of its day */
   overrun(): boolean {
-    return this.#ledger.overrun();
+    return this.#ledger().overrun();
   }
 
   use(): WireUse {
     this.#enter();
-    const { month, wire, spent } = this.#ledger.state;
+    const { month, wire, spent } = this.#ledger().state;
     return { month: month === '' ? undefined : month, ...wire, today: spent };
   }
 
   /** The next commit keeps it. */
   save(): void {
     this.#enter();
-    const { state } = this.#ledger;
+    const { state } = this.#ledger();
     const { ran: _ran, monthRan: _monthRan, ...rest } = state;
     // On a day that a known clock shows the time of running decides nothing: it alone is worth no commit.
     const text = JSON.stringify(this.#side.clockKnown() && state.day === this.days.dayOf(this.utc) ? rest : state);
@@ -100,11 +103,13 @@ export class Account {
     const { sent, received, headers } = this.#entered;
     this.#entered = total;
     const fresh = addBytes(total, { sent: -sent, received: -received, headers: -headers });
-    if (allBytes(fresh) > 0) this.#ledger.add(fresh);
+    if (allBytes(fresh) > 0) this.#ledger().add(fresh);
   }
 
   /** Saves from time to time. */
   keep(): void {
+    // The time of running counts from here.
+    this.#ledger();
     this.#saving = this.#side.clock.after(SAVE_EVERY, () => {
       this.save();
       this.keep();

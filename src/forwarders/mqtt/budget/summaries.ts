@@ -51,33 +51,49 @@ export interface MadeSummary {
   readonly to: number;
 }
 
+/** UTC ms, whole hours. */
+interface Place {
+  readonly covered: number;
+  /** The same by a clock that is not known. */
+  readonly guessed?: number;
+}
+
 export class Summaries {
   readonly #side: SummarySide;
-  /** UTC ms, whole hours. */
-  #covered: number;
-  /** The same by a clock that is not known. */
-  #guessed: number | undefined;
+  /** UTC ms. */
+  readonly #began: number;
+  #opened: Place | undefined;
 
   constructor(side: SummarySide) {
     this.#side = side;
-    const saved = side.memory.load();
-    const { covered, guessed } = (typeof saved === 'object' && saved !== null ? saved : {}) as Record<string, unknown>;
-    this.#covered = startOfHour(isTime(covered) ? covered : side.now());
-    this.#guessed = isTime(guessed) ? startOfHour(guessed) : undefined;
+    this.#began = side.now();
   }
 
   /** Up to here the platform has the readings or a summary of them. */
   get covered(): number {
-    return this.#side.known() ? this.#covered : (this.#guessed ?? this.#covered);
+    const { covered, guessed = covered } = this.#place;
+    return this.#side.known() ? covered : guessed;
+  }
+
+  /** Read when it is first needed: a reload makes this before what is in its place has saved its last hour. */
+  get #place(): Place {
+    if (this.#opened === undefined) {
+      const saved = this.#side.memory.load();
+      const { covered, guessed } = (typeof saved === 'object' && saved !== null ? saved : {}) as Record<string, unknown>;
+      this.#opened = {
+        covered: startOfHour(isTime(covered) ? covered : this.#began),
+        ...(isTime(guessed) && { guessed: startOfHour(guessed) }),
+      };
+    }
+    return this.#opened;
   }
 
   /** Everything left, or a summary of it. @param until UTC ms */
   cover(until: number): void {
     const hour = startOfHour(until);
     if (hour === this.covered) return;
-    if (this.#side.known()) this.#covered = hour;
-    this.#guessed = this.#side.known() ? undefined : hour;
-    this.#side.memory.save({ covered: this.#covered, ...(this.#guessed !== undefined && { guessed: this.#guessed }) });
+    this.#opened = this.#side.known() ? { covered: hour } : { covered: this.#place.covered, guessed: hour };
+    this.#side.memory.save({ ...this.#opened });
   }
 
   /** @param space bytes that the visit has. @returns undefined: none is needed, or none fits. @throws SluiceError log-read */

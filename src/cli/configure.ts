@@ -8,6 +8,7 @@ import { ID, MOST_CONFIGURE } from '../control/remote/message.ts';
 import { configureSecret, makeConfigureSecret, signConfiguration } from '../core/configure-keys.ts';
 import { SluiceError } from '../core/errors.ts';
 import { parseDuration } from '../core/units.ts';
+import { writeFresh } from './bundle/bundle-file.ts';
 import { readConfig, refusedWords } from './config-file.ts';
 import { fileWords } from './file-words.ts';
 import { stateDirOf } from './running.ts';
@@ -22,7 +23,7 @@ export interface SignOptions {
 
 export async function configureKeyFile(file: string, options: { readonly json?: boolean }): Promise<void> {
   const made = !existsSync(file);
-  if (made) writeFileSync(file, makeConfigureSecret().pem, { mode: 0o600, flag: 'wx' });
+  if (made) writeFresh(file, makeConfigureSecret().pem, 0o600);
   const { key } = secretIn(file);
   if (options.json) {
     process.stdout.write(`${JSON.stringify({ key: key.text, fingerprint: key.fingerprint, made })}\n`);

@@ -1,9 +1,10 @@
 /** `sluice flows`: the flows of Node-RED beside a running gateway, their revisions, and flows that come with the gateway. */
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { request } from '../admin/client.ts';
 import { SluiceError } from '../core/errors.ts';
 import { type FlowExample, type FlowsList, type FlowsResult, MOST_FLOWS, type Revision } from '../core/flow-revisions.ts';
 import type { FlowsRestarted } from '../core/flow-supervisor.ts';
+import { writeFresh } from './bundle/bundle-file.ts';
 import { fileWords } from './file-words.ts';
 import { localDate } from './local-time.ts';
 import { paint, type RunningOptions, socketOf } from './running.ts';
@@ -59,7 +60,7 @@ export async function flowsExport(number: number | undefined, options: RunningOp
   const text = `${JSON.stringify(await request(socketOf(options), 'GET', `/api/v1/flows/export${query}`), null, 2)}\n`;
   if (options.output === undefined) return print(text);
   try {
-    writeFileSync(options.output, text, { flag: 'wx' });
+    writeFresh(options.output, text, 0o666);
   } catch (thrown) {
     const there = (thrown as { code?: unknown }).code === 'EEXIST';
     const why = there ? 'there is such a file already; name another one' : fileWords(thrown);

@@ -1,9 +1,9 @@
-import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import path from 'node:path';
 import { DEFAULT_STATE_DIR, starterConfig } from '../config/starter.ts';
 import { SluiceError } from '../core/errors.ts';
 import { makeFolder } from '../store/files/make-folder.ts';
-import { codeOf } from './bundle/bundle-file.ts';
+import { writeFresh } from './bundle/bundle-file.ts';
 import { fileWords } from './file-words.ts';
 
 export async function init(dir: string): Promise<void> {
@@ -18,10 +18,8 @@ export async function init(dir: string): Promise<void> {
   const text = starterConfig({ ownState: !mayMake(DEFAULT_STATE_DIR) });
   try {
     // A password may come to stand in it.
-    writeFileSync(file, text, { mode: 0o640, flag: 'wx' });
+    writeFresh(file, text, 0o640);
   } catch (cause) {
-    // Half a file would keep the next try from writing the whole one.
-    if (codeOf(cause) !== 'EEXIST') rmSync(file, { force: true });
     throw new SluiceError('not-found', `${file} cannot be written: ${fileWords(cause)}`, { cause });
   }
   process.stdout.write(`Wrote ${file}. Next:\n  sluice check ${file}\n  sluice run -c ${file}\n`);

@@ -22,6 +22,7 @@ import path from 'node:path';
 import type { ByteSource } from '../../codecs/bundle/container.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { foreignText } from '../../core/foreign-text.ts';
+import { writeAll } from '../../disk/durable.ts';
 import { fileWords } from '../file-words.ts';
 
 const PART = /^\.sluice-(\d{1,10})-\d{1,6}\.part$/;
@@ -127,6 +128,22 @@ export class WholeFile {
     const fd = this.#fd;
     this.#fd = undefined;
     if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** A file of a name that is free, on the disk when this returns. @param mode the umask counts @throws Error of the file system; then nothing of it stays */
+export function writeFresh(file: string, text: string, mode: number): void {
+  const fd = openSync(file, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode);
+  try {
+    writeAll(fd, Buffer.from(text), 0);
+    fsyncSync(fd);
+    syncFolder(path.dirname(file));
+  } catch (thrown) {
+    // Half a file would keep the next try from writing the whole one.
+    rmSync(file, { force: true });
+    throw thrown;
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -9,9 +9,9 @@ import { scratch } from '../../harness/scratch.ts';
 
 test('a disk that is full leaves no half file, so the next try writes the whole one', async (t) => {
   const dir = scratch(t, 'init');
-  const write = t.mock.method(fs, 'writeFileSync', (file: string) => {
+  const write = t.mock.method(fs, 'writeSync', (fd: number) => {
     write.mock.restore();
-    fs.writeFileSync(file, 'gateway:');
+    fs.writeSync(fd, 'gateway:');
     throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', syscall: 'write' });
   });
   syncBuiltinESMExports();

@@ -1,7 +1,8 @@
 /**
  * The command port: everything that acts on the field or the gateway goes through `run`, by whatever door it comes in. Whether
  * the principal may is decided first (src/access/roles.ts), without a look at what was named; then the handler does it, and its
- * bounds hold for everybody (a write is refused in src/drivers/modbus/writes.ts); the audit reports what came of it.
+ * bounds hold for everybody (a write is refused in src/drivers/modbus/writes.ts); the audit reports what came of it. What a person did
+ * with an alarm is on the disk before the caller hears that it was done.
  */
 import { assertMay } from '../access/roles.ts';
 import type { Action, Command, CommandPort, Principal, Results, RunOptions } from '../core/commands.ts';
@@ -17,20 +18,32 @@ export type Handlers = {
   ) => Promise<Results[K]>;
 };
 
+/** A power cut must not take them back: an alarm out of service again would be silent, and its interlock gone. */
+const KEPT: readonly Command['do'][] = ['acknowledge', 'shelve', 'reset', 'out-of-service', 'in-service'];
+
 /** The gateway itself: rules and safe values that the configuration asks for. */
 export const GATEWAY: Principal = { who: 'gateway', door: 'gateway', role: 'administrator' };
 
 export class Commands implements CommandPort {
   readonly #handlers: Handlers;
   readonly #audit: Audit;
+  readonly #kept: () => Promise<unknown>;
   #stopped = false;
 
-  constructor(handlers: Handlers, audit: AuditOptions) {
+  /** @param kept resolves when the disk has everything of now, or is late */
+  constructor(handlers: Handlers, audit: AuditOptions, kept: () => Promise<unknown> = async () => {}) {
     this.#handlers = handlers;
     this.#audit = new Audit(audit);
+    this.#kept = kept;
   }
 
   async run<C extends Command>(command: C, by: Principal, options: RunOptions = {}): Promise<Results[C['do']]> {
+    const result = await this.#audited(command, by, options);
+    if (KEPT.includes(command.do)) await this.#kept();
+    return result;
+  }
+
+  async #audited<C extends Command>(command: C, by: Principal, options: RunOptions): Promise<Results[C['do']]> {
     try {
       assertMay(by, command.do);
       this.#assertRunning(by);

@@ -216,6 +216,7 @@ export class Gateway implements Starting, Reloadable {
     this.#ledger ??= new Ledger({
       saved: statesOf(this.log.opened.savedStates, isLedgerState),
       save: (key, state) => this.log.saveState(key, state),
+      soon: () => this.log.commitSoon(),
       flush: () => this.log.flush(),
     });
     return this.#ledger;

@@ -35,6 +35,7 @@ export class Store {
     if (state === null) this.all.delete(key);
     else this.all.set(key, JSON.parse(JSON.stringify(state)));
   }
+  soon(): void {}
   async flush(): Promise<void> {
     this.flushes++;
     if (this.fails) throw new SluiceError('log-write', 'the disk is full');

@@ -37,6 +37,8 @@ export function neverBegan(thrown: unknown): boolean {
 export interface LedgerStore {
   readonly saved: Iterable<readonly [key: string, state: unknown]>;
   save(key: string, state: unknown): void;
+  /** What was saved is written at once, and nobody waits for it. */
+  soon(): void;
   /** Resolves when everything that was saved is on the disk. */
   flush(): Promise<void>;
 }
@@ -94,7 +96,9 @@ export class Ledger {
 
   finish(owner: string, id: string, result: string): void {
     const row = this.#rows.get(nameOf({ owner, id }));
-    if (row !== undefined) this.#put({ ...row, result: result.length > MOST_RESULT ? shortened(result) : result, runs: false });
+    if (row === undefined) return;
+    this.#put({ ...row, result: result.length > MOST_RESULT ? shortened(result) : result, runs: false });
+    this.#store.soon();
   }
 
   /** The command did not begin. */

@@ -35,7 +35,7 @@ export class CommitCycle<Carried> {
   #cancelTimer: (() => void) | undefined;
   /** Who looks at the log between two commits; bounded by the exports that run at one time. */
   #looks: (() => void)[] = [];
-  /** Bounded by those who call `flush`: the close, and one for each forwarder that comes or goes. */
+  /** Bounded by those who call `flush`: the close, one for each forwarder that comes or goes, and commands at work. */
   #waiters: { readonly from: number; readonly resolve: () => void }[] = [];
 
   /**

@@ -14,6 +14,7 @@ function onceBench(rows = new Map<string, unknown>()) {
   const ledger = new Ledger({
     saved: [...rows],
     save: (key, state) => (state === null ? rows.delete(key) : rows.set(key, JSON.parse(JSON.stringify(state)))),
+    soon: () => {},
     flush: async () => {
       one.flushes++;
     },

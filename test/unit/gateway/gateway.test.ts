@@ -138,6 +138,26 @@ test('a command to reload asks whoever has the file, and what it throws is the a
   await assert.rejects(gateway.commands.run({ do: 'reload' }, { ...ROOT, role: 'viewer' }), { code: 'forbidden' });
 });
 
+test('what a person did with an alarm is on the disk before it is answered', async (t) => {
+  const s = gatewayBench(t);
+  const gateway = s.make(
+    s.parse(`buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${await freePort()}}}
+devices: {pump: {bus: plant, unit: 1, points: {level: {table: holding, address: 0, type: int16}}}}
+rules: {dry: {point: pump.level, below: 1}}
+`),
+  );
+  await gateway.start(nobody);
+  // A cut behind the second answer would keep the alarm silent, and take away what the rule locks.
+  for (const command of [
+    { do: 'out-of-service', rule: 'dry', reason: 'a new sensor' },
+    { do: 'in-service', rule: 'dry' },
+  ] as const) {
+    const from = gateway.log.next;
+    await gateway.commands.run(command, ROOT);
+    assert.ok(gateway.log.committed > from, `${command.do} and its event`);
+  }
+});
+
 test('a second gateway is refused and lets go of everything, the first one is not disturbed', async (t) => {
   const s = gatewayBench(t);
   const first = s.make(s.parse(''));

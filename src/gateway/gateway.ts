@@ -14,7 +14,7 @@ import { StartRoom } from '../care/start-room.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Configure } from '../configure/configure.ts';
 import type { Actions } from '../control/actions/actions.ts';
-import { isLedgerState, Ledger } from '../control/remote/ledger.ts';
+import type { Ledger } from '../control/remote/ledger.ts';
 import type { Once } from '../control/remote/once.ts';
 import type { BrokenConfig } from '../core/broken-config.ts';
 import type { Clock, Machine } from '../core/clock.ts';
@@ -39,7 +39,6 @@ import type { RuleEngine } from '../rules/engine.ts';
 import type { PolledBus, ThreadWork } from '../service-manager/liveness.ts';
 import { statusWords } from '../service-manager/status-words.ts';
 import { bootName } from '../store/files/layout.ts';
-import { statesOf } from '../store/hot/saved-states.ts';
 import type { Log } from '../store/log.ts';
 import { StateDirLock } from '../store/state-dir.ts';
 import { systemProbes } from '../time/probes.ts';
@@ -47,6 +46,7 @@ import type { ClockProbes } from '../time/services.ts';
 import type { ClockChange, ClockWatch } from '../time/watch.ts';
 import { configured, healthOf, isReady, statusFacts } from './configured.ts';
 import { HealthWatch } from './health-watch.ts';
+import { ledgerOf } from './on-the-log.ts';
 import { makeParts, type Parts } from './parts.ts';
 import type { Plant } from './plant.ts';
 import { Reload, type Reloadable } from './reload.ts';
@@ -213,12 +213,7 @@ export class Gateway implements Starting, Reloadable {
     return this.#came.times;
   }
   get ledger(): Ledger {
-    this.#ledger ??= new Ledger({
-      saved: statesOf(this.log.opened.savedStates, isLedgerState),
-      save: (key, state) => this.log.saveState(key, state),
-      soon: () => this.log.commitSoon(),
-      flush: () => this.log.flush(),
-    });
+    this.#ledger ??= ledgerOf(this.log, this.clock);
     return this.#ledger;
   }
   get boot(): string {

@@ -1,11 +1,15 @@
 /** What stands on the open log: each is given the gateway and the log, and begins nothing yet. */
+import { isLedgerState, Ledger } from '../control/remote/ledger.ts';
+import type { Clock } from '../core/clock.ts';
 import { Ingest } from '../pipeline/ingest.ts';
 import { observationEvent } from '../pipeline/observation-event.ts';
 import { eventWithoutValue, isUnnamed, withoutValue } from '../pipeline/withheld.ts';
 import { ClockReport } from '../reports/clock.ts';
 import { LogWatch, type LogWatchOptions } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
+import { statesOf } from '../store/hot/saved-states.ts';
 import type { Log } from '../store/log.ts';
+import { ID_WITHIN, KeptInLog } from './kept-in-log.ts';
 import type { Parts, PartsSide } from './parts.ts';
 
 /** Tells faults, losses and salvage of the log. */
@@ -61,5 +65,16 @@ export function clockReportOf(g: PartsSide, log: Log): ClockReport {
     tell: (event) => g.ingest.event(event),
     logName: (ordinal) => log.opened.logs.find((l) => l.ordinal === ordinal)?.name ?? '',
     ...{ boot: log.opened.boot, log: log.ordinal },
+  });
+}
+
+/** The ids of commands that act once. One that the log does not take is refused: nobody waits for a disk without end. */
+export function ledgerOf(log: Log, clock: Clock): Ledger {
+  const kept = new KeptInLog(() => log, clock, ID_WITHIN);
+  return new Ledger({
+    saved: statesOf(log.opened.savedStates, isLedgerState),
+    save: (key, state) => log.saveState(key, state),
+    soon: () => log.commitSoon(),
+    flush: () => kept.assert(),
   });
 }

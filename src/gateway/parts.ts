@@ -53,7 +53,7 @@ import { hasAlarm } from './alarming.ts';
 import { flowParts } from './flow-parts.ts';
 import { flowSource } from './flow-source.ts';
 import { Forwarders } from './forwarders.ts';
-import { KeptInLog } from './kept-in-log.ts';
+import { KEPT_WITHIN, KeptInLog } from './kept-in-log.ts';
 import { LocalBroker } from './local-broker.ts';
 import { Plant } from './plant.ts';
 import { createBus } from './registry-create.ts';
@@ -149,7 +149,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   const resend = new Resend({ gateway: () => g.config.gateway.id, log: () => g.log });
   const look = (rule: string) => lookWithoutValue(g.config, g.rules.look(rule, g.ingest.moment()));
   const interlocks = new Interlocks({ look, rules: () => g.config.rules });
-  const kept = new KeptInLog(() => g.log, clock);
+  const kept = new KeptInLog(() => g.log, clock, KEPT_WITHIN);
   const commands: Commands = new Commands(
     {
       ...interlocked(

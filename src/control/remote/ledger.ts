@@ -39,7 +39,7 @@ export interface LedgerStore {
   save(key: string, state: unknown): void;
   /** What was saved is written at once, and nobody waits for it. */
   soon(): void;
-  /** Resolves when everything that was saved is on the disk. */
+  /** Resolves when everything that was saved is on the disk; rejects when that takes too long. */
   flush(): Promise<void>;
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { Target } from '../../../src/admin/gateway-target.ts';
 import type { GatewayConfig } from '../../../src/config/kinds.ts';
@@ -156,6 +157,19 @@ rules: {dry: {point: pump.level, below: 1}}
     await gateway.commands.run(command, ROOT);
     assert.ok(gateway.log.committed > from, `${command.do} and its event`);
   }
+});
+
+test('a disk that refuses keeps a command with an id from acting, now and later', async (t) => {
+  const s = gatewayBench(t);
+  const gateway = s.make(s.parse(''));
+  await gateway.start(nobody);
+  const status = gateway.log.status();
+  t.mock.method(gateway.log, 'status', () => ({ ...status, fault: 'the disk is full' }));
+  const flush = t.mock.method(gateway.log, 'flush', () => new Promise<void>(() => {}));
+  const begun = gateway.ledger.begin('forwarder:up', 'a').catch((thrown: { code: string }) => thrown.code);
+  assert.equal(await Promise.race([begun, sleep(500, 'it waits')]), 'log-write');
+  assert.equal(gateway.ledger.find('forwarder:up', 'a'), undefined);
+  flush.mock.restore();
 });
 
 test('a second gateway is refused and lets go of everything, the first one is not disturbed', async (t) => {

@@ -18,10 +18,11 @@ function keptBench() {
       status: () => log,
     }),
     clock,
+    KEPT_WITHIN,
   );
   const answered: string[] = [];
   const ask = (who: string): void => void kept.wait().then(() => answered.push(who));
-  return { clock, flushes, log, answered, ask };
+  return { clock, flushes, log, answered, ask, kept };
 }
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -56,4 +57,16 @@ test('nobody waits while commits fail', async () => {
   s.ask('a');
   await turn();
   assert.deepEqual([s.answered, s.flushes.length], [['a'], 0]);
+});
+
+test('a command is refused where its id is not kept in time', async () => {
+  const s = keptBench();
+  const refused = assert.rejects(s.kept.assert(), { code: 'log-write' });
+  await s.clock.advance(KEPT_WITHIN);
+  await refused;
+  s.flushes[0]?.resolve();
+  await turn();
+  const taken = s.kept.assert();
+  s.flushes[1]?.resolve();
+  await taken;
 });

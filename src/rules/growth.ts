@@ -44,28 +44,14 @@ export class Growth {
     this.#maxPerSecond = maxPerSecond;
   }
 
-  /**
-   * @param at of the saving, monotonic ms of this run; undefined: not known, so nothing has grown before the next reading
-   * @param later the saving was at `at` or before, so the next step is none that is too fast
-   * @returns whether there was anything
-   */
-  restore(saved: unknown, at: number | undefined, later = false): boolean {
+  /** @param at of the saving, monotonic ms of this run; undefined: not known, so nothing has grown before the next reading */
+  restore(saved: unknown, at: number | undefined): void {
     const known = schema.safeParse(saved).data;
-    if (known === undefined || at === undefined) return false;
+    if (known === undefined || at === undefined) return;
     const { before, still } = known;
-    const since = still === undefined || later ? undefined : at - still;
+    const since = still === undefined ? undefined : at - still;
     this.#state = { ...plain(known), at: since, before: before && plain(before) };
     this.#at = at - known.age;
-    return true;
-  }
-
-  /** What was restored is so much longer ago, ms. */
-  shift(off: number): void {
-    this.#at -= off;
-  }
-  /** Nothing has grown before the next reading. */
-  forget(): void {
-    this.#state = undefined;
   }
 
   /** @returns undefined: the first reading, or none of this counter (below 0, beyond the rollover, too fast) */

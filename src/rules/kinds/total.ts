@@ -19,9 +19,8 @@ interface Setting extends GrowthSettings {
  * period does, by time alone: the total of the next one begins at 0. Growth between two readings counts as even over the
  * time between them, also across the border of a period and while the gateway was off.
  *
- * While the clock is not known no period is: the rule says nothing, and what grows meanwhile counts once the clock is known. That also
- * holds for what grew while the gateway was off, where only now it is known how long. A clock that steps into another period begins the
- * total anew.
+ * While the clock is not known no period is: the rule says nothing, and what grows meanwhile counts once the clock is known. A clock
+ * that steps into another period begins the total anew.
  */
 export const total = ruleKind({
   key: 'total',
@@ -40,16 +39,7 @@ const savedSchema = z.object({
   period: z.number().optional(),
   total: z.number().min(0),
   growth: z.unknown().optional(),
-  /** What waits for the clock; ms before the saving. */
-  waiting: z.object({ from: z.number().min(0), to: z.number().min(0), amount: z.number().min(0) }).optional(),
 });
-
-/** What grew while the clock was not known, even over the time from the first of it to the last. Monotonic ms. */
-interface Waiting {
-  readonly from: number;
-  readonly to: number;
-  readonly amount: number;
-}
 
 class TotalMemory implements ConditionMemory {
   readonly words: Sentence;
@@ -64,11 +54,8 @@ class TotalMemory implements ConditionMemory {
   /** UTC ms at which the period of the total began; undefined: none yet. */
   #period: number | undefined;
   #total = 0;
-  #waiting: Waiting | undefined;
-  /** It began in an earlier run, which is longer ago than `from` says: by the time that the gateway was off. */
-  #earlier: Waiting | undefined;
-  /** So does what the next reading shows. */
-  #crosses = false;
+  /** What grew while the clock was not known; `from` the first of it, `to` the last. */
+  #waiting: { from: number; to: number; amount: number } | undefined;
 
   constructor(setting: Setting, deadband: number, { at, saved, off, clock }: MemoryStart) {
     this.#setting = setting;
@@ -81,7 +68,7 @@ class TotalMemory implements ConditionMemory {
     if (known !== undefined) {
       this.#period = known.period;
       this.#total = known.total;
-      this.#takeUp(known, at, off);
+      this.#growth.restore(known.growth, off === undefined ? undefined : at - off);
     }
     this.#roll(at);
   }
@@ -89,7 +76,7 @@ class TotalMemory implements ConditionMemory {
   value(at: number, value: Value): void {
     const grown = this.#growth.take(at, value);
     if (this.#clock.wall(at) === undefined) {
-      if (grown !== undefined) this.#wait(at, grown);
+      if (grown !== undefined && grown.amount > 0) this.#wait(at, grown);
       return;
     }
     this.#roll(at);
@@ -104,51 +91,23 @@ class TotalMemory implements ConditionMemory {
     this.#compare();
   }
 
-  clockChanged(at: number, off?: number): void {
+  clockChanged(at: number): void {
     this.#roll(at, true);
-    if (this.#clock.wall(at) === undefined) return;
-    // Where nobody knows how long ago it was, nobody knows its period.
-    const earlier = off === undefined ? undefined : this.#earlier;
-    this.#earlier = undefined;
-    // The next reading may show more of it.
-    if (this.#crosses && off !== undefined) this.#growth.shift(off);
-    else if (this.#crosses) this.#growth.forget();
-    this.#crosses = false;
-    if (earlier !== undefined) this.#total += this.#share(earlier.from - (off ?? 0), earlier.to, earlier.amount);
     const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if (waiting !== undefined) this.#total += this.#share(waiting.from, waiting.to, waiting.amount);
-    if (earlier !== undefined || waiting !== undefined) this.#compare();
+    if (waiting !== undefined && this.#period !== undefined) {
+      this.#total += this.#share(waiting.from, waiting.to, waiting.amount);
+      this.#waiting = undefined;
+      this.#compare();
+    }
   }
 
   save(at: number): unknown {
-    const waiting = both(this.#earlier, this.#waiting);
-    return {
-      ...{ period: this.#period, total: this.#total, growth: this.#growth.save(at) },
-      ...(waiting !== undefined && {
-        waiting: { from: Math.max(0, at - waiting.from), to: Math.max(0, at - waiting.to), amount: waiting.amount },
-      }),
-    };
-  }
-
-  /** @param off undefined: `clockChanged` may bring it, where the clock is not known yet */
-  #takeUp({ growth, waiting }: z.output<typeof savedSchema>, at: number, off: number | undefined): void {
-    if (off !== undefined || this.#clock.wall(at) !== undefined) {
-      this.#growth.restore(growth, off === undefined ? undefined : at - off);
-      if (waiting === undefined || off === undefined) return;
-      this.#roll(at);
-      this.#total += this.#share(at - off - waiting.from, at - waiting.to, waiting.amount);
-      return;
-    }
-    this.#crosses = this.#growth.restore(growth, at, true);
-    if (waiting !== undefined) this.#earlier = { from: at - waiting.from, to: at - waiting.to, amount: waiting.amount };
+    return { period: this.#period, total: this.#total, growth: this.#growth.save(at) };
   }
 
   #wait(at: number, { from, amount }: Grown): void {
-    const grown = { from, to: at, amount };
-    if (this.#crosses) this.#earlier = both(this.#earlier, grown);
-    else if (amount > 0) this.#waiting = both(this.#waiting, grown);
-    this.#crosses = false;
+    const waiting = this.#waiting ?? { from, to: at, amount: 0 };
+    this.#waiting = { from: waiting.from, to: at, amount: waiting.amount + amount };
   }
 
   /** The period that holds `at`; another one than before begins at 0. */
@@ -174,9 +133,4 @@ class TotalMemory implements ConditionMemory {
     this.measured = { words: phrase(`total-${this.#setting.per}`), value: total };
     this.verdict = this.#judge(total);
   }
-}
-
-function both(a: Waiting | undefined, b: Waiting | undefined): Waiting | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return { from: Math.min(a.from, b.from), to: Math.max(a.to, b.to), amount: a.amount + b.amount };
 }

@@ -1,6 +1,6 @@
 /**
- * Power cuts while people deploy: the gateway and Node-RED lie on a disk that records what reaches it. What a deploy was told to have
- * done is there after each cut, and so is each revision.
+ * Power cuts while people deploy flows. The gateway and Node-RED lie on a disk that records every write. After each cut, the flows of each
+ * answered deploy are there, and so is each revision.
  */
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
@@ -104,7 +104,7 @@ async function look(folder: string, told: readonly Told[], secret: string): Prom
   const last = Math.max(0, ...told.map(({ number }) => number));
   try {
     const number = numberIn(readFileSync(path.join(`${state}-node-red`, 'flows.json'), 'utf8'));
-    if (number < last) wrong.push(`flows.json has deploy ${number}, and ${last} was told`);
+    if (number < last) wrong.push(`flows.json has deploy ${number}, and deploy ${last} was answered`);
   } catch (thrown) {
     wrong.push(`flows.json: ${String(thrown)}`);
   }
@@ -124,7 +124,7 @@ async function look(folder: string, told: readonly Told[], secret: string): Prom
   return wrong;
 }
 
-/** A gateway on what is left runs the flows that were told, and they have their passwords. */
+/** A gateway starts on what is left. It runs the flows of the last answered deploy, and they have their passwords. */
 async function runsAgain(t: TestContext, folder: string, port: number, last: number): Promise<string[]> {
   const { site, leave } = siteOn(t, folder, port);
   await site.gateway.up();
@@ -134,12 +134,12 @@ async function runsAgain(t: TestContext, folder: string, port: number, last: num
   assert.equal(await site.gateway.stop(), 0);
   leave();
   return [
-    ...(number < last ? [`deploy ${number} runs, and ${last} was told`] : []),
+    ...(number < last ? [`deploy ${number} runs, and deploy ${last} was answered`] : []),
     ...(JSON.parse(kept).has_password === true ? [] : [`the password is gone: ${kept}`]),
   ];
 }
 
-test(`no power cut of ${CUTS} takes a deploy that was told, or a revision`, { timeout: 900_000 }, async (t) => {
+test(`no power cut of ${CUTS} takes an answered deploy or a revision`, { timeout: 900_000 }, async (t) => {
   if (!nodeRedPeer(t)) return;
   t.diagnostic(`SLUICE_SEED=${SEED}`);
   const device = await fakeTcp(t);
@@ -152,7 +152,7 @@ test(`no power cut of ${CUTS} takes a deploy that was told, or a revision`, { ti
   const random = seeded(SEED);
   const [first, end] = [(told[0] as Told).at, (told.at(-1) as Told).at];
   const ends = entries.filter((e) => e.write !== undefined && e.end >= first && e.end <= end).map((e) => e.end);
-  // One right behind what was told, and one behind any write.
+  // Every other cut comes right behind an answer. The others come behind any write.
   const kinds = [told.map(({ at }) => at), ends];
   const moments = Array.from({ length: CUTS }, (_, i) => {
     const of = kinds[i % kinds.length] as number[];

@@ -45,6 +45,7 @@ export const SENTENCES = {
   'total-day': { en: 'the total of this day', bn: 'এই দিনের মোট' },
   'total-week': { en: 'the total of this week', bn: 'এই সপ্তাহের মোট' },
   'total-month': { en: 'the total of this month', bn: 'এই মাসের মোট' },
+  'of-unknown-time': { en: '{what} ({part} of it of an unknown time)', bn: '{what} (এর মধ্যে {part} কখনকার তা জানা নেই)' },
   'average-about': { en: 'the average of about {time}', bn: 'গড় (প্রায় {time})' },
   // What points say.
   is: { en: '{point} is {value}', bn: '{point} এখন {value}' },

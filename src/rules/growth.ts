@@ -11,8 +11,10 @@ import { isNumeric } from './rule-kind.ts';
 export interface Grown {
   /** In the unit of the point. */
   readonly amount: number;
-  /** Monotonic ms of the reading before. */
+  /** Monotonic ms of the reading before. Where that is of an earlier run: as if the gateway had not been off. */
   readonly from: number;
+  /** The reading before is of an earlier run, and nobody knows how long the gateway was off. */
+  readonly isEarlier: boolean;
 }
 
 export interface GrowthSettings {
@@ -34,6 +36,10 @@ export class Growth {
   readonly #maxPerSecond: number | undefined;
   #state: CounterState | undefined;
   #at = 0;
+  /** The last reading is of an earlier run, and `offKnown` may say how much earlier. */
+  #isEarlier = false;
+  /** When its value last changed, as if the gateway had not been off; undefined: nobody knows. */
+  #since: number | undefined;
 
   /**
    * @param rollover values that the counter has; absent: it never rolls over
@@ -44,14 +50,30 @@ export class Growth {
     this.#maxPerSecond = maxPerSecond;
   }
 
-  /** @param at of the saving, monotonic ms of this run; undefined: not known, so nothing has grown before the next reading */
-  restore(saved: unknown, at: number | undefined): void {
+  /** @param at the start of this run, monotonic ms @param off ms between the saving and `at`; undefined: nobody knows it yet */
+  restore(saved: unknown, at: number, off: number | undefined): void {
     const known = schema.safeParse(saved).data;
-    if (known === undefined || at === undefined) return;
+    if (known === undefined) return;
     const { before, still } = known;
-    const since = still === undefined ? undefined : at - still;
-    this.#state = { ...plain(known), at: since, before: before && plain(before) };
+    // A step over an unknown time is none that is too fast, until the time is known.
+    this.#state = { ...plain(known), before: before && plain(before) };
     this.#at = at - known.age;
+    this.#since = still === undefined ? undefined : at - still;
+    this.#isEarlier = true;
+    if (off !== undefined) this.offKnown(off);
+  }
+
+  /** It is known how long the gateway was off. What a reading of this run has shown meanwhile is not moved. */
+  offKnown(off: number): void {
+    if (!this.#isEarlier || this.#state === undefined) return;
+    this.#at -= off;
+    if (this.#since !== undefined) this.#state = { ...this.#state, at: this.#since - off };
+    this.#isEarlier = false;
+  }
+
+  /** Whether a counter can grow so much in so many ms. */
+  allows(amount: number, time: number): boolean {
+    return this.#maxPerSecond === undefined || amount <= (this.#maxPerSecond * time) / 1000;
   }
 
   /** @returns undefined: the first reading, or none of this counter (below 0, beyond the rollover, too fast) */
@@ -64,18 +86,20 @@ export class Growth {
     if (state === undefined || verdict === 'outside') return undefined;
     this.#state = state;
     if (verdict === 'too-fast') return undefined;
-    const from = this.#at;
+    const [from, isEarlier] = [this.#at, this.#isEarlier];
     this.#at = at;
+    this.#isEarlier = false;
     if (last === undefined) return undefined;
-    return { amount: Number(state.total) - Number(last.total), from };
+    return { amount: Number(state.total) - Number(last.total), from, isEarlier };
   }
 
   save(at: number): SavedGrowth | undefined {
     const state = this.#state;
     if (state === undefined) return undefined;
+    const since = this.#isEarlier ? this.#since : state.at;
     return {
       ...{ value: written(state.value), total: written(state.total), age: Math.max(0, at - this.#at) },
-      ...(state.at !== undefined && { still: Math.max(0, at - state.at) }),
+      ...(since !== undefined && { still: Math.max(0, at - since) }),
       ...(state.before && { before: { value: written(state.before.value), total: written(state.before.total) } }),
     };
   }

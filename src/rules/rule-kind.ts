@@ -54,6 +54,11 @@ export interface MemoryStart {
   suspect(): boolean;
 }
 
+/** Nobody will ever know how long the gateway was off: the clock is known now, and was not before. */
+export function isOffLost({ at, off, clock }: MemoryStart): boolean {
+  return off === undefined && clock.wall(at) !== undefined;
+}
+
 /** `unknown`: too little was observed to say anything. It begins nothing and ends nothing, as a bad reading. */
 export type MemoryVerdict = Verdict | 'unknown';
 
@@ -73,11 +78,14 @@ export interface ConditionMemory {
   advance(at: number): void;
   /** A person acknowledged the alarm. Absent: that changes nothing. */
   acknowledged?(at: number): void;
-  /** Small JSON (its text at most MOST_MEMORY long), times as "so long before `at`"; undefined: there is nothing to keep. */
+  /**
+   * Small JSON (its text at most MOST_MEMORY long), times as "so long before `at`"; undefined: there is nothing to keep. While `off` is
+   * not known, times are saved as if it were 0: the state keeps the clock of the run before, so a later run learns of both times off.
+   */
   save(at: number): unknown;
   /** How often a memory that only grew is saved, ms; never more often than MEMORY_RESAVE. Absent: as often. */
   readonly resave?: number | undefined;
-  /** The wall clock became known or stepped. @param off as in MemoryStart, where this run learns it only now */
+  /** The wall clock became known or stepped. @param off as in MemoryStart, where this run learns it only now; undefined: it never will */
   clockChanged?(at: number, off: number | undefined): void;
   /** The unit of an input, once a shape named it. */
   know?(input: number, unit: string | undefined): void;

@@ -24,6 +24,7 @@ const PHASE = 1e-6;
 export class Slots {
   /** Milliseconds of a part. Whole, so that a restart finds the same borders. */
   readonly width: number;
+  readonly #options: SlotsOptions;
   readonly #count: number;
   readonly #schema: z.ZodType<SavedSlots>;
   /** The beginning of part 0. */
@@ -32,8 +33,12 @@ export class Slots {
   #parts: { readonly index: number; readonly data: number[] }[] = [];
   /** The window of an earlier run, while nobody knows how long ago that was. */
   #aside: SavedSlots | undefined;
+  /** Of this run. */
+  #start = 0;
 
-  constructor({ over, parts, fields }: SlotsOptions) {
+  constructor(options: SlotsOptions) {
+    const { over, parts, fields } = options;
+    this.#options = options;
     this.width = Math.max(1, Math.ceil(over / parts));
     this.#count = Math.max(1, Math.ceil(over / this.width));
     const part = z
@@ -53,33 +58,57 @@ export class Slots {
     });
   }
 
-  /** @param off ms between the saving and `at`; undefined: not known */
+  /** @param at the start of this run @param off ms between the saving and `at`; undefined: `offKnown` may bring it */
   restore(saved: unknown, at: number, off: number | undefined): void {
+    this.#start = at;
     const known = this.#schema.safeParse(saved).data;
     if (known === undefined) return;
     if (off === undefined) this.#aside = known;
     else this.#take(known, at - off);
   }
 
-  /** The time off is known: what an earlier run saw stands before what this one saw. @param start of this run */
-  offKnown(start: number, off: number, now: number): void {
+  /** The time off is known: what an earlier run saw stands before what this one saw. @param off undefined: it never will be */
+  offKnown(off: number | undefined, now: number): void {
     const aside = this.#aside;
     this.#aside = undefined;
-    if (aside === undefined) return;
-    if (this.#origin === undefined) this.#take(aside, start - off);
+    if (aside === undefined || off === undefined) return;
+    if (this.#origin === undefined) this.#take(aside, this.#start - off);
     else {
-      // The borders of this run stand, so those of the earlier one move by less than a part.
-      const then = Math.floor((start - off - this.#origin) / this.width);
+      // The borders of this run stand, so those of the earlier one move by a part, or by two where both have one part.
+      const [last] = aside.parts.at(-1) ?? [0];
       const first = this.#parts[0]?.index ?? Number.POSITIVE_INFINITY;
-      const earlier = aside.parts.map(([age, ...data]) => ({ index: then - age, data })).filter(({ index }) => index < first);
-      this.#parts.unshift(...earlier);
+      const then = Math.min(Math.floor((this.#start - off - this.#origin) / this.width), first - 1 + last);
+      this.#parts.unshift(...aside.parts.map(([age, ...data]) => ({ index: then - age, data })));
     }
     this.slide(now);
+  }
+
+  /** The same window, to go on with apart from this one. */
+  copy(): Slots {
+    const copy = new Slots(this.#options);
+    copy.#origin = this.#origin;
+    copy.#parts = this.#parts.map(({ index, data }) => ({ index, data: [...data] }));
+    copy.#aside = this.#aside;
+    copy.#start = this.#start;
+    return copy;
   }
 
   /** The part that holds `at`, filled with zeros when it is new. Parts that are too old by then are gone. */
   part(at: number): number[] | undefined {
     return this.#parts.at(-1)?.index === this.slide(at) ? this.#parts.at(-1)?.data : undefined;
+  }
+
+  /** The part that holds `at`, which may lie before others; new ones are zero. undefined: a window at `now` does not hold it. */
+  into(at: number, now: number): number[] | undefined {
+    const newest = this.slide(now);
+    const index = this.#index(at);
+    if (index <= newest - this.#count) return undefined;
+    const place = this.#parts.findLastIndex((part) => part.index <= index);
+    const there = this.#parts[place];
+    if (there?.index === index) return there.data;
+    const data = new Array<number>(this.#options.fields).fill(0);
+    this.#parts.splice(place + 1, 0, { index, data });
+    return data;
   }
 
   add(at: number, data: number[]): void {
@@ -116,7 +145,13 @@ export class Slots {
     return this.border(at) - this.#count * this.width;
   }
 
+  /** While the time off is not known, as if it were 0. */
   save(at: number): SavedSlots | undefined {
+    if (this.#aside !== undefined) {
+      const all = this.copy();
+      all.offKnown(0, at);
+      return all.save(at);
+    }
     if (this.#origin === undefined) return undefined;
     const now = this.#index(at);
     const parts = this.#parts.filter(({ index }) => index > now - this.#count);

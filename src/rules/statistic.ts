@@ -16,6 +16,7 @@ import { judgeOf, type Limits, limitWords } from './limit.ts';
 import {
   type ConditionMemory,
   isNumeric,
+  isOffLost,
   type Measured,
   type MemoryCondition,
   type MemoryStart,
@@ -59,17 +60,15 @@ class StatisticMemory implements ConditionMemory {
   readonly #limits: Limits;
   readonly #judge: (value: number) => MemoryVerdict;
   readonly #slots: Slots;
-  readonly #start: number;
 
-  constructor(of: Statistic, limits: Limits, deadband: number, { at, saved, off }: MemoryStart) {
+  constructor(of: Statistic, limits: Limits, deadband: number, from: MemoryStart) {
     this.#of = of;
     this.#limits = limits;
     this.#judge = judgeOf(limits, deadband);
     this.#slots = new Slots(of);
-    this.#start = at;
     this.words = limitWords(limits);
     this.resave = resave(of.over);
-    this.#slots.restore(saved, at, off);
+    if (!isOffLost(from)) this.#slots.restore(from.saved, from.at, from.off);
   }
 
   value(at: number, value: Value): void {
@@ -93,7 +92,7 @@ class StatisticMemory implements ConditionMemory {
   }
 
   clockChanged(at: number, off: number | undefined): void {
-    if (off !== undefined) this.#slots.offKnown(this.#start, off, at);
+    this.#slots.offKnown(off, at);
   }
 
   #compare(at: number): void {

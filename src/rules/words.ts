@@ -19,7 +19,7 @@ export interface Seen {
 }
 
 /** A computed value has no digits of an instrument; six tell more than anyone reads. */
-const MEASURED_DIGITS = 6;
+export const MEASURED_DIGITS = 6;
 
 /** What a condition says of itself; `after` where silence is all that counts, `bad` where a bad reading is. */
 export type Said =

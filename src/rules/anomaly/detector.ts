@@ -127,6 +127,12 @@ export class Detector {
     this.#lastAt = Math.max(this.#lastAt, at);
   }
 
+  /** What an earlier run saw is so much longer ago, ms. @param start of this run: what it saw itself is not moved */
+  shift(start: number, off: number): void {
+    if (this.#lastAt <= start) this.#lastAt -= off;
+    if (this.#highAt <= start) this.#highAt -= off;
+  }
+
   /**
    * @param at monotonic ms; earlier than the last call counts as the same time
    * @param hour local hour of the day, 0 to 23; undefined: not known

@@ -87,6 +87,10 @@ export class AnomalyMemory implements ConditionMemory {
 
   advance(): void {}
 
+  clockChanged(_at: number, off: number | undefined): void {
+    if (off !== undefined) this.#detector.shift(this.#from.at, off);
+  }
+
   explain(unit: string | undefined): Sentence {
     return this.#alarm === undefined ? phrase('unusual', { method: METHOD }) : findingWords(this.#alarm, unit);
   }

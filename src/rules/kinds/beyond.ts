@@ -4,7 +4,15 @@ import type { Value } from '../../core/point.ts';
 import { duration as lasting, phrase, type Sentence } from '../../core/sentence.ts';
 import { resave } from '../delay.ts';
 import { judgeOf, type Limits, limitFault, limitKeys, limitLines, limitWords } from '../limit.ts';
-import { type ConditionMemory, isNumeric, type MemoryStart, type MemoryVerdict, ruleKind, type Verdict } from '../rule-kind.ts';
+import {
+  type ConditionMemory,
+  isNumeric,
+  isOffLost,
+  type MemoryStart,
+  type MemoryVerdict,
+  ruleKind,
+  type Verdict,
+} from '../rule-kind.ts';
 import { Slots } from '../slots.ts';
 
 const DAY = 86_400_000;
@@ -22,8 +30,8 @@ interface Setting extends Limits {
  * `within`: the time of a window that slides in 120 steps, so 120 times a rule. Without it the time adds up until a
  * person acknowledges the alarm; then it begins at 0.
  *
- * A reading counts until the next one, and at most for `gap`: what nobody observed is not counted. The same holds over a restart when the
- * clock was known before and after; else the time off counts nothing. A kill loses what was counted since the last saving
+ * A reading counts until the next one, and at most for `gap`: what nobody observed is not counted. The same holds over a restart, as soon
+ * as it is known how long the gateway was off. A kill loses what was counted since the last saving
  * (delay.ts, MEMORY_RESAVE).
  */
 export const beyond = ruleKind({
@@ -78,18 +86,21 @@ class BeyondMemory implements ConditionMemory {
   readonly #setting: Setting;
   readonly #judge: (value: number) => Verdict;
   readonly #slots: Slots | undefined;
-  readonly #start: number;
   /** Without a window. */
   #sum = 0;
   #beyond = false;
+  /** A reading came, in this run or before. */
+  #isKnown = false;
   /** Counted up to here, and the last reading counts up to there. */
   #counted: number;
   #until = Number.NEGATIVE_INFINITY;
+  /** The last reading of an earlier run, beyond the limit: from the start it counts for so long, as if there were no time off, until `to`. */
+  #earlier: { readonly from: number; readonly left: number; readonly to: number } | undefined;
 
-  constructor(setting: Setting, deadband: number, { at, saved, off }: MemoryStart) {
+  constructor(setting: Setting, deadband: number, from: MemoryStart) {
+    const { at, saved, off } = from;
     this.#setting = setting;
     this.#judge = judgeOf(setting, deadband, setting.equal);
-    this.#start = at;
     this.#counted = at;
     const all = { limit: limitWords(setting, setting.equal), time: lasting(setting.for) };
     this.words =
@@ -100,12 +111,16 @@ class BeyondMemory implements ConditionMemory {
     const known = savedSchema.safeParse(saved).data;
     if (setting.within !== undefined) {
       this.#slots = new Slots({ over: setting.within, parts: PARTS, fields: 1 });
-      this.#slots.restore(known?.window, at, off);
+      if (!isOffLost(from)) this.#slots.restore(known?.window, at, off);
     }
     if (known === undefined) return;
+    this.#isKnown = true;
     this.#sum = known.sum;
     this.#beyond = known.beyond;
-    if (off === undefined) return;
+    if (off === undefined) {
+      if (known.beyond && !isOffLost(from)) this.#earlier = { from: at, left: known.left, to: Number.POSITIVE_INFINITY };
+      return;
+    }
     this.#counted = at - off;
     this.#until = at - off + known.left;
     this.#count(Math.min(at, this.#until));
@@ -116,6 +131,8 @@ class BeyondMemory implements ConditionMemory {
 
   value(at: number, value: Value): void {
     if (!isNumeric(value)) return;
+    if (this.#earlier !== undefined) this.#earlier = { ...this.#earlier, to: Math.min(this.#earlier.to, at) };
+    this.#isKnown = true;
     this.#count(Math.min(at, this.#until));
     this.#counted = at;
     this.#until = at + this.#setting.gap;
@@ -137,36 +154,54 @@ class BeyondMemory implements ConditionMemory {
     if (this.#slots !== undefined) return;
     this.#count(Math.min(at, this.#until));
     this.#sum = 0;
+    this.#earlier = undefined;
     this.#compare(at);
   }
 
   clockChanged(at: number, off: number | undefined): void {
-    if (off === undefined || this.#slots === undefined) return;
-    this.#slots.offKnown(this.#start, off, at);
-    if (this.verdict !== 'unknown') this.#compare(at);
+    const earlier = this.#earlier;
+    this.#earlier = undefined;
+    this.#slots?.offKnown(off, at);
+    if (off === undefined) return;
+    if (earlier !== undefined) {
+      const from = earlier.from - off;
+      const until = from + earlier.left;
+      this.#sum += this.#add(this.#slots, from, Math.min(until, earlier.to, at), at);
+      if (earlier.to === Number.POSITIVE_INFINITY) [this.#counted, this.#until] = [at, until];
+    }
+    if (this.#isKnown) this.#compare(at);
   }
 
   save(at: number): unknown {
     this.#count(Math.min(at, this.#until));
     const left = Math.min(Math.max(0, this.#until - at), this.#setting.gap);
-    return { sum: this.#sum, window: this.#slots?.save(at), left, beyond: this.#beyond };
+    const state = { sum: this.#sum, window: this.#slots?.save(at), left, beyond: this.#beyond };
+    if (this.#earlier === undefined) return state;
+    const { from, left: rest, to } = this.#earlier;
+    const end = Math.min(from + rest, to, at);
+    const window = this.#slots?.copy();
+    window?.offKnown(0, at);
+    const sum = this.#sum + this.#add(window, from, end, at);
+    return { ...state, sum, window: window?.save(at), ...(to === Number.POSITIVE_INFINITY && { left: from + rest - end }) };
   }
 
-  /** Adds the time from what is counted to `to`, part by part. */
+  /** Adds the time from what is counted to `to`. */
   #count(to: number): void {
     if (to <= this.#counted) return;
-    if (!this.#beyond) this.#counted = to;
-    else if (this.#slots === undefined) {
-      this.#sum += to - this.#counted;
-      this.#counted = to;
-    } else
-      while (this.#counted < to) {
-        const end = Math.min(this.#slots.border(this.#counted), to);
-        const data = this.#slots.part(this.#counted);
-        if (data === undefined) this.#slots.add(this.#counted, [end - this.#counted]);
-        else data[0] = (data[0] as number) + end - this.#counted;
-        this.#counted = end;
-      }
+    if (this.#beyond) this.#sum += this.#add(this.#slots, this.#counted, to, to);
+    this.#counted = to;
+  }
+
+  /** Adds a time to a window at `now`, part by part. @returns what no window takes, ms */
+  #add(slots: Slots | undefined, from: number, to: number, now: number): number {
+    if (slots === undefined) return Math.max(0, to - from);
+    slots.slide(from);
+    for (let at = Math.max(from, slots.earliest(now)), end = at; at < to; at = end) {
+      end = Math.min(slots.border(at), to);
+      const data = slots.into(at, now);
+      if (data !== undefined) data[0] = (data[0] as number) + end - at;
+    }
+    return 0;
   }
 
   #compare(at: number): void {

@@ -3,9 +3,9 @@ import { duration } from '../../config/schema-parts.ts';
 import type { Value } from '../../core/point.ts';
 import { duration as lasting, phrase, type Sentence } from '../../core/sentence.ts';
 import { resave } from '../delay.ts';
-import { Growth, type GrowthSettings } from '../growth.ts';
+import { type Grown, Growth, type GrowthSettings } from '../growth.ts';
 import { judgeOf, type Limits, limitFault, limitKeys, limitWords } from '../limit.ts';
-import { type ConditionMemory, type Measured, type MemoryStart, type MemoryVerdict, ruleKind } from '../rule-kind.ts';
+import { type ConditionMemory, isOffLost, type Measured, type MemoryStart, type MemoryVerdict, ruleKind } from '../rule-kind.ts';
 import { Slots } from '../slots.ts';
 import { rounded } from '../statistic.ts';
 
@@ -16,7 +16,8 @@ interface Setting extends Limits, GrowthSettings {
 /**
  * How much a counter grew in a window that slides in steps of a sixtieth: 60 amounts a rule. Growth between two readings counts as
  * even over the time between them. `above` needs no whole window; `below` says nothing before half of the window was watched.
- * A restart: the growth while the gateway was off counts where it is known for how long; else the window begins anew.
+ * A restart: the growth while the gateway was off counts where it is known for how long. Until then the window begins anew. What grew in
+ * a time that nobody will ever know is growth of no window.
  */
 export const delta = ruleKind({
   key: 'delta',
@@ -62,17 +63,20 @@ class DeltaMemory implements ConditionMemory {
   readonly #judge: (value: number) => MemoryVerdict;
   readonly #growth: Growth;
   readonly #slots: Slots;
+  /** What the first reading of this run showed while nobody knows how long the gateway was off. */
+  #earlier: (Grown & { readonly to: number }) | undefined;
 
-  constructor(setting: Setting, deadband: number, { at, saved, off }: MemoryStart) {
+  constructor(setting: Setting, deadband: number, start: MemoryStart) {
     this.#setting = setting;
     this.#judge = judgeOf(setting, deadband);
     this.#growth = new Growth(setting);
     this.#slots = new Slots({ over: setting.over, parts: 60, fields: 1 });
     this.words = limitWords(setting);
     this.resave = resave(setting.over);
-    if (off === undefined) return;
+    if (isOffLost(start)) return;
+    const { at, saved, off } = start;
     const { growth, window } = (saved ?? {}) as { growth?: unknown; window?: unknown };
-    this.#growth.restore(growth, at - off);
+    this.#growth.restore(growth, at, off);
     this.#slots.restore(window, at, off);
   }
 
@@ -81,7 +85,11 @@ class DeltaMemory implements ConditionMemory {
     const slots = this.#slots;
     slots.slide(at);
     if (grown === undefined) return;
-    this.#spread(grown.from, at, grown.amount);
+    if (grown.isEarlier) {
+      this.#earlier = { ...grown, to: at };
+      return;
+    }
+    this.#spread(slots, grown.from, at, grown.amount, at);
     let sum = 0;
     for (const { data } of slots.parts()) sum += data[0] as number;
     sum = rounded(sum);
@@ -94,20 +102,36 @@ class DeltaMemory implements ConditionMemory {
   bad(): void {}
   advance(): void {}
 
-  save(at: number): unknown {
-    return { growth: this.#growth.save(at), window: this.#slots.save(at) };
+  clockChanged(at: number, off: number | undefined): void {
+    const earlier = this.#earlier;
+    this.#earlier = undefined;
+    this.#slots.offKnown(off, at);
+    if (off === undefined) return;
+    this.#growth.offKnown(off);
+    if (earlier === undefined) return;
+    const { from, to, amount } = earlier;
+    if (this.#growth.allows(amount, to - from + off)) this.#spread(this.#slots, from - off, to, amount, at);
   }
 
-  /** Each part of the window gets its share of the time; what lies before the window is no growth of it. */
-  #spread(from: number, to: number, amount: number): void {
-    const slots = this.#slots;
-    let at = Math.max(from, slots.earliest(to));
+  save(at: number): unknown {
+    const growth = this.#growth.save(at);
+    if (this.#earlier === undefined) return { growth, window: this.#slots.save(at) };
+    const { from, to, amount } = this.#earlier;
+    const slots = this.#slots.copy();
+    slots.offKnown(0, at);
+    this.#spread(slots, from, to, amount, at);
+    return { growth, window: slots.save(at) };
+  }
+
+  /** Each part of the window at `now` gets its share of the time; what lies before the window is no growth of it. */
+  #spread(slots: Slots, from: number, to: number, amount: number, now: number): void {
+    let at = Math.max(from, slots.earliest(now));
+    if (at > to) return;
     do {
       const end = Math.min(slots.border(at), to);
       const share = to === from ? amount : (amount * (end - at)) / (to - from);
-      const data = slots.part(at);
-      if (data === undefined) slots.add(at, [share]);
-      else data[0] = (data[0] as number) + share;
+      const data = slots.into(at, now);
+      if (data !== undefined) data[0] = (data[0] as number) + share;
       at = end;
     } while (at < to);
   }

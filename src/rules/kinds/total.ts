@@ -7,6 +7,7 @@ import { judgeOf, limitWords } from '../limit.ts';
 import { type ConditionMemory, type Measured, type MemoryStart, type MemoryVerdict, ruleKind } from '../rule-kind.ts';
 import { rounded } from '../statistic.ts';
 import type { WallClock } from '../wall-clock.ts';
+import { MEASURED_DIGITS } from '../words.ts';
 import { counterKeys } from './delta.ts';
 
 interface Setting extends GrowthSettings {
@@ -15,12 +16,17 @@ interface Setting extends GrowthSettings {
 }
 
 /**
- * How much a counter grew in this hour, day, week or month of the calendar (gateway.timezone). One sum a rule. The alarm ends when the
- * period does, by time alone: the total of the next one begins at 0. Growth between two readings counts as even over the
- * time between them, also across the border of a period and while the gateway was off.
+ * How much a counter grew in this hour, day, week or month of the calendar (gateway.timezone). One sum a rule. Its invariants:
  *
- * While the clock is not known no period is: the rule says nothing, and what grows meanwhile counts once the clock is known. A clock
- * that steps into another period begins the total anew.
+ * - What a counter grew from one reading to the next counts once and whole, whatever lies between them: restarts, a clock that is not
+ *   known, a kill. Only what grew before the very first reading counts nowhere.
+ * - It counts as even over the time between the two, also across the border of a period and while the gateway was off.
+ * - While the clock is not known no period is: the rule says nothing, and what grows waits, over restarts too. It counts as even over
+ *   the time in which it waited.
+ * - Where nobody will ever know the time of a growth, it counts in the period in which the gateway knows the time again. An alarm may then
+ *   come too early, but none is missing, and its message says how much that is.
+ * - The alarm ends when the period does, by time alone, or at the start where the gateway was off. The total of the next one begins at 0.
+ *   A clock that steps into another period begins the total anew.
  */
 export const total = ruleKind({
   key: 'total',
@@ -34,12 +40,26 @@ export const total = ruleKind({
   create: (setting, deadband) => ({ type: 'memory', start: (from) => new TotalMemory(setting, deadband, from) }),
 });
 
+/** No counter counts so far, and no sum of such numbers overflows. */
+const MOST = 1e300;
+const amount = z.number().min(0).max(MOST);
 const savedSchema = z.object({
   /** UTC ms at which the period of `total` began. */
   period: z.number().optional(),
-  total: z.number().min(0),
+  total: amount,
+  /** The part of the total whose time nobody knows. */
+  untimed: amount.optional(),
   growth: z.unknown().optional(),
+  /** What waits for the clock; ms before the saving. */
+  waiting: z.object({ from: z.number().min(0), to: z.number().min(0), amount }).optional(),
 });
+
+/** What grew while the clock was not known, even over the time from the first of it to the last. Monotonic ms. */
+interface Waiting {
+  readonly from: number;
+  readonly to: number;
+  readonly amount: number;
+}
 
 class TotalMemory implements ConditionMemory {
   readonly words: Sentence;
@@ -54,33 +74,33 @@ class TotalMemory implements ConditionMemory {
   /** UTC ms at which the period of the total began; undefined: none yet. */
   #period: number | undefined;
   #total = 0;
-  /** What grew while the clock was not known; `from` the first of it, `to` the last. */
-  #waiting: { from: number; to: number; amount: number } | undefined;
+  #untimed = 0;
+  #waiting: Waiting | undefined;
+  /** What began in an earlier run waits for the time off too: `from` is as if there were none. */
+  #earlier: Waiting | undefined;
+  /** A total is there: a reading came, in this run or before. */
+  #isKnown = false;
 
-  constructor(setting: Setting, deadband: number, { at, saved, off, clock }: MemoryStart) {
+  constructor(setting: Setting, deadband: number, from: MemoryStart) {
     this.#setting = setting;
     this.#judge = judgeOf({ above: setting.above }, Math.min(deadband, setting.above));
-    this.#clock = clock;
-    this.#calendar = clock.calendar;
+    this.#clock = from.clock;
+    this.#calendar = from.clock.calendar;
     this.#growth = new Growth(setting);
     this.words = limitWords({ above: setting.above });
-    const known = savedSchema.safeParse(saved).data;
-    if (known !== undefined) {
-      this.#period = known.period;
-      this.#total = known.total;
-      this.#growth.restore(known.growth, off === undefined ? undefined : at - off);
-    }
-    this.#roll(at);
+    this.#takeUp(from);
   }
 
   value(at: number, value: Value): void {
     const grown = this.#growth.take(at, value);
+    this.#isKnown = true;
     if (this.#clock.wall(at) === undefined) {
-      if (grown !== undefined && grown.amount > 0) this.#wait(at, grown);
+      if (grown !== undefined) this.#wait(at, grown);
       return;
     }
     this.#roll(at);
-    if (grown !== undefined) this.#total += this.#share(grown.from, at, grown.amount);
+    if (grown?.isEarlier) this.#addUntimed(grown.amount);
+    else if (grown !== undefined) this.#add({ ...grown, to: at });
     this.#compare();
   }
 
@@ -91,23 +111,48 @@ class TotalMemory implements ConditionMemory {
     this.#compare();
   }
 
-  clockChanged(at: number): void {
+  clockChanged(at: number, off?: number): void {
     this.#roll(at, true);
-    const waiting = this.#waiting;
-    if (waiting !== undefined && this.#period !== undefined) {
-      this.#total += this.#share(waiting.from, waiting.to, waiting.amount);
-      this.#waiting = undefined;
-      this.#compare();
-    }
+    if (this.#clock.wall(at) === undefined) return;
+    // The next reading may show more of it.
+    if (off !== undefined) this.#growth.offKnown(off);
+    if (this.#earlier !== undefined) this.#addEarlier(this.#earlier, off);
+    if (this.#waiting !== undefined) this.#add(this.#waiting);
+    this.#earlier = undefined;
+    this.#waiting = undefined;
+    if (this.#isKnown) this.#compare();
   }
 
   save(at: number): unknown {
-    return { period: this.#period, total: this.#total, growth: this.#growth.save(at) };
+    const waiting = both(this.#earlier, this.#waiting);
+    return {
+      ...{ period: this.#period, total: this.#total, growth: this.#growth.save(at) },
+      ...(this.#untimed > 0 && { untimed: this.#untimed }),
+      ...(waiting !== undefined && { waiting: { ...waiting, from: at - waiting.from, to: Math.max(0, at - waiting.to) } }),
+    };
   }
 
-  #wait(at: number, { from, amount }: Grown): void {
-    const waiting = this.#waiting ?? { from, to: at, amount: 0 };
-    this.#waiting = { from: waiting.from, to: at, amount: waiting.amount + amount };
+  #takeUp({ at, saved, off, clock }: MemoryStart): void {
+    const known = savedSchema.safeParse(saved).data;
+    if (known === undefined) {
+      this.#roll(at);
+      return;
+    }
+    const { period, total, untimed = 0, growth, waiting } = known;
+    [this.#period, this.#total, this.#untimed, this.#isKnown] = [period, total, Math.min(untimed, total), true];
+    this.#growth.restore(growth, at, off);
+    const earlier = waiting && { from: at - waiting.from, to: at - waiting.to, amount: waiting.amount };
+    this.#roll(at);
+    if (clock.wall(at) === undefined) this.#earlier = earlier;
+    else if (earlier !== undefined) this.#addEarlier(earlier, off);
+    // What this start finds is said at once: the period ended while the gateway was off, or what waited has its time.
+    if (this.#period !== undefined && (this.#period !== period || earlier !== undefined)) this.due = Math.min(this.due, at + 1);
+  }
+
+  #wait(at: number, { from, amount, isEarlier }: Grown): void {
+    const grown = { from, to: at, amount };
+    if (isEarlier) this.#earlier = both(this.#earlier, grown);
+    else if (amount > 0) this.#waiting = both(this.#waiting, grown);
   }
 
   /** The period that holds `at`; another one than before begins at 0. */
@@ -116,21 +161,40 @@ class TotalMemory implements ConditionMemory {
     const wall = this.#clock.wall(at);
     if (wall === undefined) return;
     const period = this.#calendar.start(wall, this.#setting.per);
-    if (period !== this.#period) this.#total = 0;
+    if (period !== this.#period) [this.#total, this.#untimed] = [0, 0];
     this.#period = period;
     this.due = this.#clock.monotonic(this.#calendar.end(wall, this.#setting.per));
   }
 
-  /** The part of a growth that lies in this period. */
-  #share(from: number, to: number, amount: number): number {
+  /** @param off undefined: nobody will ever know how long the gateway was off */
+  #addEarlier({ from, to, amount }: Waiting, off: number | undefined): void {
+    if (off === undefined) this.#addUntimed(amount);
+    else if (this.#growth.allows(amount, to - from + off)) this.#add({ from: from - off, to, amount });
+  }
+
+  #addUntimed(amount: number): void {
+    this.#total += amount;
+    this.#untimed += amount;
+  }
+
+  /** Adds the part of a growth that lies in this period. */
+  #add({ from, to, amount }: Waiting): void {
     const begin = this.#clock.monotonic(this.#period as number);
-    if (from >= begin || to === from) return to < begin ? 0 : amount;
-    return to <= begin ? 0 : (amount * (to - begin)) / (to - from);
+    if (to < begin) return;
+    // What grew up to the very border belongs to the period before, unless it grew all at once.
+    this.#total += from >= begin || from >= to ? amount : amount * ((to - begin) / (to - from));
   }
 
   #compare(): void {
     const total = rounded(this.#total);
-    this.measured = { words: phrase(`total-${this.#setting.per}`), value: total };
+    const what = phrase(`total-${this.#setting.per}`);
+    const part = Number(this.#untimed.toPrecision(MEASURED_DIGITS));
+    this.measured = { words: part > 0 ? phrase('of-unknown-time', { what, part }) : what, value: total };
     this.verdict = this.#judge(total);
   }
+}
+
+function both(a: Waiting | undefined, b: Waiting | undefined): Waiting | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return { from: Math.min(a.from, b.from), to: Math.max(a.to, b.to), amount: a.amount + b.amount };
 }

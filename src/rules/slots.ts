@@ -33,7 +33,7 @@ export class Slots {
   #parts: { readonly index: number; readonly data: number[] }[] = [];
   /** The window of an earlier run, while nobody knows how long ago that was. */
   #aside: SavedSlots | undefined;
-  /** Of this run. */
+  /** The start of this run. */
   #start = 0;
 
   constructor(options: SlotsOptions) {

@@ -147,7 +147,7 @@ for (const [name, more] of [
     );
   });
 
-test('a total loses nothing and counts nothing twice, whatever was ever known of the clock', () => {
+test('a total loses nothing and counts nothing twice, whatever is known of the clock', () => {
   const condition = RULE_KINDS.find(({ key }) => key === 'total')?.create({ above: 1e9, per: 'month' }, 0);
   assert.ok(condition?.type === 'memory');
   const run = fc.record({
@@ -233,7 +233,7 @@ const wentOn = (kind: string, setting: unknown, saved: unknown, off: number, lat
   return memory.save(at + 2 * SECOND);
 };
 
-test('a clock that is known before the first reading is one that was known at the start, for each kind that keeps something', () => {
+test('a clock that is known before the first reading is as one that was known at the start', () => {
   for (const [kind, setting] of Object.entries(KEEPING)) {
     const saved = filled(kind, setting);
     assert.notEqual(saved ?? undefined, undefined, kind);
@@ -247,7 +247,7 @@ test('a clock that is known before the first reading is one that was known at th
   }
 });
 
-test('two starts without a clock keep what the first run remembers as one start does, for each kind', () => {
+test('two starts without a clock keep what one start keeps', () => {
   for (const [kind, setting] of Object.entries(KEEPING)) {
     // It counts the time of a run, and no time off.
     if (kind === 'stuck') continue;
@@ -262,7 +262,7 @@ test('two starts without a clock keep what the first run remembers as one start 
   }
 });
 
-test('a window whose time nobody will ever know is gone, for each kind that has one', () => {
+test('a window whose time nobody will ever know is gone', () => {
   for (const kind of [...Object.keys(WINDOWS), 'delta', 'beyond']) {
     const saved = filled(kind, KEEPING[kind]);
     const condition = RULE_KINDS.find(({ key }) => key === kind)?.create(KEEPING[kind], 0);

@@ -1,6 +1,7 @@
 /**
  * The accounts in force. Invariants:
- * - One change at a time. It counts when the file has it; a change that cannot be written changes nothing.
+ * - One change at a time. It counts when the file has it; a change that cannot be written changes nothing. One that the disk has not
+ *   confirmed counts, and is rejected with words that say so: the file and the book are never of two minds.
  * - The book announces a lost or changed credential after the change is in force. A later log-in meets the new accounts.
  * - The claim code exists only while there are no accounts and never were any.
  */
@@ -102,13 +103,14 @@ export class AccountBook {
       const changed = known || this.#stored.changed === 0 ? Math.max(0, Math.round(utc)) : this.#stored.changed;
       const stored = { accounts: make(this.accounts), changed };
       const revoked = [...(this.#state === 'unclaimed' ? ['anonymous'] : []), ...revokedBy(this.accounts, stored.accounts)];
-      const notes = await this.#files.save(stored, this.#state === 'locked');
+      const { notes, unsynced } = await this.#files.save(stored, this.#state === 'locked');
       this.#stored = stored;
       this.#state = 'claimed';
       this.#fault = undefined;
       this.revoke(revoked);
       for (const note of notes) this.#o.report(note, 'warning');
       await this.#dropClaim();
+      if (unsynced !== undefined) throw unsynced;
     });
   }
 
@@ -116,13 +118,14 @@ export class AccountBook {
   clear(): Promise<string> {
     return this.#inTurn(async () => {
       const revoked = revokedBy(this.accounts, NO_ACCOUNTS);
-      await this.#files.removeAll();
+      const unsynced = await this.#files.removeAll();
       this.#stored = { accounts: NO_ACCOUNTS, changed: 0 };
       this.#newer = false;
       this.#fault = undefined;
       this.#code = await this.#newCode();
       this.#state = 'unclaimed';
       this.revoke(revoked);
+      if (unsynced !== undefined) throw unsynced;
       return this.#code;
     });
   }

@@ -1,6 +1,7 @@
 /**
  * Where accounts lie: `access.json` and its copy `access.json.copy`, the claim code in `claim`; all 0600. Invariants:
- * - A change is confirmed when access.json has it. The copy follows, or is removed: there is never a copy of earlier accounts beside
+ * - A change is confirmed when access.json has it. A disk that takes the file and does not confirm it has the change: it is in force, and
+ *   who asked for it learns that a power cut may take it back. The copy follows, or is removed: there is never a copy of earlier accounts beside
  *   accounts that were confirmed, so a removed account cannot come back from it.
  * - A file that cannot be believed counts as none, and its copy takes its place. Where the copy is no better, the gateway is `locked`:
  *   it starts, nobody can log in, and root makes a new administrator on the Unix socket. A gateway that was claimed does not become
@@ -14,7 +15,7 @@ import type { AccessState } from '../core/access-ports.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import { accountText, MOST_BYTES, parseAccounts, type Stored } from './account-text.ts';
 import { claimCodeOf } from './secrets.ts';
-import { readOwn, removeOwn, setAside, unwrittenWords, writeOwn } from './state-file.ts';
+import { readOwn, removeOwn, setAside, UnsyncedError, unwrittenWords, writeOwn } from './state-file.ts';
 
 const FILE = 'access.json';
 const COPY = 'access.json.copy';
@@ -32,6 +33,13 @@ export interface Loaded {
   readonly newer: boolean;
   /** What an operator should know, in sentences. */
   readonly notes: readonly string[];
+}
+
+export interface Saved {
+  /** As in `Loaded`. */
+  readonly notes: readonly string[];
+  /** The change is in force, and a power cut may take it back. */
+  readonly unsynced: SluiceError | undefined;
 }
 
 type One =
@@ -86,32 +94,38 @@ export class AccountFiles {
   }
 
   /** @param anew what lies there cannot be believed, and is kept for a person to look at. Rejects with `access-write`; then nothing changed */
-  async save(stored: Stored, anew: boolean): Promise<readonly string[]> {
+  async save(stored: Stored, anew: boolean): Promise<Saved> {
     const text = accountText(stored);
     if (Buffer.byteLength(text) > MOST_BYTES)
       throw new SluiceError(
         'request-invalid',
         'the accounts take more room than a gateway has for them; remove some, or topics of devices',
       );
+    let unsynced: SluiceError | undefined;
     try {
       if (anew) await setAside(this.#file).catch(() => {});
       await writeOwn(this.#file, text);
     } catch (cause) {
-      throw new SluiceError('access-write', `${this.#unwritten(this.#file, cause)} Nothing was changed`, { cause });
+      if (cause instanceof UnsyncedError) unsynced = inForce(this.#file, cause);
+      else throw new SluiceError('access-write', `${this.#unwritten(this.#file, cause)} Nothing was changed`, { cause });
     }
     const notes: string[] = [];
     await this.#writeCopy(text, notes);
-    return notes;
+    return { notes, unsynced };
   }
 
-  /** Every account is gone, and the gateway was never claimed. Rejects with `access-write`. */
-  async removeAll(): Promise<void> {
-    try {
-      // The file itself goes last: as long as it is there, the others are made again from it.
-      for (const file of [`${this.#copy}.damaged`, this.#copy, `${this.#file}.damaged`, this.#file]) await removeOwn(file);
-    } catch (cause) {
-      throw new SluiceError('access-write', `the accounts cannot be removed: ${toError(cause).message}`, { cause });
-    }
+  /** Every account is gone, and the gateway was never claimed. Rejects with `access-write`. @returns as `unsynced` of `Saved` */
+  async removeAll(): Promise<SluiceError | undefined> {
+    let unsynced: SluiceError | undefined;
+    // The file itself goes last: as long as it is there, the others are made again from it.
+    for (const file of [`${this.#copy}.damaged`, this.#copy, `${this.#file}.damaged`, this.#file])
+      try {
+        await removeOwn(file);
+      } catch (cause) {
+        if (cause instanceof UnsyncedError) unsynced = inForce(file, cause);
+        else throw new SluiceError('access-write', `the accounts cannot be removed: ${toError(cause).message}`, { cause });
+      }
+    return unsynced;
   }
 
   /** The code that an earlier start made; undefined: none that can be believed. */
@@ -167,6 +181,13 @@ export class AccountFiles {
     return `${file} cannot be written: ${unwrittenWords(thrown)}.`;
   }
 }
+
+const inForce = (file: string, cause: UnsyncedError): SluiceError =>
+  new SluiceError(
+    'access-write',
+    `The change is in force. The disk did not confirm it (${file}: ${cause.message}), so a power cut may take it back. The next change writes it again`,
+    { cause },
+  );
 
 const ownerWords = (file: string): string =>
   ` If it is yours, give it to the user of the gateway, close it to others (chmod 600 ${file}), and start the gateway again.`;

@@ -29,6 +29,13 @@ export type FoundBytes =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly readableByOthers: boolean }
   | Exclude<Found, { kind: 'text' }>;
 
+/** It was done, and the disk did not confirm it: a power cut may bring back what was there before. */
+export class UnsyncedError extends Error {
+  constructor(cause: unknown) {
+    super(toError(cause).message, { cause });
+  }
+}
+
 let last: Promise<unknown> = Promise.resolve();
 
 /** Work on files of the state directory, when all before it is over. It must not wait for another turn. */
@@ -122,7 +129,7 @@ async function fill(handle: FileHandle, bytes: Uint8Array): Promise<number> {
   }
 }
 
-/** Rejects with the fault of the file system; then the old file is there as it was. @param mode of a file that others may read */
+/** Rejects with `UnsyncedError`: the new file is there; with another fault of the file system: the old one is there as it was. @param mode of a file that others may read */
 export function writeOwn(file: string, text: string, mode = 0o600): Promise<void> {
   return inTurn(() => write(file, text, mode));
 }
@@ -150,13 +157,14 @@ async function write(file: string, text: string, mode: number): Promise<void> {
 
 /** Why a file cannot be written, in words that say what to do where that is known. */
 export function unwrittenWords(thrown: unknown): string {
+  if (thrown instanceof UnsyncedError) return `it is there, and the disk did not confirm it (${thrown.message})`;
   const code = codeOf(thrown);
   if (code === 'ENOSPC' || code === 'EDQUOT') return 'the disk is full, make room there';
   if (code === 'EROFS') return 'the disk is read-only';
   return toError(thrown).message;
 }
 
-/** Removes it for good; a file that is not there is no fault. */
+/** Removes it for good; a file that is not there is no fault. Rejects with `UnsyncedError`: it is gone. */
 export function removeOwn(file: string): Promise<void> {
   return inTurn(async () => {
     await rm(file, { force: true });
@@ -164,7 +172,7 @@ export function removeOwn(file: string): Promise<void> {
   });
 }
 
-/** Out of the way, for a person to look at. @returns where it lies now */
+/** Out of the way, for a person to look at. Rejects with `UnsyncedError`: it was moved. @returns where it lies now */
 export function setAside(file: string): Promise<string> {
   return inTurn(async () => {
     const aside = `${file}.damaged`;
@@ -180,11 +188,15 @@ export function syncFolder(file: string): Promise<void> {
 }
 
 async function sync(file: string): Promise<void> {
-  const folder = await open(path.dirname(file), constants.O_RDONLY);
   try {
-    await folder.sync();
-  } finally {
-    await folder.close();
+    const folder = await open(path.dirname(file), constants.O_RDONLY);
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  } catch (cause) {
+    throw new UnsyncedError(cause);
   }
 }
 

@@ -7,7 +7,7 @@
  * - The file on the board is never written. A person who changes it and reloads is the last word.
  * - Bounds: one trial at a time, one outcome that waits to be reported.
  */
-import { unwrittenWords } from '../access/state-file.ts';
+import { UnsyncedError, unwrittenWords } from '../access/state-file.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { ConfigureCommand, Results, RunOptions } from '../core/commands.ts';
 import type { ConfigReport, LastConfigure, Ran } from '../core/configuring.ts';
@@ -241,8 +241,9 @@ export class Configure {
       const text = (): Promise<void> => store.writeText(kept.version, yaml);
       await this.#put((record) => ({ ...record, floor: kept.version, trial: kept }), text);
     } catch (thrown) {
+      const changed = thrown instanceof UnsyncedError ? 'it is not in force' : 'nothing was changed';
       throw refused(
-        `version ${kept.version} could not be kept: ${unwrittenWords(thrown)}; nothing was changed; then send it with a new id`,
+        `version ${kept.version} could not be kept: ${unwrittenWords(thrown)}; ${changed}; then send it with a new id`,
       );
     }
     const wait = BEFORE_TRIAL + (gateway.config.gateway.configure?.trial ?? 0);

@@ -50,7 +50,7 @@ export function writeNew(file: string, pieces: Iterable<Uint8Array>, { mode, own
   }
 }
 
-/** @throws what the file system says; then the old file is there as it was */
+/** @throws what the file system says; then the old file is there as it was, or the new one where the disk did not confirm its name */
 export function replaceFile(file: string, content: Uint8Array | string, mode = 0o600): void {
   const beside = besideOf(file);
   rmSync(beside, { force: true });

@@ -56,7 +56,7 @@ export class AlarmCondition {
     const memory = {
       at: start.at,
       saved: saved?.memory ?? advice?.learned,
-      off: this.#past.off,
+      off: this.#past.memoryOff,
       clock,
       suspect: advice?.suspect ?? (() => false),
     };
@@ -159,9 +159,9 @@ export class AlarmCondition {
     return this.#past.counted(moment, this.#delay);
   }
 
-  /** The wall clock became known or stepped: conditions that depend on it look again. @param off as `countOff` gave it */
-  clockChanged(at: number, off: number | undefined): ConditionChange | undefined {
-    return this.#judged(at, this.#watch?.clockChanged(at, off));
+  /** The wall clock became known or stepped: conditions that depend on it look again. */
+  clockChanged(moment: Moment): ConditionChange | undefined {
+    return this.#judged(moment.at, this.#watch?.clockChanged(moment.at, this.#past.memoryCounted(moment)));
   }
 
   know(info: PointInfo, input: number): void {
@@ -199,7 +199,8 @@ export class AlarmCondition {
 
   save(
     moment: Moment,
-  ): Pick<RuleState, 'savedAt' | 'wallKnown'> & Partial<Pick<RuleState, 'pending' | 'silentFor' | 'value' | 'memory'>> {
+  ): Pick<RuleState, 'savedAt' | 'wallKnown'> &
+    Partial<Pick<RuleState, 'memoryAt' | 'pending' | 'silentFor' | 'value' | 'memory'>> {
     const { at } = moment;
     const { standing, since, hasOwnEnd } = this.#life;
     const silentFor = this.silentFor(at);

@@ -10,8 +10,11 @@ export class PastRun {
   readonly start: number;
   /** The time that the gateway was off; undefined while nobody knows it. */
   readonly off: number | undefined;
+  /** The same for what a condition remembers: an alarm or a delay of a run without a clock does not cut that off from the runs before. */
+  readonly memoryOff: number | undefined;
   /** Wall time of the last save, while this run's clock is not known. */
   #unmapped: number | undefined;
+  #memoryUnmapped: number | undefined;
   /** The delay that the last run left. */
   #delay: Delay | undefined;
   /** That delay ran out before this run began. */
@@ -21,6 +24,9 @@ export class PastRun {
     this.start = start.at;
     this.off = saved?.wallKnown === true && start.wallKnown ? Math.max(0, start.wall - saved.savedAt) : undefined;
     if (saved?.wallKnown === true && !start.wallKnown) this.#unmapped = saved.savedAt;
+    const remembered = saved?.wallKnown === true ? saved.savedAt : saved?.memoryAt;
+    if (remembered !== undefined && start.wallKnown) this.memoryOff = Math.max(0, start.wall - remembered);
+    if (!start.wallKnown) this.#memoryUnmapped = remembered;
   }
 
   /** @param delay as it goes on */
@@ -41,15 +47,27 @@ export class PastRun {
 
   /** The clock is known: moves the delay of the last run. @returns the time that the gateway was off, where only now it is known */
   counted(moment: Moment, delay: Delay | undefined): number | undefined {
-    if (this.#unmapped === undefined) return undefined;
-    const off = Math.max(0, moment.wall - (moment.at - this.start) - this.#unmapped);
+    const off = this.#since(this.#unmapped, moment);
     this.#unmapped = undefined;
+    if (off === undefined) return undefined;
     if (delay !== undefined && delay === this.#delay) {
       delay.since -= off;
       this.#ranOut = delay.due - off <= this.start;
       delay.due = Math.max(delay.due - off, moment.at);
     }
     return off;
+  }
+
+  /** The clock is known. @returns `memoryOff`, where only now it is known */
+  memoryCounted(moment: Moment): number | undefined {
+    const off = this.#since(this.#memoryUnmapped, moment);
+    this.#memoryUnmapped = undefined;
+    return off;
+  }
+
+  /** @param saved wall time */
+  #since(saved: number | undefined, moment: Moment): number | undefined {
+    return saved === undefined ? undefined : Math.max(0, moment.wall - (moment.at - this.start) - saved);
   }
 
   /**
@@ -63,16 +81,18 @@ export class PastRun {
     delay: Delay | undefined,
     since: number | undefined,
     ownEnd: boolean,
-  ): { savedAt: number; wallKnown: boolean } {
+  ): Pick<RuleState, 'savedAt' | 'wallKnown' | 'memoryAt'> {
     const fromBefore =
       this.#unmapped !== undefined &&
       !moment.wallKnown &&
       !ownEnd &&
       (delay === undefined || delay === this.#delay) &&
       (since === undefined || since <= this.start);
+    const ran = moment.at - this.start;
+    const wallKnown = fromBefore || moment.wallKnown;
     return {
-      savedAt: fromBefore ? (this.#unmapped as number) + (moment.at - this.start) : moment.wall,
-      wallKnown: fromBefore || moment.wallKnown,
+      ...{ savedAt: fromBefore ? (this.#unmapped as number) + ran : moment.wall, wallKnown },
+      ...(!wallKnown && this.#memoryUnmapped !== undefined && { memoryAt: this.#memoryUnmapped + ran }),
     };
   }
 }

@@ -225,7 +225,7 @@ export class RuleMachine {
       this.life.shift(this.#start, off);
       this.tally?.shift(off);
     }
-    this.#changed(moment.at, condition.clockChanged(moment.at, off), 'delay');
+    this.#changed(moment.at, condition.clockChanged(moment), 'delay');
     this.#schedule();
   }
 

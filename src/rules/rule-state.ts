@@ -61,6 +61,8 @@ const schema = z.object({
   /** Wall milliseconds at which the times below were taken. */
   savedAt,
   wallKnown: z.boolean(),
+  /** The same by the clock of an earlier run, for the memory of a condition; only where `savedAt` is of no known clock. */
+  memoryAt: savedAt.optional(),
   /** A delay that runs, and for how long it has. */
   pending: z.object({ kind: z.enum(['on', 'off']), elapsed: ago }).optional(),
   /** Whether the condition holds; absent: as long as the alarm stands. */

@@ -16,6 +16,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import fc from 'fast-check';
@@ -225,6 +226,31 @@ test('a change that cannot be written changes nothing, and a stale copy never st
   rmSync(`${copy(one)}.new`, { recursive: true });
   await accounts.removeUser('ben', ROOT);
   assert.deepEqual(readFileSync(copy(one)), readFileSync(file(one)));
+});
+
+/** From now on no folder can be synced. */
+async function foldersFail(t: TestContext, folder: string): Promise<void> {
+  const handle = await open(folder);
+  const handles = Object.getPrototypeOf(handle) as FileHandle;
+  await handle.close();
+  const { sync } = handles;
+  t.mock.method(handles, 'sync', async function (this: FileHandle) {
+    if ((await this.stat()).isDirectory()) throw new Error('EIO: i/o error, fsync');
+    await sync.call(this);
+  });
+}
+
+test('a change that the disk does not confirm is in force, and who asked for it learns that', async (t) => {
+  const one = await claimedAccess(t);
+  const { accounts } = one.access;
+  await foldersFail(t, one.stateDir);
+  const told = /^The change is in force\. The disk did not confirm it .* a power cut may take it back/;
+  await assert.rejects(addUser(one, 'ben'), { code: 'access-write', message: told });
+  assert.equal(await logIn(one, 'ben'), 'done');
+  assert.equal(await logIn(await one.again(), 'ben'), 'done', 'the file says the same as the gateway that runs');
+  assert.ok(!existsSync(copy(one)) || readFileSync(copy(one)).equals(readFileSync(file(one))), 'no copy of earlier accounts');
+  await assert.rejects(accounts.claimAgain(ROOT), { code: 'access-write', message: told });
+  assert.deepEqual([state(one), state(await one.again())], ['unclaimed', 'unclaimed']);
 });
 
 test('a code that cannot be kept holds while the gateway runs', async (t) => {

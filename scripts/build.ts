@@ -15,12 +15,13 @@ import { licences } from './licences.ts';
 const ROOT = path.join(import.meta.dirname, '..');
 /** Packages that stay packages. */
 export const EXTERNAL = ['@marcbachmann/cel-js', 'better-sqlite3', 'dns-packet', 'koffi', 'pino', 'pino-pretty', 'serialport'];
-/** The store starts these as threads: a bundle that holds the store needs them beside it. */
+/** The store and the drivers start these as threads: a bundle that holds them needs the files beside it. */
 const THREADS = {
   writer: 'src/store/threads/writer.ts',
   keeper: 'src/store/threads/keeper.ts',
   salvager: 'src/store/threads/salvager.ts',
   broker: 'src/store/threads/broker.ts',
+  'rs485-thread': 'src/drivers/transceiver/rs485-thread.ts',
 };
 const PROGRAM = {
   main: 'src/cli/main.ts',

@@ -63,6 +63,7 @@ const BESIDE = [
   'cli/config-file.ts',
   'cli/demo.ts',
   'cli/demo/site.ts',
+  'drivers/transceiver/switched-line.ts',
   'node-red/place.ts',
   'store/threads/threads.ts',
 ];

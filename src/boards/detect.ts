@@ -102,7 +102,8 @@ export function resolvePort(library: BoardLibrary, machine: Machine, name: strin
   const ports = portsOf(setup, machine);
   const port = ports.find((one) => one.name === name);
   const device = port?.found ?? port?.device[0];
-  if (port !== undefined && device !== undefined) return { port: path.join(machine.root, device), direction: port.direction };
+  if (port !== undefined && device !== undefined)
+    return { port: path.join(machine.root, device), direction: below(machine, port.direction) };
   const title = setup.board?.title ?? 'this machine';
   const known = ports.map((one) => `board:${one.name}`).join(', ');
   const name_ = named.board === undefined ? '; or name the board in gateway.board, and a HAT in gateway.hats' : '';
@@ -112,4 +113,8 @@ export function resolvePort(library: BoardLibrary, machine: Machine, name: strin
         ? `${title} has no port ${name}; write the device file, for example one of ls /dev/serial/by-id${name_}`
         : `${title} has no port ${name}; it has ${known}${name_}`,
   };
+}
+
+function below({ root }: Machine, direction: Direction | undefined): Direction | undefined {
+  return typeof direction === 'object' ? { ...direction, gpio: path.join(root, direction.gpio) } : direction;
 }

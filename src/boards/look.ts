@@ -53,7 +53,7 @@ export function remarksOf(look: BoardLook, used: readonly string[] = []): Remark
       'No board file describes this machine.',
       'Write the device files of serial ports, for example of /dev/serial/by-id.',
     );
-  for (const { name, device, boot = [], found, where } of ports) {
+  for (const { name, device, boot = [], found, where, direction } of ports) {
     // A port that nobody uses is no matter.
     if (!used.includes(name)) continue;
     if (found === undefined)
@@ -69,6 +69,16 @@ export function remarksOf(look: BoardLook, used: readonly string[] = []): Remark
         'fault',
         `This user may not open ${found} (port ${name}).`,
         'Add the user to the group dialout, or run this command as root.',
+      );
+    if (typeof direction !== 'object') continue;
+    const { gpio } = direction;
+    if (!isThere(machine, gpio))
+      add('fault', `${gpio}, which switches the direction of the port ${name}, is not there.`, 'Look at ls /dev/gpiochip*.');
+    else if (!mayUse(machine, gpio))
+      add(
+        'fault',
+        `This user may not open ${gpio}, which switches the direction of the port ${name}.`,
+        'Add the user to the group gpio, or run this command as root.',
       );
   }
   const parts = [

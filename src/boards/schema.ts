@@ -3,6 +3,7 @@
  * a person would look for it.
  */
 import * as z from 'zod';
+import { type GpioLine, gpioLine } from '../config/gpio-line.ts';
 import { NAME } from '../config/schema-parts.ts';
 
 const text = (most: number) => z.string().min(1).max(most);
@@ -24,10 +25,10 @@ const port = z.strictObject({
     .describe('The device files under which the port appears. The first one that is there counts.'),
   kind: z.enum(['rs485', 'rs232', 'uart']).describe('The signals at the terminal. A `uart` has 3.3 V and needs a transceiver.'),
   direction: z
-    .enum(DIRECTIONS)
+    .union([z.enum(DIRECTIONS), gpioLine()])
     .optional()
     .describe(
-      'The part that switches an RS-485 transceiver between sending and receiving. `automatic`: the transceiver. `device-tree`: the kernel, set up at boot. `kernel`: the kernel, when the gateway asks it (TIOCSRS485).',
+      'The part that switches an RS-485 transceiver between sending and receiving. `automatic`: the transceiver. `device-tree`: the kernel, set up at boot. `kernel`: the kernel, when the gateway asks it (TIOCSRS485). `{gpio: /dev/gpiochip0, line: 4}`: the gateway by a GPIO line.',
     ),
   where: text(120).describe('Where a person finds it: the print beside the terminal, or the pins.'),
   boot: z.array(text(120)).max(8).optional().describe('Lines of config.txt that the port needs.'),
@@ -79,4 +80,4 @@ export const boardSchema = z.strictObject({
 
 export type Board = z.output<typeof boardSchema> & { readonly name: string };
 export type BoardPort = z.output<typeof port>;
-export type Direction = (typeof DIRECTIONS)[number];
+export type Direction = (typeof DIRECTIONS)[number] | GpioLine;

@@ -3,6 +3,7 @@
  * follows (two buses on one wire, the drivers, commands) sees the device file alone.
  */
 import type { Section } from './checker.ts';
+import type { GpioLine } from './gpio-line.ts';
 
 export const BOARD_PORT = 'board:';
 
@@ -16,7 +17,7 @@ export interface NamedBoard {
 export type BoardPorts = (
   name: string,
   named: NamedBoard,
-) => { readonly port: string; readonly direction?: string | undefined } | { readonly fault: string };
+) => { readonly port: string; readonly direction?: string | GpioLine | undefined } | { readonly fault: string };
 
 /** @returns undefined after a fault was reported */
 export function onBoard<T extends Section>(
@@ -31,6 +32,7 @@ export function onBoard<T extends Section>(
     return undefined;
   }
   // Only what the gateway has to ask for: the other ways work by themselves.
-  const asked = found.direction === 'kernel' && settings.direction === undefined ? { direction: 'kernel' } : {};
-  return { ...settings, port: found.port, ...asked };
+  const { direction } = found;
+  const isAsked = direction === 'kernel' || typeof direction === 'object';
+  return { ...settings, port: found.port, ...(isAsked && settings.direction === undefined ? { direction } : {}) };
 }

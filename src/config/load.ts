@@ -19,6 +19,7 @@ import type { Fault, Path } from './fault.ts';
 import { folded, inFileOrder } from './fault.ts';
 import { warnOfUnknownGrants } from './flow-grants.ts';
 import { resolveForwarders } from './forwarders.ts';
+import { gpioLineOf } from './gpio-line.ts';
 import { resolveHooks } from './hooks.ts';
 import type { Around, BusBudget, GatewayConfig, Kinds, MeasuredTimes } from './kinds.ts';
 import { checkListeners, resolveListeners, resolveNodeRed } from './listeners.ts';
@@ -313,6 +314,7 @@ class Loader {
   #buses(written: readonly [string, unknown][], around: Around, board: NamedBoard): Map<string, LoadedBus> {
     const buses = new Map<string, LoadedBus>();
     const wires = new Map<string, string>();
+    const lines = new Map<string, string>();
     for (const [name, value] of written) {
       const at: Path = ['buses', name];
       const typed = this.#typed(
@@ -342,6 +344,17 @@ class Loader {
           ),
         );
       else if (wire !== undefined) wires.set(wire, name);
+      const line = settings && gpioLineOf(settings);
+      const switched = line && `${line.gpio} line ${line.line}`;
+      const by = switched === undefined ? undefined : lines.get(switched);
+      if (by !== undefined && line !== undefined)
+        this.#report(
+          this.#source.fault(
+            [...at, 'direction'],
+            `the bus ${by} switches line ${line.line} of ${line.gpio} already; give each bus a line of its own`,
+          ),
+        );
+      else if (switched !== undefined) lines.set(switched, name);
       buses.set(name, settings === undefined ? { kind } : { kind, resolved: { name, protocol: kind.protocol, settings } });
     }
     return buses;

@@ -1,5 +1,6 @@
 /** How a serial port is set, for every driver that opens one. */
 import * as z from 'zod';
+import { type GpioLine, gpioLine } from '../config/gpio-line.ts';
 
 /** The settings that `openLine` needs; see serial-line.ts. */
 export interface LineSettings {
@@ -10,7 +11,7 @@ export interface LineSettings {
   readonly parity: 'none' | 'even' | 'odd';
   readonly stopBits: 1 | 2;
   /** Who switches the transceiver. Absent: the transceiver, or the kernel by itself. */
-  readonly direction?: 'automatic' | 'kernel' | undefined;
+  readonly direction?: 'automatic' | 'kernel' | GpioLine | undefined;
 }
 
 const WRONG_PARITY: Readonly<Record<string, string>> = {
@@ -73,13 +74,18 @@ export const serialPortName = () =>
 const SERIAL_PORT =
   'write the name of a serial port, for example /dev/ttyUSB0 (see ls /dev/serial/by-id); for a device on the network write protocol: modbus-tcp';
 
+/** Milliseconds of a character: start bit, data bits, parity bit, stop bits. */
+export function characterOf({ baudRate, dataBits, parity, stopBits }: Omit<LineSettings, 'port' | 'direction'>): number {
+  return ((1 + dataBits + (parity === 'none' ? 0 : 1) + stopBits) / baudRate) * 1000;
+}
+
 /** Who switches an RS-485 transceiver between sending and receiving. */
 export const direction = () =>
   z
-    .enum(['automatic', 'kernel'])
+    .union([z.enum(['automatic', 'kernel']), gpioLine()])
     .optional()
     .describe(
-      'The part that switches the RS-485 transceiver. `automatic`: the transceiver itself, as in USB adapters and most HATs. `kernel`: Linux by the line RTS (TIOCSRS485), for a transceiver that is wired to it. Default: as the board file says, else `automatic`.',
+      'The part that switches the RS-485 transceiver. `automatic`: the transceiver itself, as in USB adapters and most HATs. `kernel`: Linux by the line RTS (TIOCSRS485), for a transceiver that is wired to it. `{gpio: /dev/gpiochip0, line: 4}`: the gateway by a GPIO line, where the kernel cannot ([more](../how-to/use-a-board.md#who-switches-the-direction)). Default: as the board file says, else `automatic`.',
     );
 
 function serialPortFault(text: string): string | undefined {

@@ -3,10 +3,10 @@
  * Node has no call for that, so the C library is called through koffi, which is loaded by the first port that asks.
  */
 import { SluiceError, toError } from '../core/errors.ts';
+import { GENERIC } from './transceiver/kernel-calls.ts';
 
-/** include/uapi/asm-generic/ioctls.h; some architectures have others, and are not asked. */
+/** include/uapi/asm-generic/ioctls.h */
 const TIOCSRS485 = 0x542f;
-const GENERIC: readonly string[] = ['x64', 'arm64', 'arm', 'ia32', 'riscv64', 'loong64'];
 /** include/uapi/linux/serial.h: struct serial_rs485 has eight words; the first are flags and two delays. */
 const BYTES = 32;
 const ENABLED = 1;

@@ -7,10 +7,11 @@
  */
 import type { SerialPort } from 'serialport';
 import type { Clock } from '../core/clock.ts';
-import { toError } from '../core/errors.ts';
-import type { LineSettings } from './line-settings.ts';
+import { type SluiceError, toError } from '../core/errors.ts';
+import { characterOf, type LineSettings } from './line-settings.ts';
 import { readDirectly, writeDirectly } from './patches/serialport.ts';
 import { alsoOpenIn, portFailure, portIdentity } from './serial-ports.ts';
+import type { SwitchedLine } from './transceiver/switched-line.ts';
 
 /** An open port. After `closed` was called it is gone for good: open another. */
 export interface OpenLine {
@@ -26,8 +27,11 @@ export interface OpenLine {
 
 export interface LineEvents {
   data(chunk: Uint8Array): void;
-  /** Unplugged, hung up. Called once at most, and not for a `close` of ours. */
-  closed(reason: string): void;
+  /**
+   * Unplugged, hung up. Called once at most, and not for a `close` of ours.
+   * @param fault why, where the port itself is still there
+   */
+  closed(reason: string, fault?: SluiceError): void;
 }
 
 export interface OpenOptions {
@@ -53,6 +57,7 @@ export const openLine: LineOpener = async (settings, events, options = {}) => {
   // Asked before opening: once the port is open nothing may come between that and listening.
   const identity = await portIdentity(path);
   let ours = false;
+  let switched: SwitchedLine | undefined;
   // A disconnect comes as `close`. An `error` without a listener would end the process, and says nothing more.
   port.on('error', () => {});
   try {
@@ -60,36 +65,60 @@ export const openLine: LineOpener = async (settings, events, options = {}) => {
   } catch (error) {
     throw await portFailure(toError(error), path);
   }
+  const close = async (): Promise<void> => {
+    ours = true;
+    // Its thread has the port open as well: the lock of the port is free when both have closed it.
+    await switched?.leave();
+    await new Promise<void>((resolve) => (port.isOpen ? port.close(() => resolve()) : resolve()));
+  };
+  let isHandedOver = false;
+  let lost: SluiceError | undefined;
+  const gone = (reason: string, fault?: SluiceError): void => {
+    lost = fault;
+    if (isHandedOver) events.closed(reason, fault);
+  };
   port.once('close', (error?: Error | null) => {
-    if (!ours) events.closed(error?.message ?? 'hung up');
+    const reason = error?.message ?? 'hung up';
+    if (ours) return;
+    if (switched === undefined) gone(reason);
+    else void close().then(() => gone(reason));
   });
-  if (direction === 'kernel') await switchedByKernel(port, path);
-  if (options.flush === true) await new Promise<void>((resolve) => port.flush(() => resolve()));
+  try {
+    if (direction === 'kernel') {
+      const { askForRs485 } = await import('./rs485-mode.ts');
+      await askForRs485(descriptorOf(port), path);
+    } else if (typeof direction === 'object') {
+      const { switchByGpio } = await import('./transceiver/switched-line.ts');
+      const failed = (fault: SluiceError): void => {
+        if (!ours) void close().then(() => gone(fault.message, fault));
+      };
+      const character = characterOf(settings);
+      switched = await switchByGpio({ path, port: descriptorOf(port), gpio: direction, character, failed });
+    }
+    if (options.flush === true) await new Promise<void>((resolve) => port.flush(() => resolve()));
+    if (!port.isOpen) throw lost ?? (await portFailure(new Error('hung up'), path));
+  } catch (thrown) {
+    // A port that is refused here was never open for the bus.
+    await close();
+    throw thrown;
+  }
+  isHandedOver = true;
   readDirectly(port);
   port.on('data', (chunk: Buffer) => events.data(chunk));
   return {
     write(bytes) {
-      if (port.isOpen && port.writableLength < MOST_UNWRITTEN) writeDirectly(port, bytes);
+      if (!port.isOpen) return;
+      if (switched !== undefined) switched.send(bytes);
+      else if (port.writableLength < MOST_UNWRITTEN) writeDirectly(port, bytes);
     },
     alsoOpenIn: () => alsoOpenIn(path),
-    close() {
-      ours = true;
-      return new Promise((resolve) => (port.isOpen ? port.close(() => resolve()) : resolve()));
-    },
+    close,
     moved: async () => (await portIdentity(path)) !== identity,
   };
 };
 
-/** @throws SluiceError bus-open; the port is closed then */
-async function switchedByKernel(port: SerialPort, path: string): Promise<void> {
-  const { askForRs485 } = await import('./rs485-mode.ts');
-  try {
-    const { port: binding } = port;
-    await askForRs485(binding !== undefined && 'fd' in binding ? (binding.fd ?? -1) : -1, path);
-  } catch (thrown) {
-    await new Promise<void>((resolve) => port.close(() => resolve()));
-    throw thrown;
-  }
+function descriptorOf({ port }: SerialPort): number {
+  return port !== undefined && 'fd' in port ? (port.fd ?? -1) : -1;
 }
 
 /** An adapter can vanish between two reads without a word: its path shows it. @returns ends the watch */

@@ -200,14 +200,15 @@ export function permissionWords(
   node: { readonly mode: number; readonly uid: number; readonly gid: number },
   account: Account,
   { users, groups }: Accounts,
+  what: { readonly node: string; readonly group: string } = { node: 'port', group: 'dialout' },
 ): string {
   const user = users.get(account.uid) ?? String(account.uid);
   const group = groups.get(node.gid);
   const name = group?.name ?? String(node.gid);
-  const owner = `no permission for the user ${user}: the port belongs to ${users.get(node.uid) ?? node.uid}, group ${name}, mode ${node.mode.toString(8).padStart(3, '0')}`;
+  const owner = `no permission for the user ${user}: the ${what.node} belongs to ${users.get(node.uid) ?? node.uid}, group ${name}, mode ${node.mode.toString(8).padStart(3, '0')}`;
   // A group that may do nothing, or root's own, is not one to join.
   if ((node.mode & 0o060) !== 0o060 || node.gid === 0)
-    return `${owner}; give the port to a group with a udev rule (GROUP="dialout", MODE="0660") and make ${user} a member of that`;
+    return `${owner}; give the ${what.node} to a group with a udev rule (GROUP="${what.group}", MODE="0660") and make ${user} a member of that`;
   if (account.groups.includes(node.gid))
     return `${owner}; ${user} is in that group, so a container or a sandbox of systemd forbids it`;
   if (group?.members.includes(user))
@@ -215,7 +216,7 @@ export function permissionWords(
   return `${owner}; make it a member (sudo usermod -aG ${name} ${user}) and start the gateway again`;
 }
 
-async function accounts(roots: Roots): Promise<Accounts> {
+export async function accounts(roots: Roots = SYSTEM): Promise<Accounts> {
   const lines = async (file: string) => {
     const text = await readFile(path.join(roots.etc, file), 'utf8').catch(() => '');
     return text.split('\n').map((line) => line.split(':'));

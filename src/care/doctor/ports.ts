@@ -1,5 +1,7 @@
-/** Serial ports of the configuration: whether each is there, who holds it, and whether this user may open it. Nothing is opened. */
+/** Serial ports of the configuration, and GPIO chips that switch their transceivers: whether each is there, who holds it, and whether this user may
+ * open it. Nothing is opened. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { type GpioLine, gpioLineOf } from '../../config/gpio-line.ts';
 import type { GatewayConfig } from '../../config/kinds.ts';
 import { type Holders, portHolders } from '../../drivers/serial-ports.ts';
 import { type Finding, fault, ok, type Roots, warning } from './finding.ts';
@@ -17,6 +19,7 @@ export async function checkPorts({ config, roots, pid, holders = portHolders }: 
   for (const { name, settings } of config.buses.values()) {
     const { port } = settings;
     if (typeof port !== 'string') continue;
+    findings.push(...checkChip(name, gpioLineOf(settings)));
     if (!existsSync(port)) {
       findings.push(
         fault(
@@ -53,6 +56,27 @@ export async function checkPorts({ config, roots, pid, holders = portHolders }: 
     else findings.push(ok('ports', 'port', `Bus ${name}: ${port} is there${pid === undefined ? ' and free' : ''}.`));
   }
   return findings;
+}
+
+/** The chip whose line switches a transceiver. Whether the line is free shows only when it is taken: "sluice status" says so. */
+function checkChip(bus: string, line: GpioLine | undefined): Finding[] {
+  if (line === undefined) return [];
+  const { gpio } = line;
+  if (!existsSync(gpio))
+    return [
+      fault(
+        ...(['ports', 'gpio-missing', `Bus ${bus}: there is no GPIO chip ${gpio}, which switches the transceiver.`] as const),
+        'ls /dev/gpiochip* shows the chips that are there, and gpioinfo their lines.',
+      ),
+    ];
+  if (!mayOpen(gpio))
+    return [
+      fault(
+        ...(['ports', 'gpio-forbidden', `Bus ${bus}: this user may not open the GPIO chip ${gpio}.`] as const),
+        'Run this command as the user of the gateway. If that user may not either: usermod -aG gpio sluice.',
+      ),
+    ];
+  return [ok('ports', 'gpio', `Bus ${bus}: the GPIO chip ${gpio} is there, and its line ${line.line} switches the transceiver.`)];
 }
 
 function mayOpen(port: string): boolean {

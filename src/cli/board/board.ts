@@ -9,6 +9,7 @@ import { type Machine, machineAt } from '../../boards/machine.ts';
 import type { Board } from '../../boards/schema.ts';
 import { BOARD_PORT } from '../../config/board-ports.ts';
 import { formatFault } from '../../config/fault.ts';
+import { directionWords } from '../../config/gpio-line.ts';
 import { readYamlFile } from '../../config/yaml-source.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { formatSize } from '../../core/units.ts';
@@ -128,7 +129,7 @@ function lookLines(look: BoardLook): string[] {
     ...hats.map((hat) => `HAT       ${hat.title} (${hat.name})`),
     ...ports.map(
       ({ name, found, device, where, direction }) =>
-        `port      board:${name}  ${found ?? `${device.join(' or ')}, not there`}; ${where}${direction === undefined ? '' : `; direction: ${direction}`}`,
+        `port      board:${name}  ${found ?? `${device.join(' or ')}, not there`}; ${where}${direction === undefined ? '' : `; direction: ${directionWords(direction)}`}`,
     ),
     ...(ports.length === 0 ? ['port      none of its own; see ls /dev/serial/by-id'] : []),
     ...(led === undefined ? [] : [`LED       ${led}: ${board?.led?.where}`]),
@@ -148,7 +149,7 @@ function linesOf({ name, title, kind, ports, led, buzzer, rtc, watchdog, notes, 
     `${title} (${name}${kind === 'hat' ? ', HAT' : ''})`,
     ...Object.entries(ports).map(
       ([port, { device, where, direction, boot }]) =>
-        `port      board:${port}  ${device.join(' or ')}; ${where}${direction === undefined ? '' : `; direction: ${direction}`}${boot === undefined ? '' : `; config.txt: ${boot.join(' and ')}`}`,
+        `port      board:${port}  ${device.join(' or ')}; ${where}${direction === undefined ? '' : `; direction: ${directionWords(direction)}`}${boot === undefined ? '' : `; config.txt: ${boot.join(' and ')}`}`,
     ),
     ...(led === undefined ? [] : [`LED       ${led.names.join(' or ')}: ${led.where}`]),
     ...(buzzer === undefined ? [] : [`buzzer    ${buzzer.how}`]),

@@ -53,7 +53,7 @@ export class SerialPipe implements Pipe {
       data: (chunk: Uint8Array) => {
         if (!this.#closed) this.#events.data(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
       },
-      closed: () => this.#lost(),
+      closed: (_reason: string, fault?: SluiceError) => this.#lost(fault),
     };
     // Bytes that the operating system kept from before are not ours.
     this.#openLine(this.#settings, events, { flush: true }).then((line) => {
@@ -87,11 +87,11 @@ export class SerialPipe implements Pipe {
     this.#line?.write(bytes);
   }
 
-  #lost(): void {
+  #lost(fault = new SluiceError('bus-closed', `${this.#settings.port} is gone (unplugged?)`)): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelWatch?.();
-    this.#events.gone(new SluiceError('bus-closed', `${this.#settings.port} is gone (unplugged?)`));
+    this.#events.gone(fault);
   }
 }
 

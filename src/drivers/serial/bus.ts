@@ -132,7 +132,7 @@ export class SerialBus implements Bus {
     this.retryAt = Number.POSITIVE_INFINITY;
     this.heard = false;
     this.opening = this.context
-      .open(this.settings, { data: (chunk) => this.receive(chunk), closed: (reason) => this.lost(reason) })
+      .open(this.settings, { data: (chunk) => this.receive(chunk), closed: (reason, fault) => this.lost(reason, fault) })
       .then(
         (port) => this.opened(port),
         (error: unknown) => this.failed(error),
@@ -181,15 +181,17 @@ export class SerialBus implements Bus {
     this.device.receive(chunk);
   }
 
-  private lost(reason: string): void {
+  private lost(reason: string, fault?: SluiceError): void {
     if (this.port === undefined) return;
     this.port = undefined;
     this.cancelWatch?.();
     if (!this.running) return;
-    this.fault = new SluiceError(
-      'bus-closed',
-      `${this.settings.port} was unplugged or ended (${reason}); the gateway opens it again when it is back`,
-    );
+    this.fault =
+      fault ??
+      new SluiceError(
+        'bus-closed',
+        `${this.settings.port} was unplugged or ended (${reason}); the gateway opens it again when it is back`,
+      );
     this.context.logger.warn({ port: this.settings.port, reason }, this.fault.message);
     this.state = 'closed';
     this.device.interrupted(this.fault.message);

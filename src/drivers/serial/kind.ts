@@ -12,7 +12,7 @@ import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Bus, SampleSink } from '../../core/ports.ts';
 import { totalsOf } from '../counter.ts';
-import { baudRateWarnings } from '../line-settings.ts';
+import { baudRateWarnings, characterOf } from '../line-settings.ts';
 import { type LineOpener, openLine } from '../serial-line.ts';
 import { AskedDevice } from './asked-device.ts';
 import { SerialBus } from './bus.ts';
@@ -69,7 +69,7 @@ function createDevice(device: ResolvedDevice, bus: SerialBusSettings, context: D
   if (request === undefined) return new TalkingDevice(talkerConfig(device), settings, context);
   const bytes = requestBytes(request);
   const { interval = POLL_EVERY } = settings;
-  const character = characterTime(bus);
+  const character = characterOf(bus);
   const question = { bytes, timeout: request.timeout, wireTime: bytes.length * character, character, interval };
   return new AskedDevice(talkerConfig(device), question, context);
 }
@@ -77,11 +77,6 @@ function createDevice(device: ResolvedDevice, bus: SerialBusSettings, context: D
 /** The bytes that are written to the line. */
 export function requestBytes(request: NonNullable<SerialDeviceSettings['request']>): Uint8Array {
   return request.bytes === undefined ? new TextEncoder().encode(request.text) : parseHex(request.bytes);
-}
-
-/** Milliseconds of one character. */
-function characterTime({ baudRate, dataBits, parity, stopBits }: SerialBusSettings): number {
-  return ((1 + dataBits + (parity === 'none' ? 0 : 1) + stopBits) / baudRate) * 1000;
 }
 
 type Fault = { path: readonly (string | number)[]; message: string };

@@ -7,7 +7,10 @@ import fc from 'fast-check';
 import { resolvePort, setupOf } from '../../../src/boards/detect.ts';
 import { BoardLibrary } from '../../../src/boards/library.ts';
 import { limitsOf } from '../../../src/boards/limits.ts';
+import { lookAt, remarksOf } from '../../../src/boards/look.ts';
 import { machineAt } from '../../../src/boards/machine.ts';
+import { onBoard } from '../../../src/config/board-ports.ts';
+import { directionWords } from '../../../src/config/gpio-line.ts';
 import { scratch } from '../../harness/scratch.ts';
 
 const BOARDS = path.join(import.meta.dirname, '..', '..', '..', 'hardware-profiles', 'boards');
@@ -109,6 +112,33 @@ test('a board file with a fault is reported with its place and left out, the oth
   ])
     assert.ok(words.includes(one), `${one} in\n${words}`);
   assert.deepEqual(new BoardLibrary('/nonexistent').all(), []);
+});
+
+test('a board file may name the GPIO line that switches a port, and a bus gets it with the port', (t) => {
+  const folder = scratch(t, 'boards');
+  const port = (direction: string) =>
+    `title: Own\nkind: board\nsources: [me]\ndetect: {arch: x64}\nports: {rs485-1: {device: [/dev/ttyAMA1], kind: rs485, where: x, direction: ${direction}}}\n`;
+  writeFileSync(path.join(folder, 'own.yaml'), port('{gpio: /dev/gpiochip0, line: 4}'));
+  writeFileSync(path.join(folder, 'wrong.yaml'), port('{gpio: gpiochip0, line: 4}'));
+  const own = new BoardLibrary(folder);
+  assert.deepEqual(
+    own.faults.map(({ file, message }) => `${path.basename(file)}: ${message}`),
+    ['wrong.yaml: write the device file of a GPIO chip, for example /dev/gpiochip0 (see gpiodetect)'],
+  );
+  const root = rootWith(t, { 'dev/ttyAMA1': '' });
+  const machine = machineAt(root, 'x64');
+  const direction = { gpio: path.join(root, 'dev/gpiochip0'), line: 4, activeLow: false };
+  const found = resolvePort(own, machine, 'rs485-1');
+  assert.deepEqual(found, { port: path.join(root, 'dev/ttyAMA1'), direction });
+  const around = { ports: () => found, named: {}, fault: (message: string) => assert.fail(message) };
+  const bus = { port: 'board:rs485-1' };
+  assert.deepEqual(onBoard(bus, around), { port: path.join(root, 'dev/ttyAMA1'), direction });
+  assert.equal(onBoard({ ...bus, direction: 'automatic' }, around)?.direction, 'automatic', 'the bus has the last word');
+  assert.match(
+    remarksOf(lookAt(own, machine), ['rs485-1'])[0]?.message ?? '',
+    /^\/dev\/gpiochip0, which switches the direction of the port rs485-1, is not there\.$/,
+  );
+  assert.equal(directionWords({ gpio: '/dev/gpiochip0', line: 4, activeLow: true }), 'line 4 of /dev/gpiochip0, active low');
 });
 
 test('limits follow from the memory: no Node-RED on the smallest, and never more than there is', () => {

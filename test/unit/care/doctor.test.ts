@@ -265,6 +265,36 @@ test('a port is shown with the program that has it', async (t) => {
   assert.deepEqual(codes(await by(7, 7)), [], 'the gateway itself');
 });
 
+test('a GPIO chip that switches a transceiver is looked for with the port', async (t) => {
+  const board = healthy(t);
+  const [port, chip] = ['tty', 'gpiochip9'].map((name) => path.join(board.folder, name));
+  // The schema takes chips of /dev only.
+  const gpio = '/dev/gpiochip99';
+  writeFileSync(port ?? '', '');
+  board.put(
+    'site/gateway.yaml',
+    `gateway: {id: g1, stateDir: state}\nbuses: {f: {protocol: modbus-rtu, port: ${port}, direction: {gpio: ${gpio}, line: 4}}}\n`,
+  );
+  const { config } = readConfig(board.options.configFile);
+  const roots = board.options.roots;
+  assert.ok(config && roots && chip);
+  const found = () => checkPorts({ config, roots, pid: undefined, holders: async () => ({ programs: [], hidden: false }) });
+  const [missing] = await found();
+  assert.deepEqual(
+    [missing?.level, missing?.code, missing?.text],
+    ['fault', 'gpio-missing', `Bus f: there is no GPIO chip ${gpio}, which switches the transceiver.`],
+  );
+  const bus = config.buses.get('f');
+  assert.ok(bus);
+  Object.assign(bus.settings, { direction: { gpio: chip, line: 4, activeLow: false } });
+  writeFileSync(chip, '');
+  const [there] = await found();
+  assert.deepEqual(
+    [there?.level, there?.text],
+    ['ok', `Bus f: the GPIO chip ${chip} is there, and its line 4 switches the transceiver.`],
+  );
+});
+
 test('a disk that does not say how worn it is is unknown, and SMART is believed', async (t) => {
   const { folder, options, put } = healthy(t);
   const roots = options.roots;

@@ -15,10 +15,12 @@ export interface TreeOptions {
   readonly led: string;
   /** MB of memory of the board. */
   readonly memory: number;
+  /** With a second serial port. */
+  readonly secondUart?: boolean;
 }
 
 /** @returns the file */
-export function deviceTree(folder: string, { compatible, model, led, memory }: TreeOptions): string {
+export function deviceTree(folder: string, { compatible, model, led, memory, secondUart = false }: TreeOptions): string {
   if (spawnSync('fdtput', ['--version']).error !== undefined)
     throw new Error('fdtput is missing; it comes with the package device-tree-compiler');
   const file = path.join(folder, 'board.dtb');
@@ -29,8 +31,8 @@ export function deviceTree(folder: string, { compatible, model, led, memory }: T
     ...MACHINE.slice(2),
     '-m',
     `${memory}`,
-    '-display',
-    'none',
+    ...['-display', 'none'],
+    ...(secondUart ? ['-serial', 'null', '-serial', 'null'] : []),
   ]);
   const [chip = ''] = run('fdtget', ['-l', file, '/']).match(/^pl061@.*$/m) ?? [];
   const handle = run('fdtget', ['-t', 'u', file, `/${chip}`, 'phandle']).trim();

@@ -39,6 +39,8 @@ export interface QemuOptions {
   readonly growTo?: string;
   /** With a USB adapter for a serial line; `serial` is the end of the line outside. */
   readonly usbSerial?: boolean;
+  /** With a second serial port of the board; `uart` is the end of its line outside. The device tree has to have it as well. */
+  readonly secondUart?: boolean;
   /** A device tree that tells the system what is there, in place of ACPI (device-tree.ts). */
   readonly tree?: string;
 }
@@ -90,7 +92,7 @@ export class QemuBoard {
   }
 
   start(): void {
-    const { memory = 512, servers, uuid, mac, disk, usbSerial = false, tree } = this.#o;
+    const { memory = 512, servers, uuid, mac, disk, usbSerial = false, secondUart = false, tree } = this.#o;
     const net = ['user', 'id=n', 'restrict=on'];
     for (const [address, port] of Object.entries(servers)) net.push(`guestfwd=tcp:${address}-cmd:${RELAY} TCP:127.0.0.1:${port}`);
     this.#seen = this.all().length;
@@ -108,7 +110,9 @@ export class QemuBoard {
         ...(tree === undefined ? [] : ['-M', 'acpi=off', '-dtb', tree]),
         // Time inside goes by what the board has done, 4 ns an instruction: a busy machine outside makes nothing late inside.
         ...['-accel', 'tcg,thread=single', '-icount', 'shift=2', '-rtc', 'clock=vm'],
-        ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-smbios', `type=1,uuid=${uuid}`],
+        ...['-display', 'none', '-serial', 'stdio'],
+        ...(secondUart ? ['-chardev', 'pty,id=uart', '-serial', 'chardev:uart'] : []),
+        ...['-monitor', 'none', '-smbios', `type=1,uuid=${uuid}`],
         ...[...flash(CODE, ',readonly=on'), ...flash(vars, '')],
         ...[
           '-drive',
@@ -130,6 +134,11 @@ export class QemuBoard {
   /** The end of the serial line outside of the board: a pseudo terminal. */
   async serial(): Promise<string> {
     const [, file = ''] = await this.says(/char device redirected to (\/dev\/pts\/\d+) \(label line\)/);
+    return file;
+  }
+  /** The end of the line of the second port outside of the board: a pseudo terminal. */
+  async uart(): Promise<string> {
+    const [, file = ''] = await this.says(/char device redirected to (\/dev\/pts\/\d+) \(label uart\)/);
     return file;
   }
   /** Pulls the USB adapter out. */

@@ -4,18 +4,16 @@
  * does. `npm run bench:card`, or `-- sizes`, `-- update`, `-- boot` alone. It needs root and what docs/how-to/make-a-card-image.md
  * installs, qemu-system-arm and qemu-efi-aarch64.
  */
-import { statSync, writeFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cardImage, PROJECT, run } from '../test/harness/card-image.ts';
-import { freePort } from '../test/harness/free-port.ts';
+import { cardImage, run } from '../test/harness/card-image.ts';
 import { QemuBoard } from '../test/harness/qemu-board.ts';
 import { SETTLED_BOARD, settledCard } from '../test/harness/settled-card.ts';
 import { waitFor } from '../test/harness/wait-for.ts';
+import { beganAt, entered, outsideOfCard } from './lib/card-outside.ts';
 import { bytesOfUpdate, makeRelease, type Release } from './lib/card-update.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
-import { startMosquitto } from './lib/site.ts';
-import { Subscriber } from './lib/subscriber.ts';
 import { Workspace } from './lib/workspace.ts';
 
 const RUNS = Number(process.env.SLUICE_BENCH_RUNS ?? 3);
@@ -40,22 +38,9 @@ interface Boot {
 
 async function boot(withGateway: boolean): Promise<Boot> {
   return Workspace.use(async (space) => {
-    const upstream = await startMosquitto(space);
-    const device = await freePort();
-    const file = path.join(space.folder, 'net.yaml');
-    writeFileSync(file, outside(device));
-    space.spawn(process.execPath, [path.join(PROJECT, 'src/cli/main.ts'), 'simulate', file]);
-    // The clock inside is not the one outside: the first batch says when it was sent.
-    let first: number | undefined;
-    const subscriber = new Subscriber(upstream, ['sluice/+/data', 'sluice/+/history'], ({ payload }) => {
-      first ??= (JSON.parse(payload.toString()) as { sent: number }).sent;
-    });
-    space.after(() => subscriber.close());
-    await subscriber.ready();
-
+    const { servers, first } = await outsideOfCard(space);
     // The first boot of a card grows its partition and makes keys; a later one is what a board does for years.
     const image = await settledCard(space.asTest, cardImage());
-    const servers = { '10.0.2.100:1883': upstream, '10.0.2.101:502': device };
     const board = QemuBoard.make(space, { ...SETTLED_BOARD, image, servers });
     if (!withGateway) {
       const entry = board.readFromBoot(ENTRY);
@@ -63,27 +48,15 @@ async function boot(withGateway: boolean): Promise<Boot> {
     }
     board.start();
     const door = await board.door();
-    const [now = '', uptime = ''] = (await door.run('date +%s%3N; cat /proc/uptime')).trim().split(/\s+/);
-    const began = Number(now) - Number(uptime) * 1000;
-    const entered = async (unit: string) =>
-      Number(await door.until(`t=$(systemctl show -P ActiveEnterTimestampMonotonic ${unit}); test "$t" -gt 0 && echo $t`)) / 1e6;
-    const reading = withGateway ? (await waitFor('a reading', () => first, { timeout: WITHIN, every: 20 })) - began : 0;
-    const multiUser = await entered('multi-user.target');
-    const ready = withGateway ? await entered('sluice.service') : 0;
+    const began = await beganAt(door);
+    const reading = withGateway ? (await waitFor('a reading', first, { timeout: WITHIN, every: 20 })) - began : 0;
+    const multiUser = await entered(door, 'multi-user.target');
+    const ready = withGateway ? await entered(door, 'sluice.service') : 0;
     await sleep(IDLE);
     const memory = await door.run('cat /proc/meminfo');
     const kb = (name: string) => Number(new RegExp(`^${name}: +(\\d+)`, 'm').exec(memory)?.[1]);
     return { multiUser, ready, reading: reading / 1000, used: (kb('MemTotal') - kb('MemAvailable')) * 1024 };
   });
-}
-
-/** The device that the board polls, on this machine. */
-function outside(port: number): string {
-  return `gateway: {id: outside}
-buses: {net: {protocol: modbus-tcp, host: 127.0.0.1, port: ${port}}}
-devices:
-  pump: {bus: net, unit: 1, interval: 1s, points: {speed: {table: holding, address: 0, type: uint16}}}
-`;
 }
 
 async function boots(): Promise<void> {

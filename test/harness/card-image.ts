@@ -13,6 +13,7 @@ import { differences } from './package-of-tree.ts';
 
 export const PROJECT = path.join(import.meta.dirname, '..', '..');
 export const DOOR = 'sluice.door';
+const UNITS = 'etc/systemd/system';
 const FOLDER = path.join(PROJECT, 'out', 'test-image');
 const KEPT = path.join(FOLDER, 'kept.json');
 /** MB. ext4 has other blocks and other numbers of inodes below this. */
@@ -81,33 +82,42 @@ function stampOf(deb: string): string {
 }
 
 function writeExtra(folder: string): void {
-  const units = 'etc/systemd/system';
-  const put = (file: string, text: string) => {
-    mkdirSync(path.dirname(path.join(folder, file)), { recursive: true });
-    writeFileSync(path.join(folder, file), text);
-  };
-  const link = (file: string, to: string) => {
-    mkdirSync(path.dirname(path.join(folder, file)), { recursive: true });
-    symlinkSync(to, path.join(folder, file));
-  };
   put(
-    `${units}/sluice-update.timer.d/test.conf`,
+    folder,
+    `${UNITS}/sluice-update.timer.d/test.conf`,
     '[Timer]\nOnBootSec=\nOnUnitActiveSec=\nOnBootSec=2min\nOnUnitInactiveSec=5min\nRandomizedDelaySec=0\nAccuracySec=1s\n',
   );
   // A release that is not well is tried three times, and each try waits so long.
   put(
-    `${units}/sluice-decide.service.d/test.conf`,
+    folder,
+    `${UNITS}/sluice-decide.service.d/test.conf`,
     '[Service]\nExecStart=\nExecStart=/usr/bin/sluice update decide --within 90\n',
   );
+  writeDoor(folder);
+}
+
+/** What a test needs in the root of each board: its shell and its words on the console. */
+export function writeDoor(root: string): void {
   // A case that fails shows the end of the console: what the units of the board wrote is there.
-  put('etc/systemd/journald.conf.d/test.conf', '[Journal]\nForwardToConsole=yes\nMaxLevelConsole=info\n');
+  put(root, 'etc/systemd/journald.conf.d/test.conf', '[Journal]\nForwardToConsole=yes\nMaxLevelConsole=info\n');
   put(
-    `${units}/sluice-door.service`,
+    root,
+    `${UNITS}/sluice-door.service`,
     // The port opens once at a time, so one opening serves both ways.
     `[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sh -c "exec /bin/sh <>/dev/virtio-ports/${DOOR} >&0 2>&1"\nRestart=always\nRestartSec=3s\n`,
   );
-  link(`${units}/multi-user.target.wants/sluice-door.service`, `/${units}/sluice-door.service`);
-  link(`${units}/systemd-timesyncd.service`, '/dev/null');
+  link(root, `${UNITS}/multi-user.target.wants/sluice-door.service`, `/${UNITS}/sluice-door.service`);
+  link(root, `${UNITS}/systemd-timesyncd.service`, '/dev/null');
+}
+
+export function put(root: string, file: string, text: string): void {
+  mkdirSync(path.dirname(path.join(root, file)), { recursive: true });
+  writeFileSync(path.join(root, file), text);
+}
+function link(root: string, file: string, to: string): void {
+  mkdirSync(path.dirname(path.join(root, file)), { recursive: true });
+  rmSync(path.join(root, file), { force: true });
+  symlinkSync(to, path.join(root, file));
 }
 
 export function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): string {

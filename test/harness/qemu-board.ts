@@ -41,8 +41,17 @@ export interface QemuOptions {
   readonly usbSerial?: boolean;
   /** With a second serial port of the board; `uart` is the end of its line outside. The device tree has to have it as well. */
   readonly secondUart?: boolean;
+  /** The kernel that the emulator starts, as the firmware of a Raspberry Pi does. Default: UEFI finds it on the card. */
+  readonly kernel?: Kernel;
   /** A device tree that tells the system what is there, in place of ACPI (device-tree.ts). */
   readonly tree?: string;
+}
+
+export interface Kernel {
+  readonly file: string;
+  readonly ramDisk: string;
+  /** Its command line. */
+  readonly words: string;
 }
 
 export class QemuBoard {
@@ -92,7 +101,7 @@ export class QemuBoard {
   }
 
   start(): void {
-    const { memory = 512, servers, uuid, mac, disk, usbSerial = false, secondUart = false, tree } = this.#o;
+    const { memory = 512, servers, uuid, mac, disk, usbSerial = false, secondUart = false, tree, kernel } = this.#o;
     const net = ['user', 'id=n', 'restrict=on'];
     for (const [address, port] of Object.entries(servers)) net.push(`guestfwd=tcp:${address}-cmd:${RELAY} TCP:127.0.0.1:${port}`);
     this.#seen = this.all().length;
@@ -113,7 +122,9 @@ export class QemuBoard {
         ...['-display', 'none', '-serial', 'stdio'],
         ...(secondUart ? ['-chardev', 'pty,id=uart', '-serial', 'chardev:uart'] : []),
         ...['-monitor', 'none', '-smbios', `type=1,uuid=${uuid}`],
-        ...[...flash(CODE, ',readonly=on'), ...flash(vars, '')],
+        ...(kernel === undefined
+          ? [...flash(CODE, ',readonly=on'), ...flash(vars, '')]
+          : ['-kernel', kernel.file, '-initrd', kernel.ramDisk, '-append', kernel.words]),
         ...[
           '-drive',
           // A flush reaches this machine's memory, which a cut does not take: the disk of this machine would only cost time.

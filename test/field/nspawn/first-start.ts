@@ -8,30 +8,12 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { isActive } from '../../harness/debian-board.ts';
 import { nspawnMachine } from '../../harness/nspawn-machine.ts';
+import { CLOUD_SOURCE, DIALOG, DIALOG_FILE, DIALOG_WANTED, DIALOG_WANTED_FILE, META_DATA } from '../../harness/stock-os.ts';
 import type { SystemdMachine } from '../../harness/systemd-machine.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..', '..');
 const PAGE = path.join(ROOT, 'docs', 'how-to', 'install-from-the-card.md');
 const CARD = '/boot/firmware';
-/** https://github.com/RPi-Distro/pi-gen, stage2/04-cloud-init: where Raspberry Pi OS says that the files are, and its own meta-data. */
-const SOURCE = `datasource_list: [ NoCloud, None ]
-datasource:
-  NoCloud:
-    seedfrom: file://${CARD}
-ssh_deletekeys: false
-ssh_genkeytypes: []
-`;
-/**
- * https://github.com/RPi-Distro/userconf-pi, debian/userconf-pi.userconfig.service: nobody answers at a board without a screen. Pull
- * request 10 there puts it behind cloud-config.service. cloud-final.service has the commands, and waits for multi-user.target.
- */
-const DIALOG = `[Unit]
-After=systemd-user-sessions.service cloud-config.service
-[Service]
-Type=oneshot
-ExecStart=/bin/sleep infinity
-`;
-const META = 'dsmode: local\ninstance_id: rpios-image\n';
 
 /** The snippet as the page shows it. */
 export function snippetOf(page: string): string {
@@ -50,18 +32,18 @@ export async function firstStart(t: TestContext, debs: readonly string[], out: s
   copyFileSync(deb, path.join(card, path.basename(deb).replace('amd64', 'arm64')));
   copyFileSync(path.join(ROOT, 'packaging', 'card', 'sluice.yaml'), path.join(card, 'sluice.yaml'));
   writeFileSync(path.join(card, 'user-data'), snippet);
-  writeFileSync(path.join(card, 'meta-data'), META);
+  writeFileSync(path.join(card, 'meta-data'), META_DATA);
   const source = path.join(out, '99_raspberry-pi.cfg');
-  writeFileSync(source, SOURCE);
+  writeFileSync(source, CLOUD_SOURCE);
   const dialog = path.join(out, 'userconfig.service');
   writeFileSync(dialog, DIALOG);
   const wanted = path.join(out, 'wanted.conf');
-  writeFileSync(wanted, '[Unit]\nWants=userconfig.service\n');
+  writeFileSync(wanted, DIALOG_WANTED);
   const files = {
     [CARD]: card,
     '/etc/cloud/cloud.cfg.d/99_raspberry-pi.cfg': source,
-    '/usr/lib/systemd/system/userconfig.service': dialog,
-    '/etc/systemd/system/multi-user.target.d/wanted.conf': wanted,
+    [`/${DIALOG_FILE}`]: dialog,
+    [`/${DIALOG_WANTED_FILE}`]: wanted,
   };
   const { machine, off } = await nspawnMachine(t, files, 'cloud');
 

@@ -6,19 +6,20 @@
  * - while the disk takes nothing or is late, a message of QoS 1 is handed on and its PUBACK waits (withheld.ts). One of QoS 2 waits
  *   itself: its receivers would have it twice. What no session and no later subscriber needs is acknowledged all the same;
  * - the row of a message stays while any session is still being given it;
- * - accounts take turns (lanes.ts). One retained message of a topic may pass one of another account on the way, so the row of the topic is
- *   that of the one that came last to the receivers.
+ * - accounts take turns (lanes.ts): nobody waits for all that another one has published. One retained message of a topic may pass one of
+ *   another account on the way, so the row of the topic is that of the one that came last to the receivers.
  */
 import type { BrokerStore } from '../../core/broker-store.ts';
 import type { Clock } from '../../core/clock.ts';
 import { DiskWait } from './disk-wait.ts';
 import { type Given, Lanes, type Turns } from './lanes.ts';
+import { MAX_ACCOUNT_UNSETTLED, MAX_ACCOUNT_UNSETTLED_MESSAGES, MAX_UNSETTLED, MAX_UNSETTLED_BEHIND } from './limits.ts';
 import { copyOf, type Entry, GATEWAY, type QueuedPacket, type Span, type Stored, sizeOf } from './queue.ts';
 import type { Retained } from './retained.ts';
-import { Rooms } from './rooms.ts';
 import type { Session } from './session.ts';
 import type { SessionJournal } from './session-journal.ts';
 import type { Sessions } from './sessions.ts';
+import { Ledger } from './shares.ts';
 import { type Held, type Publisher, Withheld } from './withheld.ts';
 
 interface Admitted {
@@ -68,8 +69,8 @@ export class Admission {
   readonly #rowOf = new Map<string, Buffer>();
   /** The accounts of what clients publish. */
   readonly #from = new WeakMap<Buffer, string>();
-  /** What waits for the disk, and what is on its way here. */
-  readonly rooms: Rooms;
+  /** Bytes of topics and payloads that wait for the disk. */
+  readonly #unsettled = new Ledger(NO_BOUND, NO_BOUND);
   readonly #disk: DiskWait | undefined;
   readonly #withheld: Withheld | undefined;
   readonly #handedOn = new WeakMap<Buffer, HandedOn>();
@@ -84,7 +85,6 @@ export class Admission {
     turns?: Turns | undefined,
   ) {
     this.#lanes = new Lanes(turns);
-    this.rooms = new Rooms(() => store?.full === true);
     this.#disk = store === undefined ? undefined : new DiskWait(store, clock);
     this.#withheld = store === undefined ? undefined : new Withheld(store, clock);
     this.#sessions = sessions;
@@ -94,13 +94,17 @@ export class Admission {
   }
 
   /**
-   * A client publishes. @param waited it passed the guard of its client, where it waited for room
-   * @returns false: its account has published more than the disk takes
+   * A client publishes.
+   * @returns false: its account has published more than the disk takes. One that has little waiting is served while others wait
    */
-  arrives({ payload, qos }: Publication, from: string, waited: boolean): boolean {
+  arrives(packet: Publication, from: string): boolean {
+    const { payload, qos } = packet;
     if (payload instanceof Uint8Array) this.#from.set(payload, from);
-    // What is kept of one of QoS 0 is bounded where it is kept.
-    return qos === 0 || waited || this.#store === undefined || this.rooms.has(from);
+    // One of QoS 0 waits for nothing, and what is kept of it is bounded where it is kept.
+    if (qos === 0 || this.#store === undefined) return true;
+    const { count, bytes } = this.#unsettled.of(from);
+    const most = this.#store.full || this.#unsettled.bytes > MAX_UNSETTLED ? MAX_UNSETTLED_BEHIND : MAX_ACCOUNT_UNSETTLED;
+    return count === 0 || (count < MAX_ACCOUNT_UNSETTLED_MESSAGES && bytes + sizeOf(packet) <= most);
   }
 
   /** Messages that wait for their acknowledgement, or for the disk, and bytes of their topics and payloads. */
@@ -124,7 +128,8 @@ export class Admission {
     }
     const from = this.#fromOf(packet.payload);
     const size = sizeOf(packet);
-    const settled = this.rooms.add(from, size);
+    this.#unsettled.add(from, 1, size);
+    const settled = (): void => this.#unsettled.add(from, -1, -size);
     let isNeeded = false;
     const give = (): Given => {
       along(true);
@@ -210,7 +215,7 @@ export class Admission {
     return 1 + (this.#admitted.get(payload)?.entries.size ?? 0);
   }
 
-  /** Takes `note` back. @returns whether a retained message was noted */
+  /** Takes back what `note` did. @returns whether a retained message was noted */
   #unnote({ topic, payload }: Publication): boolean {
     const admitted = this.#admitted.get(payload);
     this.#admitted.delete(payload);
@@ -338,6 +343,7 @@ export class Admission {
 }
 
 const NOTHING = { count: 0, bytes: 0 };
+const NO_BOUND = { count: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 
 /** The highest QoS of each client. */
 function highest(subs: readonly Subscriber[]): Map<string, number> {

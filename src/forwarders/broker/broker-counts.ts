@@ -23,7 +23,7 @@ export const REFUSED = {
   partial: 'too many packets were not whole, and theirs waited for longest',
   unfinished: 'a packet was not whole in time',
   incoming: 'they published too many messages of QoS 2 without releasing them',
-  behind: 'the disk did not take what they published in time',
+  behind: 'the disk did not keep up with what their account published, or did not take it in time',
   early: 'they came back too soon after that',
   clients: 'their log-in was refused, or they failed otherwise',
   version: 'they asked for another version of MQTT',
@@ -56,7 +56,6 @@ export const REACHED = {
   'account-sessions': 'sessions ended for a newer one of their account, which had its share',
   'all-sessions': 'sessions ended because all together were too many and their account had most',
   expired: 'sessions ended because their client stayed away',
-  waited: 'times that a client was not read: its account had as much on the way to the disk as it may have',
   lingering: 'connections closed at once, without time to read why they were refused',
 } as const;
 

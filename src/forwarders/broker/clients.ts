@@ -16,7 +16,6 @@ import { FrameGuard } from './frame-guard.ts';
 import * as limits from './limits.ts';
 import { PartialPackets } from './packet-cutter.ts';
 import { Places } from './places.ts';
-import type { Rooms } from './rooms.ts';
 import type { Sessions } from './sessions.ts';
 import { SharedRates } from './shared-rates.ts';
 import { addressKey, Newcomers } from './shares.ts';
@@ -35,8 +34,6 @@ export interface ClientsOptions {
   readonly root: string;
   /** Absent: there are no accounts, and everybody is anonymous. */
   readonly access: MqttAccess | undefined;
-  /** Whether the clients of an account are read on. */
-  readonly rooms: Rooms;
   /** There is space again for a client that was behind. */
   readonly relieved: (client: Client) => void;
 }
@@ -228,7 +225,6 @@ export class Clients {
     if (place === 'full') return this.#refuse(client, { code: 3, why: 'every place is taken', kind: 'places' });
     if (place === 'share') return this.#refuse(client, { code: 3, why: 'its account has its places', kind: 'account' });
     guardOf(client).once('close', this.#rates.join(guardOf(client).requests, owner));
-    guardOf(client).once('close', this.#o.rooms.join(owner, guardOf(client).inflow));
     if (owner !== ANONYMOUS) this.#newcomers.leaves(guardOf(client).socket);
     displace(place.displaced);
     this.#current.set(client.id, client);

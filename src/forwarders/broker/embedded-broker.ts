@@ -111,7 +111,7 @@ export class EmbeddedBroker implements LiveSink {
     });
     this.#clients = new Clients({
       ...{ clock, logger, audience: this.#audience, sessions: this.#kept.sessions, root, access: options.access },
-      ...{ maxPacket: options.maxPacket, rooms: this.#kept.rooms },
+      maxPacket: options.maxPacket,
       relieved: (client) => this.#slow.relieved(client),
     });
     this.#slow = new SlowClients({ root, latest, logger, retained: this.#retained, sessions: this.#kept.sessions });
@@ -251,7 +251,6 @@ export class EmbeddedBroker implements LiveSink {
       refused: { ...this.#clients.refused, backlog },
       reached: {
         ...{ ...this.#audience.denied, expired: ended.expired, lingering: this.#clients.notLingered },
-        waited: this.#kept.rooms.waited,
         ...{ 'account-sessions': ended.share, 'all-sessions': ended.total },
       },
     };

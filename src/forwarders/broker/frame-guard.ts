@@ -1,13 +1,12 @@
 /**
  * Stands between a socket and the broker. It keeps a client from making the broker hold much memory, from keeping it busy,
  * from holding up others, and from sending what MQTT does not allow:
- * - the broker gets whole packets that passed the check (packet-gate.ts), in order; one that did not ends the connection;
+ * - the broker gets whole packets that passed the check (packet-check.ts), in order; one that did not ends the connection;
  * - a packet that declares more than the limit ends the connection when its header arrives, before a byte of it is kept;
  * - an acknowledgement that does not fit its message ends the connection (flights.ts);
  * - answers leave in the order of what they answer (answers.ts);
  * - what follows a CONNECT waits until it is accepted; one of another MQTT version is answered here;
  * - a client that asks for more than its share is disconnected; all together get so many packets through in a turn;
- * - what an account publishes waits here while too much of it is not on the disk (rooms.ts);
  * - the broker never waits for a client: what is written lies here, and `roomy` says when there is space again;
  * - a peer that makes no progress for `drainTimeout` while much waits for it is cut off, however large a write is (outbound.ts).
  */
@@ -17,16 +16,19 @@ import { reset } from '../../access/doors/reset.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Turnstile } from '../../core/turns.ts';
 import { Answers } from './answers.ts';
-import type { Answered, Ending, Refusal } from './endings.ts';
+import { type Answered, type Ending, endingOf, type Refusal, TOO_MANY } from './endings.ts';
+import { otherVersion } from './first-packet.ts';
 import { Flights } from './flights.ts';
-import { Gathering } from './gathering.ts';
 import type { GuardLimits, GuardShares } from './guard-parts.ts';
 import { LAST_BYTES, LAST_WORD, type Lingering, linger } from './linger.ts';
+import { rewrite31 } from './mqtt31.ts';
 import { Outbound } from './outbound.ts';
+import { checkBody, checkFirst, checkLength, type Level, levelOf, PACKET } from './packet-check.ts';
 import { PacketCutter } from './packet-cutter.ts';
-import { PacketGate } from './packet-gate.ts';
 import { Requests } from './requests.ts';
-import { Inflow } from './rooms.ts';
+
+/** Bytes from which on nothing more is gathered. Far below `unsent`: what is only gathered makes no client congested. */
+const GATHERED = 16 * 1024;
 
 type Done = (error: Error | null | undefined) => void;
 
@@ -44,23 +46,20 @@ export class FrameGuard extends Duplex {
   readonly answers: Answers;
   /** Messages that it has to acknowledge. */
   readonly flights = new Flights();
-  /** What waits for the room of its account. */
-  readonly inflow = new Inflow(() => this.#turnstile.wait(() => this.#again()));
   /** For who is at the other end. */
   readonly socket: Socket;
   readonly #socket: Socket;
   readonly #limits: GuardLimits;
   readonly #clock: Clock;
   readonly #turnstile: Turnstile;
-  readonly #gate: PacketGate;
   readonly #cutter: PacketCutter<Ending>;
   readonly #out: Outbound;
   readonly #lingering: Lingering;
-  readonly #gathering = new Gathering({
-    unsent: () => this.unsent,
-    cork: () => super.cork(),
-    uncork: () => this.uncork(),
-  });
+  /** The version of the CONNECT that passed. */
+  #level: Level | undefined;
+  #accepted = false;
+  /** It said DISCONNECT: what follows is not read. */
+  #over = false;
   /** Bytes that may still come and are not read; undefined unless it was turned away. */
   #unread: number | undefined;
   /** Bytes that wait for their turn; the socket is paused meanwhile. */
@@ -68,6 +67,10 @@ export class FrameGuard extends Duplex {
   #cancelLate: (() => void) | undefined;
   /** The peer has ended its side while bytes waited: they still have their turn, and the guard its place until then. */
   #ended = false;
+  /** Ends the turn in which packets are gathered. */
+  #gathering: NodeJS.Immediate | undefined;
+  /** Alarms whose turn is not over: while there is one, nothing is gathered. */
+  #hurried = 0;
   /** Two replays and its own requests, at most, that wait for space. */
   #waiting: (() => void)[] = [];
 
@@ -91,9 +94,15 @@ export class FrameGuard extends Duplex {
       },
       free: () => this.#turnstile.wait(() => this.#again()),
     });
-    const { requests, answers, flights, inflow } = this;
-    this.#gate = new PacketGate(limits, { turnstile, requests, answers, flights, inflow });
-    this.#cutter = new PacketCutter(this.#gate, (bytes) => partial.keeps(this, bytes));
+    this.#cutter = new PacketCutter<Ending>(
+      {
+        begins: (first) => this.#begins(first),
+        declares: (first, length) => this.#declares(first, length),
+        endless: () => ({ refusal: 'header', words: 'a packet length of more than four bytes' }),
+        whole: (bytes, at, body, end) => this.#whole(bytes, at, body, end),
+      },
+      (bytes) => partial.keeps(this, bytes),
+    );
     socket.on('data', (chunk: Buffer) => this.#feed(chunk));
     socket.on('end', () => {
       this.lost = true;
@@ -126,7 +135,7 @@ export class FrameGuard extends Duplex {
 
   /** The CONNECT is accepted: what follows it may come. */
   accept(): void {
-    this.#gate.accepted = true;
+    this.#accepted = true;
     this.#again();
   }
 
@@ -137,16 +146,29 @@ export class FrameGuard extends Duplex {
     this.destroy(new Error(message));
   }
 
-  /** An alarm is about to be written. */
+  /** What is written until aedes has written in its next turn leaves at once, and what was gathered leaves before it. */
   hurry(): void {
-    this.#gathering.hurry();
+    if (this.#gathering !== undefined) this.#scatter();
+    this.#hurried++;
+    // aedes makes its own immediate when this call has returned: ours comes behind it.
+    queueMicrotask(() =>
+      setImmediate(() => {
+        this.#hurried--;
+      }),
+    );
   }
 
-  /** aedes corks for each packet. */
+  /** aedes corks for each packet. Small packets that are written in one turn of the event loop leave in one system call. */
   override cork(): void {
     this.answers.next();
     super.cork();
-    this.#gathering.begins();
+    if (this.#hurried > 0) return;
+    if (this.#gathering !== undefined) {
+      if (this.unsent >= GATHERED) this.#scatter();
+      return;
+    }
+    super.cork();
+    this.#gathering = setImmediate(() => this.#scatter());
   }
 
   override uncork(): void {
@@ -156,13 +178,6 @@ export class FrameGuard extends Duplex {
 
   override write(piece: unknown, encoding?: BufferEncoding | Done, done?: Done): boolean {
     return this.answers.takes(piece) || super.write(piece, encoding as BufferEncoding, done);
-  }
-
-  /** @returns all that there is: aedes asks for no part of it */
-  override read(size?: number): unknown {
-    const bytes: unknown = super.read(size);
-    if (bytes !== null) this.inflow.read();
-    return bytes;
   }
 
   override _read(): void {
@@ -191,13 +206,12 @@ export class FrameGuard extends Duplex {
     this.#cutter.drop();
     this.#onTime();
     // A CONNECT that the broker refused, with more behind it: its answer has to arrive.
-    if (!this.#gate.accepted && this.#held !== undefined && this.#socket.bytesWritten > 0 && !this.lost)
+    if (!this.#accepted && this.#held !== undefined && this.#socket.bytesWritten > 0 && !this.lost)
       linger(this.#socket, this.#clock, this.#lingering);
     else if (this.refusal === 'slow' || this.congested) reset(this.#socket);
     else this.#socket.destroy();
     this.#held = undefined;
     for (const wake of this.#waiting.splice(0)) wake();
-    this.inflow.end();
     done(error);
   }
 
@@ -206,6 +220,12 @@ export class FrameGuard extends Duplex {
       if (error) this.lost = true;
       done(error);
     });
+  }
+
+  #scatter(): void {
+    clearImmediate(this.#gathering);
+    this.#gathering = undefined;
+    this.uncork();
   }
 
   #relieve(): void {
@@ -223,7 +243,6 @@ export class FrameGuard extends Duplex {
     if (this.congested) {
       // Answers to further requests would only add to the bytes that this client does not take.
       this.#hold(chunk);
-      this.inflow.goesOn();
       void this.roomy().then(() => this.#again());
       return;
     }
@@ -238,13 +257,10 @@ export class FrameGuard extends Duplex {
     }
     if (this.#cutter.waits) {
       this.#hold(chunk.subarray(taken));
-      if (this.inflow.waits) return;
       // After a CONNECT `accept` goes on, before an answer that is owed `free` does, after a DISCONNECT nothing does.
-      if (this.#gate.closed || this.answers.blocked) this.inflow.goesOn();
-      else this.#turnstile.wait(() => this.#again());
+      if (!this.#closedToMore && !this.answers.blocked) this.#turnstile.wait(() => this.#again());
       return;
     }
-    this.inflow.goesOn();
     if (this.#cutter.partial)
       this.#cancelLate ??= this.#clock.after(this.#limits.packetTimeout, () =>
         this.refuse('unfinished', `a packet that is not whole after ${this.#limits.packetTimeout} ms`),
@@ -279,9 +295,46 @@ export class FrameGuard extends Duplex {
     this.#cancelLate = undefined;
   }
 
-  /** What it sent is here, and the broker has not read it: who sent it is not silent. */
-  get hasUnread(): boolean {
-    return this.#held !== undefined || this.readableLength > 0;
+  /** Nothing more may come now, or at all. */
+  get #closedToMore(): boolean {
+    return this.#over || (this.#level !== undefined && !this.#accepted);
+  }
+
+  #begins(first: number): Ending | false | undefined {
+    if (this.#closedToMore) return false;
+    const broken = checkFirst(first, this.#level);
+    return broken === undefined ? undefined : endingOf(broken);
+  }
+
+  #declares(first: number, length: number): Ending | undefined {
+    const limit = this.#level === undefined ? this.#limits.beforeConnect : this.#limits.afterConnect;
+    if (length > limit) return { refusal: 'size', words: `a packet of ${length} bytes; at most ${limit} are accepted` };
+    const broken = checkLength(first, length);
+    return broken === undefined ? undefined : endingOf(broken);
+  }
+
+  #whole(bytes: Buffer, at: number, body: number, end: number): Ending | false | undefined {
+    if (!this.#turnstile.enter()) return false;
+    const first = bytes[at] as number;
+    const type = first >> 4;
+    const checked = checkBody(bytes, first, body, end, this.#level, this.#limits);
+    if (typeof checked !== 'number') {
+      const other = checked.connack === 1 ? otherVersion(bytes.subarray(at, end)) : undefined;
+      if (other === undefined) return endingOf(checked);
+      const { level, clientId, answer } = other;
+      return { refusal: 'version', words: 'another version of MQTT', answer, client: clientId, level };
+    }
+    if (!this.answers.admits(bytes, at, body)) return false;
+    const acknowledges = type >= PACKET.puback && type <= PACKET.pubcomp;
+    if (!(acknowledges ? this.requests.acknowledged() : this.requests.take(1 + checked))) return TOO_MANY[this.requests.refusal];
+    if (acknowledges) {
+      const broken = this.flights.acknowledged(type, bytes.readUInt16BE(body));
+      if (broken !== undefined) return endingOf(broken);
+    }
+    if (type === PACKET.connect) this.#level = levelOf(bytes, body, end)?.level === 3 ? 3 : 4;
+    if (type === PACKET.disconnect) this.#over = true;
+    if (this.#level === 3) rewrite31(bytes, at, body, end);
+    return undefined;
   }
 
   #end(ending: Ending): void {

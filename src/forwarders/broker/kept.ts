@@ -19,7 +19,6 @@ import { BrokerPersistence, type Sent } from './persistence.ts';
 import type { Span } from './queue.ts';
 import { restore, restoreOwn } from './restore.ts';
 import type { Retained } from './retained.ts';
-import type { Rooms } from './rooms.ts';
 import { type Place, SessionJournal } from './session-journal.ts';
 import { Sessions, type SessionsOptions } from './sessions.ts';
 import type { Publisher } from './withheld.ts';
@@ -42,7 +41,7 @@ export interface KeptOptions extends Pick<SessionsOptions, 'clock' | 'roomy' | '
   readonly onLeft: (client: string, left: Span) => void;
 }
 
-/** The disk does not keep up with what an account publishes. */
+/** The disk does not keep up with what an account publishes: its client is ended. */
 export const BEHIND = new Error('the disk does not keep up with what its account publishes');
 /** It sends again what is not acknowledged. */
 const GONE = new Error('its client is gone');
@@ -127,11 +126,6 @@ export class Kept {
     if (log !== undefined) this.#spans.set(payload, { log, first, last });
   }
 
-  /** What accounts have under way to the disk. */
-  get rooms(): Rooms {
-    return this.#admission.rooms;
-  }
-
   /** QoS 2 messages whose content found no space until their PUBREL. */
   get withoutContent(): number {
     return this.#persistence?.withoutContent ?? 0;
@@ -148,7 +142,7 @@ export class Kept {
    */
   admit(packet: Publication, from: string, next: (error?: Error) => void, client?: object): void {
     const by = client === undefined ? undefined : () => this.#o.publisher(client);
-    if (!this.#admission.arrives(packet, from, client !== undefined)) next(BEHIND);
+    if (!this.#admission.arrives(packet, from)) next(BEHIND);
     // A repeated QoS 2 message is recognised later (incomingStorePacket).
     else if (packet.qos !== 1) next();
     else void this.#admission.take(packet, by).then((goesOn) => next(goesOn ? undefined : GONE));

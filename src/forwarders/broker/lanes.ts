@@ -4,9 +4,9 @@
  * - of one lane the store has LANE_ROWS rows and LANE_BYTES at most that are not on the disk, and the message that goes beyond them. The
  *   next commit is small enough for others to wait for, however much an account publishes;
  * - a client with little in its lane is read on, so that its pings have answers. One with more is not, and none of a lane with much: the
- *   room of the account would be used up by one client (rooms.ts);
+ *   account would have published more than may wait, and lose its connections (admission.ts);
  * - LANE_TURNS of one lane wait for a turn of the event loop at a time, so another lane and the clients that are read pass between them;
- * - how many wait in all is bounded where they come in (rooms.ts).
+ * - how many wait in all is bounded where they come in (admission.ts).
  */
 import { LANE_BYTES, LANE_READ_ON, LANE_READ_ON_ALL, LANE_ROWS, LANE_TURNS } from './limits.ts';
 

@@ -38,7 +38,13 @@ export const COUNTED_LIMITS = {
   'refused partial': ['MAX_PARTIAL'],
   'refused unfinished': ['PACKET_TIMEOUT'],
   'refused incoming': ['MAX_INCOMING'],
-  'refused behind': ['WITHHELD_WITHIN'],
+  'refused behind': [
+    'MAX_ACCOUNT_UNSETTLED',
+    'MAX_ACCOUNT_UNSETTLED_MESSAGES',
+    'MAX_UNSETTLED',
+    'MAX_UNSETTLED_BEHIND',
+    'WITHHELD_WITHIN',
+  ],
   'refused early': ['COME_BACK_AFTER', 'COME_BACK_MOST', 'COME_BACK_FORGOTTEN', 'COME_BACK_CLIENTS'],
   'refused topic': ['MAX_TOPIC', 'MOST_LEVELS', 'AEDES_LEVELS'],
   'dropped sessions': ['MAX_SESSION_MESSAGES', 'MAX_SESSION_BYTES'],
@@ -55,7 +61,6 @@ export const COUNTED_LIMITS = {
   'reached account-sessions': ['MAX_ACCOUNT_SESSIONS'],
   'reached all-sessions': ['MAX_SESSIONS'],
   'reached expired': ['SESSION_EXPIRY'],
-  'reached waited': ['MAX_ACCOUNT_UNSETTLED', 'MAX_ACCOUNT_UNSETTLED_MESSAGES', 'MAX_UNSETTLED', 'MAX_UNSETTLED_BEHIND'],
   'reached lingering': ['MAX_LINGERING'],
 } as const satisfies Partial<Record<Counter, readonly LimitName[]>>;
 

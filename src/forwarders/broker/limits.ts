@@ -125,7 +125,7 @@ export const MAX_RETAINED_BYTES = 4 * 1024 * 1024;
 /** Those that one account published last. */
 export const MAX_ACCOUNT_RETAINED = STORED * MAX_RETAINED;
 export const MAX_ACCOUNT_RETAINED_BYTES = STORED * MAX_RETAINED_BYTES;
-/** Messages of one account that wait for the disk before they are acknowledged, and bytes of them. Its clients are not read beyond it. */
+/** Messages of one account that wait for the disk before they are acknowledged, and bytes of their topics and payloads. */
 export const MAX_ACCOUNT_UNSETTLED_MESSAGES = MAX_SESSION_MESSAGES;
 export const MAX_ACCOUNT_UNSETTLED = 1024 * 1024;
 /** The bytes of all accounts. Beyond it, and while the disk is behind, one account has MAX_UNSETTLED_BEHIND. */

@@ -1,7 +1,7 @@
 /** aedes with our parts in its hooks: it keeps no message and decides nothing by itself. */
 import { Readable } from 'node:stream';
 import type { Aedes, Client, PublishPacket } from 'aedes';
-import { asWritten, oneClientAnId, SESSION_IS_PRESENT, silentWhenRead } from '../patches/aedes.ts';
+import { asWritten, oneClientAnId, SESSION_IS_PRESENT } from '../patches/aedes.ts';
 import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import type { Audience } from './audience.ts';
 import { type Clients, guardOf } from './clients.ts';
@@ -76,10 +76,7 @@ export async function makeAedes({ audience, clients, kept, replays, traffic }: A
   });
   oneClientAnId(aedes);
   aedes.on('connackSent', (packet, client) => {
-    if (packet.returnCode !== 0) return;
-    const guard = guardOf(client);
-    silentWhenRead(client, () => guard.hasUnread);
-    guard.accept();
+    if (packet.returnCode === 0) guardOf(client).accept();
   });
   aedes.on('subscribe', (_filters, client) => {
     subscriber = client;

@@ -97,33 +97,11 @@ export function readOn(client: Client): void {
   (client as unknown as { _nextBatch(): void })._nextBatch();
 }
 
-/** aedes has a timer for each client that asked for a keep-alive, and starts it anew at each packet that it reads. */
-interface KeepAlive {
-  _keepaliveTimer: NodeJS.Timeout | null;
-  readonly _keepaliveInterval: number;
-}
-
-/**
- * A client is silent when nothing comes from it. aedes takes one for silent whose packets it has not read itself.
- * @param hasUnread whether something of it waits to be read; asked when its time is over
- */
-export function silentWhenRead(client: Client, hasUnread: () => boolean): void {
-  const own = client as unknown as KeepAlive;
-  if (own._keepaliveTimer === null) return;
-  clearTimeout(own._keepaliveTimer);
-  own._keepaliveTimer = setTimeout(() => {
-    if (hasUnread()) own._keepaliveTimer?.refresh();
-    else client.emit('error', new Error(SILENT));
-  }, own._keepaliveInterval);
-}
-
-const SILENT = 'keep alive timeout';
-
 export type EndedByAedes = 'late' | 'silent' | 'incoming';
 
 /** Why aedes ended a connection by itself, from the words of its errors: they have no code. */
 export function endedByAedes(error: Error): EndedByAedes | undefined {
   if (error.message === 'connect did not arrive in time') return 'late';
-  if (error.message === SILENT) return 'silent';
+  if (error.message === 'keep alive timeout') return 'silent';
   return error.message.startsWith('maxInflightInbound exceeded') ? 'incoming' : undefined;
 }

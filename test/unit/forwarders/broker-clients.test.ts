@@ -9,7 +9,6 @@ import { silentLogger } from '../../../src/core/logger.ts';
 import { Audience } from '../../../src/forwarders/broker/audience.ts';
 import { Clients } from '../../../src/forwarders/broker/clients.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
-import { Rooms } from '../../../src/forwarders/broker/rooms.ts';
 import { SessionJournal } from '../../../src/forwarders/broker/session-journal.ts';
 import { Sessions } from '../../../src/forwarders/broker/sessions.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
@@ -22,7 +21,6 @@ function siteOf(t: TestContext) {
   const sessions = new Sessions({ ...{ clock, alarms: '', again: '', journal: new SessionJournal(undefined) }, ...nobody });
   const clients = new Clients({
     ...{ clock, logger: silentLogger, audience: new Audience(), sessions, root: 'r', access: undefined, relieved: () => {} },
-    rooms: new Rooms(),
   });
   t.after(() => clients.end());
   /** A connection that has had its turn. */

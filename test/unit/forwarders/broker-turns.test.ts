@@ -11,7 +11,6 @@ import { Clients } from '../../../src/forwarders/broker/clients.ts';
 import { VALUE_EVERY } from '../../../src/forwarders/broker/limits.ts';
 import { LiveFeed } from '../../../src/forwarders/broker/live-feed.ts';
 import { Retained } from '../../../src/forwarders/broker/retained.ts';
-import { Rooms } from '../../../src/forwarders/broker/rooms.ts';
 import { SessionJournal } from '../../../src/forwarders/broker/session-journal.ts';
 import { Sessions } from '../../../src/forwarders/broker/sessions.ts';
 import { KeptBench } from '../../fakes/kept-bench.ts';
@@ -150,7 +149,6 @@ function clientsOf() {
   const sessions = new Sessions({ ...{ clock, alarms: '', again: '', journal: new SessionJournal(undefined) }, ...nobody });
   const clients = new Clients({
     ...{ clock, logger: silentLogger, audience: new Audience(), sessions, root: 'r', access: undefined, relieved: () => {} },
-    rooms: new Rooms(),
   });
   const taken: Socket[] = [];
   const arrive = (socket: Socket): void =>

@@ -52,7 +52,13 @@ const progressFile = z.strictObject({
 });
 export type Progress = Omit<z.infer<typeof progressFile>, 'v'>;
 
-const spentFile = z.strictObject({ v: z.literal(1), day: z.iso.date(), bytes: z.int().min(0) });
+/** Days in the file: a clock that goes back finds what its day has taken already. */
+const MOST_DAYS = 8;
+/** The day that was written last is last. */
+const spentFile = z.strictObject({
+  v: z.literal(2),
+  days: z.array(z.strictObject({ day: z.iso.date(), bytes: z.int().min(0) })).max(MOST_DAYS),
+});
 const attemptFile = z.strictObject({
   v: z.literal(1),
   slot: z.enum(['a', 'b']),
@@ -154,11 +160,14 @@ export class UpdateState {
 
   /** Bytes that were fetched on this day. */
   spent(day: string): number {
-    const found = spentFile.safeParse(readJson(this.#file('spent'), MOST_FILE));
-    return found.success && found.data.day === day ? found.data.bytes : 0;
+    return this.#days().find((one) => one.day === day)?.bytes ?? 0;
   }
   saveSpent(day: string, bytes: number): void {
-    this.#save('spent', { day, bytes });
+    const others = this.#days().filter((one) => one.day !== day);
+    this.#save('spent', { v: 2, days: [...others, { day, bytes }].slice(-MOST_DAYS) });
+  }
+  #days(): { readonly day: string; readonly bytes: number }[] {
+    return spentFile.safeParse(readJson(this.#file('spent'), MOST_FILE)).data?.days ?? [];
   }
 
   attempt(): Attempt | undefined {

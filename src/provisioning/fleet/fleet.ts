@@ -5,14 +5,14 @@
  * - Only the user who asked reads the result: folders 0700, files 0600.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { claimCodeOf, newClaimCode, type RandomBytes } from '../../access/secrets.ts';
 import { entryLines } from '../../config/add-entries.ts';
 import { isSection } from '../../config/checker.ts';
 import { formatFault } from '../../config/fault.ts';
 import { parseYamlText } from '../../config/yaml-source.ts';
-import { readSmall } from '../../disk/durable.ts';
+import { bytesOf, readSmall, syncFolder, writeNew } from '../../disk/durable.ts';
 import { decode } from '../card-text.ts';
 import { type CheckConfig, planOf } from '../plan.ts';
 import { csvCell, parseCsv, type Row } from './csv.ts';
@@ -78,16 +78,21 @@ export function makeFleet(options: FleetOptions): Fleet {
   rmSync(making, { recursive: true, force: true });
   mkdirSync(making, { recursive: true, mode: 0o700 });
   chmodSync(making, 0o700);
+  const write = (file: string, text: string): void => writeNew(path.join(making, file), [bytesOf(text)], { mode: 0o600 });
   for (const { id, text } of sites) {
     mkdirSync(path.join(making, id), { mode: 0o700 });
-    writeFileSync(path.join(making, id, 'sluice.yaml'), text, { mode: 0o600 });
+    write(path.join(id, 'sluice.yaml'), text);
+    syncFolder(path.join(making, id));
   }
-  writeFileSync(path.join(making, 'labels.html'), sheetHtml(sites.map(({ label }) => label)), { mode: 0o600 });
+  write('labels.html', sheetHtml(sites.map(({ label }) => label)));
   const list = sites.map(({ id, claimCode, label }) => [id, label.name ?? '', claimCode].map(csvCell).join(','));
-  writeFileSync(path.join(making, 'claim-codes.csv'), `id,name,claimCode\r\n${list.join('\r\n')}\r\n`, { mode: 0o600 });
+  write('claim-codes.csv', `id,name,claimCode\r\n${list.join('\r\n')}\r\n`);
+  syncFolder(making);
   // An empty folder may be in its place.
   if (existsSync(out)) rmSync(out, { recursive: true });
   renameSync(making, out);
+  // The labels may be on their cards when the power goes: the codes are in these files alone.
+  syncFolder(path.dirname(out));
   return { sites: sites.length, faults: [] };
 }
 

@@ -1,6 +1,6 @@
 /**
  * The first start of a card, with cloud-init of Debian 13 and its configuration as Raspberry Pi OS has it. The snippet is the one of the
- * page. No Raspberry Pi OS runs here: its cloud-init has more modules.
+ * page. No Raspberry Pi OS runs here: its cloud-init has more modules, and its question for a user is a unit that waits.
  */
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -20,6 +20,16 @@ datasource:
     seedfrom: file://${CARD}
 ssh_deletekeys: false
 ssh_genkeytypes: []
+`;
+/**
+ * https://github.com/RPi-Distro/userconf-pi, debian/userconf-pi.userconfig.service: nobody answers at a board without a screen. Pull
+ * request 10 there puts it behind cloud-config.service. cloud-final.service has the commands, and waits for multi-user.target.
+ */
+const DIALOG = `[Unit]
+After=systemd-user-sessions.service cloud-config.service
+[Service]
+Type=oneshot
+ExecStart=/bin/sleep infinity
 `;
 const META = 'dsmode: local\ninstance_id: rpios-image\n';
 
@@ -43,7 +53,16 @@ export async function firstStart(t: TestContext, debs: readonly string[], out: s
   writeFileSync(path.join(card, 'meta-data'), META);
   const source = path.join(out, '99_raspberry-pi.cfg');
   writeFileSync(source, SOURCE);
-  const files = { [CARD]: card, '/etc/cloud/cloud.cfg.d/99_raspberry-pi.cfg': source };
+  const dialog = path.join(out, 'userconfig.service');
+  writeFileSync(dialog, DIALOG);
+  const wanted = path.join(out, 'wanted.conf');
+  writeFileSync(wanted, '[Unit]\nWants=userconfig.service\n');
+  const files = {
+    [CARD]: card,
+    '/etc/cloud/cloud.cfg.d/99_raspberry-pi.cfg': source,
+    '/usr/lib/systemd/system/userconfig.service': dialog,
+    '/etc/systemd/system/multi-user.target.d/wanted.conf': wanted,
+  };
   const { machine, off } = await nspawnMachine(t, files, 'cloud');
 
   await t.test('its schema takes the snippet of the page, and refuses a wrong key', () => {
@@ -63,8 +82,14 @@ export async function firstStart(t: TestContext, debs: readonly string[], out: s
     assert.match(schema(machine, `\uFEFF${snippet}`).out, /Unrecognized user-data header/);
     const twice = `${snippet}runcmd:\n  - [echo, last]\n`;
     assert.equal(schema(machine, twice).code, 0);
-    const read = 'from cloudinit import util; print(util.load_yaml(open("/root/user-data").read()))';
-    assert.equal(machine.must('python3', '-c', read), "{'runcmd': [['echo', 'last']]}");
+    const read = 'from cloudinit import util; print(util.load_yaml(open("/root/user-data").read())["runcmd"])';
+    assert.equal(machine.must('python3', '-c', read), "[['echo', 'last']]");
+  });
+
+  await t.test('nothing waits for somebody who answers on a screen', () => {
+    assert.equal(machine.run('systemctl', 'is-enabled', 'userconfig').out.trim(), 'masked');
+    assert.equal(machine.run('systemctl', 'is-active', 'userconfig').out.trim(), 'inactive');
+    assert.equal(machine.must('systemctl', 'list-jobs', '--no-legend').trim(), '');
   });
 
   await t.test('it makes one script of the commands, in the order of the page', () => {

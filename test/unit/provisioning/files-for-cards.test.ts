@@ -61,7 +61,11 @@ test('cloud-init reads the snippet, and its command installs exactly one package
   const text = read('packaging/card/user-data');
   assert.ok(text.startsWith('#cloud-config\n'), 'cloud-init knows it by its first line');
   assert.deepEqual(parseYamlText('user-data', text).faults, []);
-  const { runcmd } = parseDocument(text).toJS() as { runcmd: string[][] };
+  const { runcmd, bootcmd } = parseDocument(text).toJS() as { runcmd: string[][]; bootcmd: string[][] };
+  assert.deepEqual(
+    bootcmd.map((command) => command.slice(0, 5)),
+    [['cloud-init-per', 'once', 'sluice-dialog', 'sh', '-c']],
+  );
   assert.deepEqual(runcmd.slice(1), [
     ['systemctl', 'start', 'sluice-provision.service'],
     ['systemctl', 'start', 'sluice.service'],

@@ -96,6 +96,21 @@ test('a day has its bytes: the download continues the next day where it stopped'
   board.holds('b', 5);
 });
 
+test('a clock that goes a day back and forth gives no day its bytes twice', async (t) => {
+  const board = new Board(t);
+  const source = openSource(await served(t, await updateOf(t, 5)));
+  const perDay = 300_000;
+  const spent = new Map<number, number>();
+  for (const day of [1, 0, 1, 0, 1]) {
+    board.now = NOW + day * 86_400_000;
+    const before = source.received;
+    assert.equal((await board.updater().apply(source, { ...ALONE, perDay })).outcome, 'budget');
+    spent.set(day, (spent.get(day) ?? 0) + source.received - before);
+  }
+  // Each try reads the manifest, also where nothing is left.
+  for (const [day, bytes] of spent) assert.ok(bytes > 200_000 && bytes <= perDay + 9_000, `day ${day}: ${bytes}`);
+});
+
 test('outside of its window an update waits, unless a person wants it now', async (t) => {
   const board = new Board(t);
   const folder = await updateOf(t, 2);

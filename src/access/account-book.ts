@@ -110,7 +110,7 @@ export class AccountBook {
       this.revoke(revoked);
       for (const note of notes) this.#o.report(note, 'warning');
       await this.#dropClaim();
-      if (unsynced !== undefined) throw unsynced;
+      if (unsynced !== undefined) this.#o.report(unsynced, 'warning');
     });
   }
 
@@ -125,7 +125,7 @@ export class AccountBook {
       this.#code = await this.#newCode();
       this.#state = 'unclaimed';
       this.revoke(revoked);
-      if (unsynced !== undefined) throw unsynced;
+      if (unsynced !== undefined) this.#o.report(unsynced, 'warning');
       return this.#code;
     });
   }

@@ -38,8 +38,8 @@ export interface Loaded {
 export interface Saved {
   /** As in `Loaded`. */
   readonly notes: readonly string[];
-  /** The change is in force, and a power cut may take it back. */
-  readonly unsynced: SluiceError | undefined;
+  /** The change is in force, and a power cut may take it back: a sentence for an operator. */
+  readonly unsynced: string | undefined;
 }
 
 type One =
@@ -101,7 +101,7 @@ export class AccountFiles {
         'request-invalid',
         'the accounts take more room than a gateway has for them; remove some, or topics of devices',
       );
-    let unsynced: SluiceError | undefined;
+    let unsynced: string | undefined;
     try {
       if (anew) await setAside(this.#file).catch(() => {});
       await writeOwn(this.#file, text);
@@ -115,8 +115,8 @@ export class AccountFiles {
   }
 
   /** Every account is gone, and the gateway was never claimed. Rejects with `access-write`. @returns as `unsynced` of `Saved` */
-  async removeAll(): Promise<SluiceError | undefined> {
-    let unsynced: SluiceError | undefined;
+  async removeAll(): Promise<string | undefined> {
+    let unsynced: string | undefined;
     // The file itself goes last: as long as it is there, the others are made again from it.
     for (const file of [`${this.#copy}.damaged`, this.#copy, `${this.#file}.damaged`, this.#file])
       try {
@@ -182,12 +182,8 @@ export class AccountFiles {
   }
 }
 
-const inForce = (file: string, cause: UnsyncedError): SluiceError =>
-  new SluiceError(
-    'access-write',
-    `The change is in force. The disk did not confirm it (${file}: ${cause.message}), so a power cut may take it back. The next change writes it again`,
-    { cause },
-  );
+const inForce = (file: string, { message }: UnsyncedError): string =>
+  `The change of the accounts is in force. The disk did not confirm it (${file}: ${message}), so a power cut may take it back.`;
 
 const ownerWords = (file: string): string =>
   ` If it is yours, give it to the user of the gateway, close it to others (chmod 600 ${file}), and start the gateway again.`;

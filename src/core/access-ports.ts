@@ -157,7 +157,7 @@ export interface AccessStatus {
 
 /**
  * Accounts as an administrator manages them. Every call is audited. Rejects with `request-invalid`, `exists`, `not-found`,
- * `throttled` (too many slow hashes wait), `access-write` (the file cannot be written; nothing changed, or the message says that the change is in force), `access-locked`.
+ * `throttled` (too many slow hashes wait), `access-write` (the file cannot be written; nothing changed), `access-locked`.
  */
 export interface AccountsAdmin {
   status(): AccessStatus;

@@ -71,6 +71,12 @@ export class Growth {
     this.#isEarlier = false;
   }
 
+  /** Nobody will ever know how long the gateway was off: a reading of an earlier run is none to count from. */
+  forget(): void {
+    if (this.#isEarlier) this.#state = undefined;
+    this.#isEarlier = false;
+  }
+
   /** Whether a counter can grow so much in so many ms. */
   allows(amount: number, time: number): boolean {
     return this.#maxPerSecond === undefined || amount <= (this.#maxPerSecond * time) / 1000;
@@ -84,7 +90,8 @@ export class Growth {
     const last = this.#state;
     const { state, verdict } = advance(last, value, at, { modulus, maxPerSecond: this.#maxPerSecond });
     if (state === undefined || verdict === 'outside') return undefined;
-    this.#state = state;
+    // Nobody knows how long the value has been this one: at least since the reading of the earlier run that brought it.
+    this.#state = this.#isEarlier && state.at === undefined ? { ...state, at: this.#since ?? at } : state;
     if (verdict === 'too-fast') return undefined;
     const [from, isEarlier] = [this.#at, this.#isEarlier];
     this.#at = at;

@@ -88,14 +88,16 @@ export class HalfDuplex {
   #transmit(port: Descriptor, bytes: Uint8Array): void {
     const { now, sleep } = this.#calls;
     const wire = bytes.length * this.#character;
-    const start = now();
-    let end = Number.POSITIVE_INFINITY;
+    let [start, end] = [now(), Number.POSITIVE_INFINITY];
     try {
       for (let taken = 0; ; ) {
         if (taken < bytes.length) {
           taken += attempt('write', () => this.#calls.write(port, bytes.subarray(taken)));
           // Read after the call, which may begin late: the bytes are never on the wire for longer than this says.
-          if (taken > 0 && end === Number.POSITIVE_INFINITY) end = now() + wire;
+          if (taken > 0 && end === Number.POSITIVE_INFINITY) {
+            start = now();
+            end = start + wire;
+          }
         }
         const at = now();
         if (taken === bytes.length && at >= end && this.#isOut(port, at - end)) return;

@@ -2,7 +2,7 @@
  * The calls of Linux behind calls.ts: the GPIO character device, version 2 (include/uapi/linux/gpio.h), and the terminal
  * (include/uapi/asm-generic/ioctls.h). Node has no ioctl, so the C library is called through koffi.
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { CallRefused, type Refusal, type TransceiverCalls } from './calls.ts';
 
@@ -64,7 +64,8 @@ export async function kernelCalls(leaving: Int32Array): Promise<TransceiverCalls
   return {
     copyPort: (port) => must(fcntl(port, F_DUPFD_CLOEXEC, 'int', 0), 'copy'),
     takeLine({ gpio, line, activeLow }) {
-      const chip = openSync(gpio, 'r+');
+      // A serial port that somebody names by mistake would wait for its carrier.
+      const chip = openSync(gpio, constants.O_RDWR | constants.O_NONBLOCK);
       try {
         const wanted = new Uint8Array(LINE_REQUEST.bytes);
         const view = new DataView(wanted.buffer);

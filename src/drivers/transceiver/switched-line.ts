@@ -68,7 +68,12 @@ export async function switchByGpio(options: SwitchedLineOptions): Promise<Switch
   });
   const over = ended.then(() => {
     // The kernel takes the line of such a thread back when nobody has its descriptor open.
-    for (const one of held) closeSync(one);
+    for (const one of held)
+      try {
+        closeSync(one);
+      } catch {
+        // The thread had closed it and did not come to say so.
+      }
     held = [];
   });
   await Promise.race([ready, over]);

@@ -106,7 +106,10 @@ class DeltaMemory implements ConditionMemory {
     const earlier = this.#earlier;
     this.#earlier = undefined;
     this.#slots.offKnown(off, at);
-    if (off === undefined) return;
+    if (off === undefined) {
+      this.#growth.forget();
+      return;
+    }
     this.#growth.offKnown(off);
     if (earlier === undefined) return;
     const { from, to, amount } = earlier;

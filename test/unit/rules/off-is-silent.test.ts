@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { Growth } from '../../../src/rules/growth.ts';
 import { RULE_KINDS } from '../../../src/rules/kinds.ts';
 import type { ConditionMemory } from '../../../src/rules/rule-kind.ts';
 import { WallClock } from '../../../src/rules/wall-clock.ts';
@@ -272,8 +273,25 @@ test('a window whose time nobody will ever know is gone', () => {
       const memory = condition.start({ at: 0, saved, off: undefined, clock, suspect: () => false });
       clock.take({ at: 0, wall: WALL, wallKnown: true });
       memory.clockChanged?.(0, undefined);
+      // What a counter shows now grew at a time that nobody will ever know: it is of no window, also when it is saved.
+      if (kind === 'delta') memory.value(SECOND, 1e6);
       const state = memory.save(SECOND) as { window?: { parts: unknown[] }; parts?: unknown[] } | undefined;
       assert.deepEqual(state?.window?.parts ?? state?.parts ?? [], [], `${kind}, ${known}`);
     }
   }
+});
+
+test('behind a start without a clock a step that is too fast is no growth', () => {
+  const before = new Growth({ maxPerSecond: 1 });
+  before.take(0, 100);
+  const start = (saved: unknown): Growth => {
+    const growth = new Growth({ maxPerSecond: 1 });
+    growth.restore(saved, 0, undefined);
+    assert.equal(growth.take(SECOND, 100)?.amount, 0, 'the counter stands still');
+    growth.offKnown(5 * SECOND);
+    return growth;
+  };
+  // Also where the next start has the same hole.
+  for (const growth of [start(before.save(SECOND)), start(start(before.save(SECOND)).save(2 * SECOND))])
+    assert.equal(growth.take(3 * SECOND, 1e6), undefined);
 });

@@ -274,7 +274,7 @@ test('a window whose time nobody will ever know is gone', () => {
       clock.take({ at: 0, wall: WALL, wallKnown: true });
       memory.clockChanged?.(0, undefined);
       // What a counter shows now grew at a time that nobody will ever know: it is of no window, also when it is saved.
-      if (kind === 'delta') memory.value(SECOND, 1e6);
+      if (kind === 'delta') memory.value(SECOND, 1e6, 0);
       const state = memory.save(SECOND) as { window?: { parts: unknown[] }; parts?: unknown[] } | undefined;
       assert.deepEqual(state?.window?.parts ?? state?.parts ?? [], [], `${kind}, ${known}`);
     }

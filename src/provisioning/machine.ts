@@ -76,7 +76,9 @@ export interface SystemWords {
 }
 
 export function systemWords(root: string): SystemWords {
-  const release = readSmall(path.join(root, 'etc/os-release'), 16 * 1024)?.toString('utf8') ?? '';
+  // Debian has a link in /etc, and links are not followed here. os-release(5) names both places, in this order.
+  const read = (file: string): Buffer | undefined => readSmall(path.join(root, file), 16 * 1024);
+  const release = (read('etc/os-release') ?? read('usr/lib/os-release'))?.toString('utf8') ?? '';
   const clean = (text: string | undefined): string | undefined => text?.replaceAll(/[^\x20-\x7e]/g, '').slice(0, 100);
   return {
     board: clean(readLine(path.join(root, 'proc/device-tree/model'))) ?? 'unknown board',

@@ -77,7 +77,10 @@ export async function firstStart(t: TestContext, debs: readonly string[], out: s
   await t.test('it makes one script of the commands, in the order of the page', () => {
     const script = machine.must('cat', '/var/lib/cloud/instance/scripts/runcmd').split('\n');
     assert.equal(script.length, 4, script.join('\n'));
-    assert.match(script[1] ?? '', /^'sh' '-c' 'set -- \/boot\/firmware\/sluice_\*_arm64\.deb; .*dpkg -i "\$1"'$/);
+    assert.match(
+      script[1] ?? '',
+      /^'sh' '-c' 'set -- \/boot\/firmware\/sluice_\*_arm64\.deb; .*dpkg -i "\$1" \|\| echo .* > \/boot\/firmware\/sluice-status\.txt'$/,
+    );
     assert.deepEqual(script.slice(2), ["'systemctl' 'start' 'sluice-provision.service'", "'systemctl' 'start' 'sluice.service'"]);
   });
 

@@ -34,6 +34,7 @@ test('three files on a card of another system make a gateway, without a screen a
     // The package puts it in force, and the command behind it changes nothing more.
     assert.match(words, /^Result: +sluice\.yaml is in force\./m);
     assert.match(words, new RegExp(ID));
+    assert.match(words, /^System: +Debian GNU\/Linux 13 \(trixie\)\r?$/m);
     const file = await door.run('cat /boot/firmware/sluice.yaml');
     for (const secret of SECRETS) assert.ok(!file.includes(secret), file);
   });

@@ -1,7 +1,7 @@
 /** The files that people copy to a card, and the pages that are made of the schema. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { parseDocument } from 'yaml';
@@ -56,7 +56,7 @@ test('every preset makes a bus that the gateway takes', (t) => {
   }
 });
 
-test('cloud-init reads the snippet, and its command installs exactly one package', (t) => {
+test('cloud-init reads the snippet, which installs one package, or says that it did not', (t) => {
   const folder = scratch(t);
   const text = read('packaging/card/user-data');
   assert.ok(text.startsWith('#cloud-config\n'), 'cloud-init knows it by its first line');
@@ -80,7 +80,7 @@ test('cloud-init reads the snippet, and its command installs exactly one package
   const boot = path.join(folder, 'boot');
   mkdirSync(boot);
   const dpkg = path.join(folder, 'dpkg');
-  writeFileSync(dpkg, `#!/bin/sh\necho "$@" >> ${folder}/calls\n`);
+  writeFileSync(dpkg, `#!/bin/sh\necho "$@" >> ${folder}/calls\n[ -s "$2" ]\n`);
   chmodSync(dpkg, 0o755);
   const start = () =>
     spawnSync(
@@ -88,10 +88,22 @@ test('cloud-init reads the snippet, and its command installs exactly one package
       args.map((arg) => arg.replaceAll('/boot/firmware', boot)),
       { env: { PATH: `${folder}:/usr/bin:/bin` } },
     );
+  const status = path.join(boot, 'sluice-status.txt');
+  const refused = (why: string) => {
+    assert.match(readFileSync(status, 'utf8'), /^Sluice is not installed\. Write this card again, [^\n]+\.\n$/, why);
+    rmSync(status);
+  };
   start();
-  for (const version of ['1.0', '1.1']) {
-    writeFileSync(path.join(boot, `sluice_${version}_arm64.deb`), '');
-    start();
-  }
-  assert.equal(readFileSync(path.join(folder, 'calls'), 'utf8'), `-i ${boot}/sluice_1.0_arm64.deb\n`);
+  refused('no package');
+  const installed = path.join(boot, 'sluice_1.0_arm64.deb');
+  writeFileSync(installed, '');
+  start();
+  refused('dpkg failed');
+  writeFileSync(installed, 'a package');
+  start();
+  assert.ok(!existsSync(status), 'the package writes it');
+  writeFileSync(path.join(boot, 'sluice_1.1_arm64.deb'), '');
+  start();
+  refused('two packages');
+  assert.equal(readFileSync(path.join(folder, 'calls'), 'utf8'), `-i ${installed}\n`.repeat(2));
 });

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import fc from 'fast-check';
 import { diskOf } from '../../../src/boards/disk-of.ts';
 import { Disk, PowerCut } from '../../../src/provisioning/disk.ts';
 import { changeOf, readIdentity } from '../../../src/provisioning/identity.ts';
-import type { MachineFacts } from '../../../src/provisioning/machine.ts';
+import { type MachineFacts, systemWords } from '../../../src/provisioning/machine.ts';
 import { COPIED_MARK } from '../../../src/store/files/copied-mark.ts';
 import { Log } from '../../../src/store/log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
@@ -54,6 +54,18 @@ test('what a start cannot read never makes a clone, and the same board never is 
     machineId: fc.option(fc.constant('m'), { nil: undefined }),
   });
   fc.assert(fc.property(facts, facts, (kept, now) => changeOf(kept, now) === 'same'));
+});
+
+test('the system has its name from a file in /etc, or from the file that Debian links to', (t) => {
+  const root = scratch(t, 'system', '/dev/shm');
+  assert.equal(systemWords(root).os, 'unknown system');
+  for (const folder of ['etc', 'usr/lib']) mkdirSync(path.join(root, folder), { recursive: true });
+  writeFileSync(path.join(root, 'usr/lib/os-release'), 'NAME="Debian"\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n');
+  symlinkSync('../usr/lib/os-release', path.join(root, 'etc/os-release'));
+  assert.equal(systemWords(root).os, 'Debian GNU/Linux 13 (trixie)');
+  rmSync(path.join(root, 'etc/os-release'));
+  writeFileSync(path.join(root, 'etc/os-release'), 'PRETTY_NAME=Clinic\n');
+  assert.equal(systemWords(root).os, 'Clinic');
 });
 
 test('the card is the one with the state: another card in the board makes no clone', (t) => {

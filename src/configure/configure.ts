@@ -241,6 +241,13 @@ export class Configure {
       const text = (): Promise<void> => store.writeText(kept.version, yaml);
       await this.#put((record) => ({ ...record, floor: kept.version, trial: kept }), text);
     } catch (thrown) {
+      // The record that names the trial is there: a start would roll back what was refused. A power cut may still bring it back.
+      if (thrown instanceof UnsyncedError)
+        await endsWithin(
+          clock,
+          this.#save((record) => record),
+          DISK_WAIT,
+        );
       const changed = thrown instanceof UnsyncedError ? 'it is not in force' : 'nothing was changed';
       throw refused(
         `version ${kept.version} could not be kept: ${unwrittenWords(thrown)}; ${changed}; then send it with a new id`,
@@ -358,7 +365,7 @@ export class Configure {
     this.#telling?.begin(last);
   }
 
-  /** One change after the other. Rejects with the fault of the file system; then the record is as it was. */
+  /** One change after the other. Rejects with the fault of the file system; then `#record` is as it was, which the disk may not be. */
   #put(change: (record: PushRecord) => PushRecord, first: () => Promise<void> = async () => {}): Promise<void> {
     const done = this.#writing.then(async () => {
       await first();

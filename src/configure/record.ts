@@ -122,7 +122,10 @@ export class PushStore {
     return record;
   }
 
-  /** Resolves when it counts, after a power cut too. Rejects with the fault of the file system; then the old one counts. */
+  /**
+   * Resolves when it counts, after a power cut too. Rejects with the fault of the file system; then the old one counts. With `UnsyncedError`
+   * the new one counts until another one is written, and a power cut may leave either.
+   */
   async write(record: PushRecord): Promise<void> {
     await folderMade(this.folder, 0o750);
     // One that failed may be there all the same: the next one is above it.

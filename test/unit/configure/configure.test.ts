@@ -4,7 +4,7 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import fc from 'fast-check';
-import { writeOwn } from '../../../src/access/state-file.ts';
+import { UnsyncedError, writeOwn } from '../../../src/access/state-file.ts';
 import type { GatewayConfig } from '../../../src/config/kinds.ts';
 import type { Base } from '../../../src/configure/base.ts';
 import { Configure } from '../../../src/configure/configure.ts';
@@ -54,13 +54,18 @@ class Life {
   readonly #cut = Promise.withResolvers<void>();
   #writes = 0;
 
-  /** @param full the disk takes nothing from that write on @param hung it does not answer from that write on */
+  /**
+   * @param full the disk takes nothing from that write on
+   * @param hung it does not answer from that write on
+   * @param unsynced it does not confirm these writes
+   */
   constructor(
     folder: string,
     file: string,
     cut?: { readonly at: number; readonly written: boolean },
     full = Number.POSITIVE_INFINITY,
     hung = Number.POSITIVE_INFINITY,
+    unsynced: (write: number) => boolean = () => false,
   ) {
     const put: typeof writeOwn = async (name, text) => {
       if (this.ended) return new Promise(() => {});
@@ -68,6 +73,7 @@ class Life {
       if (++this.#writes >= full) throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
       const last = this.#writes === cut?.at;
       if (!last || cut.written) await writeOwn(name, text);
+      if (unsynced(this.#writes)) throw new UnsyncedError(new Error('EIO: i/o error, fsync'));
       if (!last) return;
       this.ended = true;
       this.#cut.resolve();
@@ -284,6 +290,24 @@ test('a full disk refuses a configuration, or rolls it back', async (t) => {
   const next = new Life(folder, 'good file');
   assert.equal(next.config.yaml, 'good file');
   await next.end();
+});
+
+test('a start knows nothing of a configuration that was refused as unconfirmed', async (t) => {
+  // 1: the text, 2: the record, 3: the record of before, which replaces it.
+  for (const unsynced of [[1], [2], [2, 3], [1, 2, 3, 4, 5]]) {
+    const folder = path.join(scratch(t, 'configure'), 'config');
+    const life = new Life(folder, 'good file', undefined, undefined, undefined, (write) => unsynced.includes(write));
+    assert.equal(await life.send(1, 'good one'), 'refused');
+    assert.deepEqual([life.began, life.configure.report()], [[], { origin: 'file' }]);
+    await life.end();
+    const next = new Life(folder, 'good file');
+    assert.deepEqual([next.config.yaml, next.configure.report()], ['good file', { origin: 'file' }], `writes ${unsynced}`);
+    // It never began, so its version is free.
+    assert.equal(await next.send(1, 'good one'), 'trial');
+    await next.settled(1);
+    assert.equal(next.config.yaml, 'good one');
+    await next.end();
+  }
 });
 
 test('a configuration that loses its upstream gives way while the disk does not answer', async (t) => {

@@ -196,13 +196,24 @@ def receive(host, port, file):
     form = [mqtt.CallbackAPIVersion.VERSION2] if hasattr(mqtt, "CallbackAPIVersion") else []
     client = mqtt.Client(*form, client_id=CLIENT_ID, clean_session=False)
 
-    def on_connect(client, _userdata, _flags, reason, *_):
+    session = "new"
+
+    def on_connect(client, _userdata, flags, reason, *_):
+        nonlocal session
         words = mqtt.connack_string(reason) if isinstance(reason, int) else str(reason)
         if reason != 0:
             say(f"the broker {host}:{port} refuses this program: {words}. Trying again.")
             return
-        say("connected: Success")
+        kept = flags["session present"] if isinstance(flags, dict) else flags.session_present
+        session = "kept" if kept else "new"
+        if kept:
+            say("connected: Success")
         client.subscribe([(f"sluice/+/{kind}", 1) for kind in ("data", "history", "alarm/+", "event")])
+
+    def on_subscribe(*_):
+        # A new session gets nothing before it has its subscriptions.
+        if session == "new":
+            say("connected: Success")
 
     def on_connect_fail(*_):
         say(f"nothing answers at {host}:{port}. Is the broker running? Trying again.")
@@ -225,6 +236,7 @@ def receive(host, port, file):
 
     client.on_connect, client.on_connect_fail = on_connect, on_connect_fail
     client.on_disconnect, client.on_message = on_disconnect, on_message
+    client.on_subscribe = on_subscribe
     client.reconnect_delay_set(1, 30)
     # Ctrl-C and a stop by the system end it alike; a transaction that is under way is rolled back.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

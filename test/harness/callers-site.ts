@@ -68,7 +68,7 @@ export async function callersSite(
     `
 gateway: {id: g1, stateDir: ${folder}/state, runtimeDir: ${folder}/run}
 buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {pump: {bus: plant, unit: 1, interval: 1h, points: {speed: {table: holding, address: 3, type: uint16, write: {min: 0, max: 50, every: 0ms}}}}}
+devices: {pump: {bus: plant, unit: 1, timeout: 10s, interval: 1h, points: {speed: {table: holding, address: 3, type: uint16, write: {min: 0, max: 50, every: 0ms}}}}}
 broker: {listen: {port: 0}}
 dashboard: {listen: [${['{port: 0}', ...listen].join(', ')}]}
 `,

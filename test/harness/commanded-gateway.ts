@@ -9,7 +9,7 @@ import { type Gateway, makeGateway } from './start-gateway.ts';
 import { waitFor } from './wait-for.ts';
 
 export const ROOT = 'sluice/g1';
-/** Everything is granted. */
+/** Everything is granted. The pump has all the time that a busy machine takes, and `dead` costs a time-out of the bus. */
 const ALL = '{write: ["pump.*", dead.x], read: ["*"], ack: ["*"], shelve: ["*"], reload: true, resend: true}';
 
 export interface Answer {
@@ -53,6 +53,7 @@ devices:
   pump:
     bus: plant
     unit: 1
+    timeout: 10s
     interval: 100ms
     points:
       speed: {table: holding, address: 10, type: uint16, unit: Hz, write: {min: 0, max: 60, every: 0ms}}

@@ -8,9 +8,10 @@ import { waitFor } from '../../harness/wait-for.ts';
 
 const POINT = (address: number, more = '') => `{table: holding, address: ${address}, type: uint16${more}}`;
 const WRITE = ', write: {min: 0, max: 60000, every: 0ms}';
+/** Whoever answers has all the time that a busy machine takes: a write that came late would come twice. */
 const DEVICES = `
-  d1: {bus: plant, unit: 1, interval: 50ms, points: {n: ${POINT(0)}, m: ${POINT(1)}}}
-  siren: {bus: plant, unit: 8, interval: 500ms, points: {first: ${POINT(0, WRITE)}, second: ${POINT(1, WRITE)}}}
+  d1: {bus: plant, unit: 1, timeout: 60s, interval: 50ms, points: {n: ${POINT(0)}, m: ${POINT(1)}}}
+  siren: {bus: plant, unit: 8, timeout: 60s, interval: 500ms, points: {first: ${POINT(0, WRITE)}, second: ${POINT(1, WRITE)}}}
   pump: {bus: plant, unit: 9, interval: 500ms, points: {first: ${POINT(0, WRITE)}, second: ${POINT(1, WRITE)}}}`;
 /** The pump takes no write until the end, and the siren is for whoever does not answer. Registers of a fake keep their values. */
 const acts = (which: 'first' | 'second', value: number, after: string) =>

@@ -35,7 +35,7 @@ test('a message of a rule has one of its outcomes at a real broker', { timeout: 
   writeFileSync(list, 'topic readwrite #\ntopic deny sluice/g1/action/forbidden/call\n');
   const b = await site(t, {
     device: SettableDevice.start,
-    ...{ bus: 'timeout: 500ms, retries: 0', devices: DEVICES, rules: RULES, broker: true },
+    ...{ bus: 'timeout: 10s, retries: 0', devices: DEVICES, rules: RULES, broker: true },
     cloud: 'protocol: 5, batch: {maxAge: 50ms}',
     upstream: { topics: ['sluice/#'], mosquitto: { persistence: true, extra: [`acl_file ${list}`] } },
   });

@@ -44,13 +44,14 @@ devices:
   pump:
     bus: plant
     unit: 1
+    timeout: 10s
     interval: 200ms
     points:
       speed: {table: holding, address: 10, type: uint16, unit: Hz, write: {min: 0, max: 60, every: 0ms}}
       ghost: {table: holding, address: 60000, type: uint16}
       count: {table: holding, address: 20, type: uint64}
   dead: {bus: plant, unit: 9, interval: 1s, points: {x: {table: holding, address: 0, type: uint16}}}
-  room: {bus: plant, unit: 2, interval: 1s, profile: xy-md02}
+  room: {bus: plant, unit: 2, timeout: 10s, interval: 1s, profile: xy-md02}
 rules:
   fast: {point: pump.speed, above: 55, severity: warning, acknowledge: required, group: pumps, do: [{publish: siren}, {publish: siren, to: cloud}]}
   quiet: {point: dead.x, stale: 1s, severity: info}

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { REQUESTS_AT_ONCE } from '../../../src/forwarders/broker/limits.ts';
+import { REQUESTS_AT_ONCE, REQUESTS_PER_SECOND } from '../../../src/forwarders/broker/limits.ts';
 import { Raw, Sub } from '../../harness/embedded-broker.ts';
 import { site } from '../../harness/site.ts';
 import type { Gateway } from '../../harness/start-gateway.ts';
@@ -64,6 +64,7 @@ test('polls and healthy clients go on in storms of broken and endless packets', 
 
   await t.test('clients that subscribe 40,000 times without reading are cut off', async (tt) => {
     for (let i = 1; i <= HOSTILE; i++) {
+      const began = performance.now();
       const hostile = await Raw.open(tt, port);
       assert.equal(await hostile.connect(`unread${i}`), 0);
       hostile.socket.pause();
@@ -79,8 +80,9 @@ test('polls and healthy clients go on in storms of broken and endless packets', 
       hostile.socket.resume();
       await waitFor('its end', () => hostile.closed);
       const answered = hostile.bytes.toString('latin1').split(SUBACK.toString('latin1')).length - 1;
-      // A packet and its filter are two requests.
-      assert.ok(answered <= REQUESTS_AT_ONCE / 2, `${answered} SUBACKs`);
+      // A packet and its filter are two requests. A slow machine works on them while time passes, and time gives some more.
+      const allowed = REQUESTS_AT_ONCE + (REQUESTS_PER_SECOND * (performance.now() - began)) / 1000;
+      assert.ok(answered <= allowed / 2, `${answered} SUBACKs of ${allowed / 2}`);
     }
     await waitFor('them to be gone', async () => (await gateway.status()).broker?.clients === 1);
     assert.ok(most - before < MORE_MEMORY, `${before} MB before, at most ${most} MB`);

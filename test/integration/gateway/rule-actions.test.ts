@@ -10,10 +10,12 @@ import { sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
+/** The plant has all the time that a busy machine takes, and `dead` costs a time-out of the bus. */
 const POINTS = `
   plant:
     bus: plant
     unit: 1
+    timeout: 10s
     interval: 50ms
     points:
       level: {table: holding, address: 5, type: int16}

@@ -10,11 +10,15 @@ import { waitFor } from '../../harness/wait-for.ts';
 import { Mosquitto } from '../../peers/mosquitto.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
-/** @param safe of the setpoint, for example `, safe: {value: 2}` */
+/**
+ * The fridge has all the time that a busy machine takes, and `dead` costs a time-out of the bus.
+ * @param safe of the setpoint, for example `, safe: {value: 2}`
+ */
 const devices = (safe = '', interval = '100ms') => `
   fridge:
     bus: plant
     unit: 1
+    timeout: 10s
     interval: ${interval}
     points:
       setpoint: {table: holding, address: 0, type: int16, scale: 0.1, unit: Cel, write: {min: -10, max: 10, every: 0ms${safe}}}

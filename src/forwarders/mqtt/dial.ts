@@ -11,7 +11,8 @@ import type { TryLimits } from './short-windows.ts';
 import { TlsSessions } from './wire/tls-sessions.ts';
 import type { WireMeter } from './wire/wire-meter.ts';
 
-const CONNECT_TIMEOUT = 10_000;
+/** Milliseconds until a connection must be there. */
+export const CONNECT_TIMEOUT = 10_000;
 /** So often a short try asks for the name again, ms: a broker that DNS leads away from may go on for seconds at a time. */
 const NAME_EVERY = 600_000;
 

@@ -4,6 +4,7 @@ import test from 'node:test';
 import { WebSocketServer } from 'ws';
 import { parseProxyUrl } from '../../../src/forwarders/mqtt/address.ts';
 import type { ProxyRoute } from '../../../src/forwarders/mqtt/wire/proxy.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
 import { httpProxy, listen, socksProxy } from '../../fakes/proxies.ts';
 import { Authority } from '../../harness/certificates.ts';
 import { freePort } from '../../harness/free-port.ts';
@@ -204,10 +205,18 @@ test('what a proxy refuses is told as what it means for the broker', async (t) =
 });
 
 test('a silent proxy is told from a silent broker', async (t) => {
-  const mute = await listen(t, (socket) => socket.resume());
+  let asked = 0;
+  const mute = await listen(t, (socket) => socket.on('data', () => asked++));
+  /** Time begins to pass when the request is there: a connection has all that it needs. */
+  const silentTo = async (url: string, more: Parameters<typeof upstreamFault>[1] = {}): Promise<string> => {
+    const clock = new ManualClock();
+    const before = asked;
+    const fault = upstreamFault(url, { ...more, clock, connectTimeout: 3000 });
+    await waitFor('the request', () => asked > before);
+    await clock.advance(3000);
+    return (await fault).join();
+  };
   const proxy = route(`http://127.0.0.1:${mute}`);
-  const fault = await upstreamFault('mqtt://broker.example.org', { proxy, connectTimeout: 300 });
-  assert.match(fault.join(), /^silent,.*the proxy does not answer/);
-  const web = await upstreamFault(`ws://127.0.0.1:${mute}`, { connectTimeout: 300 });
-  assert.match(web.join(), /^silent,.*no answer to the request for a WebSocket/);
+  assert.match(await silentTo('mqtt://broker.example.org', { proxy }), /^silent,.*the proxy does not answer/);
+  assert.match(await silentTo(`ws://127.0.0.1:${mute}`), /^silent,.*no answer to the request for a WebSocket/);
 });

@@ -108,9 +108,14 @@ test('hostile hooks and a thousand writes to a silent device', { timeout: 600_00
   const results = Object.fromEntries(list.map(({ action, last }) => [action, last?.result]));
   assert.deepEqual([results['hook deaf'], results['hook flood']], ['failed', 'failed']);
   await waitFor('hooks to be gone', () => living(mark).length === 0);
-  const grown = rss() - before;
-  t.diagnostic(`memory grew by ${(grown / MB).toFixed(0)} MB`);
-  assert.ok(grown < 150 * MB, `memory grew by ${grown} bytes`);
+  const grown = () => rss() - before;
+  t.diagnostic(`memory grew by ${(grown() / MB).toFixed(0)} MB`);
+  // On a busy machine V8 collects garbage later. What is kept stays.
+  await waitFor(
+    () => `less memory; it grew by ${grown()} bytes`,
+    () => grown() < 150 * MB,
+    { every: 500 },
+  );
   assert.equal(await gateway.stop(), 0);
   assert.deepEqual(living(mark), []);
 });

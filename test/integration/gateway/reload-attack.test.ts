@@ -78,15 +78,21 @@ rules: {rule-${which}: {point: d1.n, above: 5}}`);
     );
     if (n === WARM) begin = await settled(0);
   }
-  const end = await settled(0);
+  await settled(0);
   assert.ok(begin !== undefined);
   await waitFor(
     () => `the descriptors of before, ${begin.files}: ${held(gateway.pid).files}`,
     () => held(gateway.pid).files <= begin.files + 2,
   );
-  const grown = end.resident - begin.resident;
-  t.diagnostic(`${RELOADS} reloads: ${begin.files} then ${held(gateway.pid).files} descriptors, ${grown.toFixed(1)} MB more`);
-  assert.ok(grown < MOST_GROWTH, `${grown} MB`);
+  t.diagnostic(`${RELOADS} reloads: ${begin.files} then ${held(gateway.pid).files} descriptors`);
+  // On a busy machine V8 collects garbage later. What leaked stays.
+  const grown = () => held(gateway.pid).resident - begin.resident;
+  t.diagnostic(`${grown().toFixed(1)} MB more`);
+  await waitFor(
+    () => `less than ${MOST_GROWTH} MB more: ${grown()}`,
+    () => grown() < MOST_GROWTH,
+    { every: 500 },
+  );
   assert.equal((await site.flows()).pid, pid);
   await site.assertPolled(500);
   // While one is under way: signals, requests, and another file.

@@ -48,9 +48,14 @@ async function attacked(t: test.TestContext): Promise<Attacked> {
         return polls.replies > replies ? polls : undefined;
       });
       replies = now;
-      const grown = resident(site.gateway.pid) - before;
-      t.diagnostic(`${what}: ${(grown / MB).toFixed(1)} MB more than before`);
-      assert.ok(grown < MOST_GROWTH, `${what}: ${Math.round(grown / MB)} MB more`);
+      const grown = () => resident(site.gateway.pid) - before;
+      t.diagnostic(`${what}: ${(grown() / MB).toFixed(1)} MB more than before`);
+      // On a busy machine V8 collects garbage later. What is kept for a client stays.
+      await waitFor(
+        () => `less memory after ${what}: ${Math.round(grown() / MB)} MB more`,
+        () => grown() < MOST_GROWTH,
+        { every: 500 },
+      );
       await site.assertPolled();
       const { state } = await site.flows();
       assert.ok(['running', 'unhealthy'].includes(state), `${what}: Node-RED is ${state}`);

@@ -66,7 +66,12 @@ return null;`;
   const { puts = 0, refusedPuts = 0, leftOutPuts = 0, connections = 0 } = report.door ?? {};
   assert.ok(puts < refusedPuts + leftOutPuts);
   assert.ok(connections <= 24);
-  assert.ok(resident() - before < MORE_MEMORY, `${before} MB before, ${resident()} MB now`);
+  // On a busy machine V8 collects garbage later. What waits for the reader stays.
+  await waitFor(
+    () => `less memory: ${before} MB before, ${resident()} MB now`,
+    () => resident() - before < MORE_MEMORY,
+    { every: 500 },
+  );
   const { replies } = await site.polls();
   await waitFor('more polls', async () => (await site.polls()).replies > replies + 2);
   await site.assertPolled();

@@ -102,11 +102,18 @@ test('1,000 deploys leave no memory, subscription, file, thread or flood of line
   for (const what of ['readings', 'alarms'] as const)
     assert.ok(last[what] - first[what] > DEPLOYS / 2, `${last[what] - first[what]} ${what}`);
   assert.deepEqual([last.faults, last.refusedHellos, last.refusedConnections], [0, 0, 0]);
-  assert.ok(
-    Number.isFinite(before.heap) && after.heap - before.heap < MORE_HEAP,
-    `${before.heap} MB before, ${after.heap} MB after`,
+  assert.ok(Number.isFinite(before.heap));
+  // Ten polls may pass without a collection of garbage. What leaked stays.
+  let now = after;
+  await waitFor(
+    () => `the memory of before: ${JSON.stringify(before)} before, ${JSON.stringify(now)} now`,
+    async () => {
+      if (now.heap - before.heap < MORE_HEAP && now.resident - before.resident < MORE_RESIDENT) return true;
+      now = { ...now, heap: await heap(), resident: resident() };
+      return false;
+    },
+    { every: 200 },
   );
-  assert.ok(after.resident - before.resident < MORE_RESIDENT, `${before.resident} MB before, ${after.resident} MB after`);
   // The log may start the thread of its compaction meanwhile, which has eight files.
   assert.ok(after.files <= before.files + 12, `${before.files} files before, ${after.files} after`);
   assert.ok(after.threads <= before.threads + 2);

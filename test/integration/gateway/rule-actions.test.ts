@@ -166,11 +166,12 @@ test('a siren of a rule that was removed while the gateway was down is switched 
 });
 
 test('a hook that hangs holds up nobody', async (t) => {
+  // More than the write beside them takes on a busy machine, until this test has seen it.
   const program = path.join(scratch(t), 'hang');
   writeFileSync(program, '#!/bin/sh\nwhile :; do sleep 1000; done\n', { mode: 0o755 });
   const b = await bench(t, {
     rules: `  dry: {point: plant.level, below: 3, do: [{hook: hang, retries: 0}, {hook: hang, retries: 0}, {hook: hang, retries: 0}, {write: plant.speed, value: 5}]}`,
-    more: `hooks: {hang: {run: [${program}], timeout: 2s, unsafeSameUser: true}}`,
+    more: `hooks: {hang: {run: [${program}], timeout: 15s, unsafeSameUser: true}}`,
   });
   if (b === undefined) return;
   const { device, peek } = b;
@@ -178,5 +179,5 @@ test('a hook that hangs holds up nobody', async (t) => {
   await waitFor('the write beside them', async () => (await device.get('holding', 0))[0] === 5);
   assert.deepEqual(events(peek, 'action'), [], 'the hooks still hang');
   await waitFor('the end of three', () => events(peek, 'action').length === 3);
-  assert.ok(events(peek, 'action').every(({ message }) => /it took longer than 2s/.test(message)));
+  assert.ok(events(peek, 'action').every(({ message }) => /it took longer than 15s/.test(message)));
 });

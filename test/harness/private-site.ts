@@ -105,7 +105,7 @@ ${[
     t,
     (g) => `${g.section}
 buses:
-  plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}, timeout: 60s, retries: 0}
+  plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}, timeout: 500ms, retries: 0}
   computed: {protocol: derived}
 devices:
   band:

@@ -9,10 +9,7 @@ import { waitFor } from '../../harness/wait-for.ts';
 import { pythonPeer } from '../../peers/peers.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
-/**
- * `count` points over two units; the safe value of point n is `base` + n. Unit 9 is not there, and costs the time-out of the bus. The
- * others have more time: a device on a busy machine answers late.
- */
+/** `count` points over two units; the safe value of point n is `base` + n. Unit 9 is not there. */
 function safeConfig(g: Gateway, bus: string, count: number, base: number): string {
   const point = (n: number) =>
     `p${n}: {table: holding, address: ${n}, type: uint16, write: {min: 0, max: 60000, every: 0ms, safe: {value: ${base + n}, onStop: true}}}`;
@@ -28,14 +25,12 @@ devices:
   one:
     bus: plant
     unit: 1
-    timeout: 10s
     interval: ${base}ms
     points:
 ${points(1)}
   two:
     bus: plant
     unit: 2
-    timeout: 10s
     interval: ${base}ms
     points:
 ${points(2)}

@@ -1,4 +1,5 @@
 /** Safe values at a stop, on a device made by somebody else: many of them, beside writes that wait, in the middle of a reload. */
+// Needs a quiet machine: a stop has a bounded time for all safe values, and each of them needs a turn of the device.
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { request } from '../../../src/admin/client.ts';

@@ -23,6 +23,7 @@ import {
 import { SluiceError } from '../../../src/core/errors.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { scratch } from '../../harness/scratch.ts';
+import { DEADLINE_MS } from '../../harness/wait-for.ts';
 
 const KEY = makeConfigureSecret();
 const SECRET = configureSecret(KEY.pem)?.sign;
@@ -52,6 +53,8 @@ class Life {
   config: Fake;
   ended = false;
   readonly #cut = Promise.withResolvers<void>();
+  /** The last write that the disk was given. */
+  #disk: Promise<unknown> = Promise.resolve();
   #writes = 0;
 
   /**
@@ -72,8 +75,12 @@ class Life {
       if (this.#writes + 1 >= hung) return new Promise(() => {});
       if (++this.#writes >= full) throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
       const last = this.#writes === cut?.at;
-      if (!last || cut.written) await writeOwn(name, text);
-      if (unsynced(this.#writes)) throw new UnsyncedError(new Error('EIO: i/o error, fsync'));
+      if (!last || cut.written) {
+        const write = writeOwn(name, text);
+        this.#disk = write.catch(() => {});
+        await write;
+      }
+        if (unsynced(this.#writes)) throw new UnsyncedError(new Error('EIO: i/o error, fsync'));
       if (!last) return;
       this.ended = true;
       this.#cut.resolve();
@@ -128,9 +135,10 @@ class Life {
   }
 
   async #until(is: () => boolean): Promise<void> {
-    // The disk is a real one; the clock is not.
-    const end = performance.now() + 30_000;
+    // The disk is a real one; the clock is not. It stands still while the disk is at work, however slow that is.
+    const end = performance.now() + DEADLINE_MS;
     while (!is() && !this.ended && performance.now() < end) {
+      await this.#disk;
       await this.clock.advance(500);
       await new Promise((resolve) => setTimeout(resolve, 1));
     }

@@ -1,6 +1,8 @@
 /** Lines out of a stream of bytes, however it is cut into chunks. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { Lines } from '../../../src/node-red/lines.ts';
 
@@ -61,7 +63,11 @@ test('a line keeps its bytes when the chunk is used again', () => {
 });
 
 test('lines that come byte by byte cost no more memory than their bytes', () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  // Garbage counts for nothing: when it goes is the affair of the collector, and measured code makes more of it.
   const used = (): number => {
+    gc();
     const { heapUsed, arrayBuffers } = process.memoryUsage();
     return heapUsed + arrayBuffers;
   };
@@ -72,7 +78,7 @@ test('lines that come byte by byte cost no more memory than their bytes', () => 
   const byte = Buffer.from('a');
   for (let i = 0; i < 60 * KB; i++) for (const { lines } of senders) lines.push(byte);
   const more = used() - before;
-  assert.ok(more < 48 * KB * KB, `${Math.round(more / KB / KB)} MB for ${senders.length} lines of 60 KB`);
+  assert.ok(more < 16 * KB * KB, `${Math.round(more / KB / KB)} MB for ${senders.length} lines of 60 KB`);
   for (const { lines, taken } of senders) {
     lines.end();
     assert.deepEqual(taken, ['a'.repeat(60 * KB)]);

@@ -8,6 +8,8 @@ import type { Clock } from '../core/clock.ts';
 import { formatSize } from '../core/units.ts';
 
 const LOOK_EVERY = 1000;
+/** A busy board takes seconds to start a program, and without it the kernel bounds nothing. Nobody waits for it. */
+const SETTLES_WITHIN = 60_000;
 
 export class MemoryWatch {
   readonly #pid: number;
@@ -48,7 +50,7 @@ export class MemoryWatch {
     const reserved = fieldOf(this.#pid, 'VmData');
     if (reserved === undefined) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    execFile('prlimit', ['--pid', String(this.#pid), `--data=${reserved + this.#limit}`], { timeout: 5000 }, () => resolve());
+    execFile('prlimit', ['--pid', String(this.#pid), `--data=${reserved + this.#limit}`], { timeout: SETTLES_WITHIN }, () => resolve());
     await promise;
   }
 

@@ -14,15 +14,21 @@ export const [LAST, COUNT, PAUSES] = [0, 1, 2];
 
 export class Pauses {
   readonly #cells = new Float64Array(new SharedArrayBuffer(8 * (PAUSES + KEPT)));
+  readonly #began = now();
   /** Pauses before count no more. */
   #from = 0;
 
   /** Looks until the test ends. */
   constructor(t: TestContext) {
-    this.#cells[LAST] = now();
+    this.#cells[LAST] = this.#began;
     const thread = new Worker(new URL('./pauses-thread.ts', import.meta.url), { workerData: this.#cells });
     thread.unref();
     t.after(() => thread.terminate());
+  }
+
+  /** Whether the thread looks. What happened before its first look is forgotten with that look. */
+  get looks(): boolean {
+    return this.#cells[LAST] !== this.#began;
   }
 
   /** Forgets the pauses so far. */

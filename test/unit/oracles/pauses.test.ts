@@ -41,6 +41,7 @@ setInterval(() => { Atomics.wait(cell, 0, 0, ${HELD}); console.log('held'); }, 1
 
 test('a machine on which nobody has a turn explains the polls of that time', async (t) => {
   const pauses = new Pauses(t);
+  await waitFor('the thread', () => pauses.looks);
   const words = ['-c', `kill -STOP "$0"; sleep ${HELD / 1000}; kill -CONT "$0"`, String(process.pid)];
   const over = new Promise((resolve) => spawn('sh', words).once('close', resolve));
   await over;

@@ -10,12 +10,13 @@ import { systemClock } from '../../../../src/core/clock.ts';
 import type { SluiceError } from '../../../../src/core/errors.ts';
 import { ManualClock } from '../../../fakes/manual-clock.ts';
 import { scratch } from '../../../harness/scratch.ts';
-import { waitFor } from '../../../harness/wait-for.ts';
+import { DEADLINE_MS, waitFor } from '../../../harness/wait-for.ts';
 
 const NODE = process.execPath;
 /** A program of Node as a hook. */
 const js = (code: string, ...args: string[]) => [NODE, '-e', code, '--', ...args];
-const run = (command: string[], timeout = 20_000, input = '{}\n') => runProcess({ run: command, input, timeout }, systemClock);
+/** A program that does not hang has all the time of a loaded machine. */
+const run = (command: string[], timeout = DEADLINE_MS, input = '{}\n') => runProcess({ run: command, input, timeout }, systemClock);
 const failed =
   (words: RegExp, code = 'hook-failed') =>
   (error: SluiceError) => {
@@ -81,7 +82,7 @@ test('a text of a megabyte is cut, and places in texts are not filled again', ()
 test('a program gets its input, three variables of environment, and nothing of the gateway', async () => {
   process.env.SLUICE_TEST_SECRET = 'hunter2';
   const code = `process.stdin.on('data',(d)=>{console.log(JSON.stringify([Object.keys(process.env).sort(),process.cwd(),String(d)]))})`;
-  const [names, folder, input] = JSON.parse(await run(js(code), 20_000, 'hello\n')) as [string[], string, string];
+  const [names, folder, input] = JSON.parse(await run(js(code), DEADLINE_MS, 'hello\n')) as [string[], string, string];
   // The runner of the tests gives each child of a test what it needs itself.
   const ofRunner = names.some((name) => name.startsWith('_TAPJS_')) ? /^(_TAPJS_|NODE_OPTIONS$)/ : /^$/;
   assert.deepEqual(
@@ -212,7 +213,7 @@ test('the service runs only programs in its folders that others cannot change', 
   const site = { folders: [folder], owner: process.getuid?.() ?? 0, clock: systemClock };
   const ask = async (request: unknown) =>
     JSON.parse(await answerTo(typeof request === 'string' ? request : JSON.stringify(request), site));
-  const asked = { run: [program, 'yes'], input: '', timeout: 10_000 };
+  const asked = { run: [program, 'yes'], input: '', timeout: 300_000 };
   assert.deepEqual(await ask(asked), { ok: true, output: 'said yes' });
   for (const [request, words] of [
     [{ ...asked, run: ['/bin/sh', '-c', 'reboot'] }, /it is not in/],

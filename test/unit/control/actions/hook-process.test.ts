@@ -16,7 +16,8 @@ const NODE = process.execPath;
 /** A program of Node as a hook. */
 const js = (code: string, ...args: string[]) => [NODE, '-e', code, '--', ...args];
 /** A program that does not hang has all the time of a loaded machine. */
-const run = (command: string[], timeout = DEADLINE_MS, input = '{}\n') => runProcess({ run: command, input, timeout }, systemClock);
+const run = (command: string[], timeout = DEADLINE_MS, input = '{}\n') =>
+  runProcess({ run: command, input, timeout }, systemClock);
 const failed =
   (words: RegExp, code = 'hook-failed') =>
   (error: SluiceError) => {

@@ -19,6 +19,7 @@ import { LONGEST_LINE, LONGEST_TEXT, parseFromChild, type ToChild } from './mess
 import { endOf, lastOf, mayHaveOwnTasks, ownTasks } from './own-tasks.ts';
 import { readPaced } from './paced-reader.ts';
 import { CHILD_PROGRAM, installFault, NODE_RED_FOLDER } from './place.ts';
+import { PROGRAM_WITHIN } from './programs.ts';
 import type { FlowProcess, FlowWay, ProcessListener } from './way.ts';
 
 /** The kernel takes no longer name for a socket. */
@@ -252,7 +253,7 @@ const run = promisify(execFile);
 /** As the system knows it, wherever it keeps its users. */
 async function findUser(name: string): Promise<User | undefined> {
   try {
-    const ask = async (what: string) => Number((await run('id', [what, '--', name], { timeout: 5000 })).stdout.trim());
+    const ask = async (what: string) => Number((await run('id', [what, '--', name], { timeout: PROGRAM_WITHIN })).stdout.trim());
     const [uid, gid] = [await ask('-u'), await ask('-g')];
     return Number.isSafeInteger(uid) && Number.isSafeInteger(gid) ? { uid, gid } : undefined;
   } catch {
@@ -262,7 +263,7 @@ async function findUser(name: string): Promise<User | undefined> {
 
 async function hasProgram(name: string): Promise<boolean> {
   try {
-    await run(name, ['--version'], { timeout: 5000 });
+    await run(name, ['--version'], { timeout: PROGRAM_WITHIN });
     return true;
   } catch {
     return false;

@@ -6,10 +6,9 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Clock } from '../core/clock.ts';
 import { formatSize } from '../core/units.ts';
+import { PROGRAM_WITHIN } from './programs.ts';
 
 const LOOK_EVERY = 1000;
-/** A busy board takes seconds to start a program, and without it the kernel bounds nothing. Nobody waits for it. */
-const SETTLES_WITHIN = 60_000;
 
 export class MemoryWatch {
   readonly #pid: number;
@@ -50,7 +49,9 @@ export class MemoryWatch {
     const reserved = fieldOf(this.#pid, 'VmData');
     if (reserved === undefined) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    execFile('prlimit', ['--pid', String(this.#pid), `--data=${reserved + this.#limit}`], { timeout: SETTLES_WITHIN }, () => resolve());
+    execFile('prlimit', ['--pid', String(this.#pid), `--data=${reserved + this.#limit}`], { timeout: PROGRAM_WITHIN }, () =>
+      resolve(),
+    );
     await promise;
   }
 

@@ -8,6 +8,7 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import { promisify } from 'node:util';
+import { PROGRAM_WITHIN } from './programs.ts';
 
 const run = promisify(execFile);
 
@@ -23,7 +24,7 @@ export interface TaskUser {
 export async function mayHaveOwnTasks({ uid, gid }: TaskUser): Promise<boolean> {
   const [program = '', ...words] = ownTasks({ uid, gid }, [], ['true']);
   try {
-    await run(program, words, { timeout: 5000 });
+    await run(program, words, { timeout: PROGRAM_WITHIN });
     return true;
   } catch {
     return false;

@@ -29,7 +29,8 @@ test('a program in another session, without environment, ends with the one that 
     return;
   }
   const seconds = String(4_000_000 + process.pid);
-  const script = `setsid env -i sleep ${seconds} & id -u; trap "exit 7" TERM; sleep 0.2; echo ready; while :; do sleep 0.1; done`;
+  // Behind "ready" it has one child, which stays: one that comes and goes may be gone before it is looked at.
+  const script = `setsid env -i sleep ${seconds} & id -u; echo ready; wait`;
   const start = () => {
     const [program = '', ...words] = ownTasks(NOBODY, ['env', '-u', 'NODE_OPTIONS'], ['sh', '-c', script]);
     return startChild(t, program, words);

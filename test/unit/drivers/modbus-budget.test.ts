@@ -199,7 +199,7 @@ test('property: what is advised fits', () => {
         advice++;
       }
     }),
-    // Of a hundred runs 70 to 111 advised something, as measured: the bound is out of reach of chance.
+    // A hundred runs gave 70 to 111 pieces of advice. Three times as many keep the bound out of the reach of chance.
     { numRuns: 300 },
   );
   assert.ok(advice > 50, `${advice}`);

@@ -80,7 +80,7 @@ class Life {
         this.#disk = write.catch(() => {});
         await write;
       }
-        if (unsynced(this.#writes)) throw new UnsyncedError(new Error('EIO: i/o error, fsync'));
+      if (unsynced(this.#writes)) throw new UnsyncedError(new Error('EIO: i/o error, fsync'));
       if (!last) return;
       this.ended = true;
       this.#cut.resolve();

@@ -101,7 +101,7 @@ if [ $# -gt 1 ]; then
   long=$(grep -l '^// Takes minutes' "$@")
   set -- $long $(printf '%s\n' "$@" | grep -vxF "$(printf '%s\n' $long)")
 fi
-# Suites that count polls beside programs that take all of the processor say so in a line of their head. They run beside one other at most.
+# Suites that a busy machine disturbs say so, and why, in a line of their head. They run beside one other at most.
 alone=$(grep -l '^// Needs a quiet machine' "$@")
 # File names of tests hold no spaces.
 # shellcheck disable=SC2046

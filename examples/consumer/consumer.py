@@ -196,24 +196,29 @@ def receive(host, port, file):
     form = [mqtt.CallbackAPIVersion.VERSION2] if hasattr(mqtt, "CallbackAPIVersion") else []
     client = mqtt.Client(*form, client_id=CLIENT_ID, clean_session=False)
 
-    session = "new"
+    told = False
 
-    def on_connect(client, _userdata, flags, reason, *_):
-        nonlocal session
+    def tell():
+        # A session gets nothing before it has its subscriptions, and a kept one may have had them before.
+        nonlocal told
+        if not told:
+            say("connected: Success")
+        told = True
+
+    def on_connect(client, _userdata, _flags, reason, *_):
+        nonlocal told
         words = mqtt.connack_string(reason) if isinstance(reason, int) else str(reason)
         if reason != 0:
             say(f"the broker {host}:{port} refuses this program: {words}. Trying again.")
             return
-        kept = flags["session present"] if isinstance(flags, dict) else flags.session_present
-        session = "kept" if kept else "new"
-        if kept:
-            say("connected: Success")
+        told = False
         client.subscribe([(f"sluice/+/{kind}", 1) for kind in ("data", "history", "alarm/+", "event")])
 
-    def on_subscribe(*_):
-        # A new session gets nothing before it has its subscriptions.
-        if session == "new":
-            say("connected: Success")
+    def on_subscribe(_client, _userdata, _mid, reasons, *_):
+        refused = [reason for reason in reasons if (reason if isinstance(reason, int) else reason.value) >= 128]
+        if refused:
+            say(f"the broker refuses {len(refused)} of the subscriptions of this program. Give its account the right to read sluice/#.")
+        tell()
 
     def on_connect_fail(*_):
         say(f"nothing answers at {host}:{port}. Is the broker running? Trying again.")
@@ -226,6 +231,7 @@ def receive(host, port, file):
 
     def on_message(_client, _userdata, message):
         # When this returns, paho acknowledges: then the broker may forget the message.
+        tell()
         while True:
             try:
                 words = store.take(message.topic, message.payload, message.retain)

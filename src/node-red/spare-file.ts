@@ -8,10 +8,11 @@ import { lstat, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { SPARE_FILE, SPARE_FOLDER } from '../core/flow-supervisor.ts';
-import { PROGRAM_WITHIN } from './programs.ts';
 
 const run = promisify(execFile);
 
+/** Milliseconds. The watch over the disk waits for it. */
+const WITHIN = 5000;
 /** Many times the files that the log makes while it is written. */
 const EMPTY_FILES = 64;
 
@@ -33,7 +34,7 @@ export class SpareFile {
       await this.#makeEmptyFiles();
       const held = await this.held();
       if (held >= bytes) return held;
-      await run('fallocate', ['--length', String(bytes), '--', this.#file], { timeout: PROGRAM_WITHIN });
+      await run('fallocate', ['--length', String(bytes), '--', this.#file], { timeout: WITHIN });
       return await this.held();
     } catch {
       await this.release();

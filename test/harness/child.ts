@@ -5,7 +5,7 @@ import { waitFor } from './wait-for.ts';
 
 /** Milliseconds after which a child that ignores its signal is killed: a machine that stands still for a while is not the child's fault. */
 const KILL_AFTER = 120_000;
-/** Milliseconds after that for its last words. Programs that it started may hold its output open for ever. */
+/** Milliseconds after its end for its last words. Programs that it started may hold its output open for ever. */
 const LAST_WORDS = 10_000;
 /** Lines kept per stream; a child that floods is cut at the front. */
 const MAX_LINES = 200_000;
@@ -89,13 +89,18 @@ export class Child {
     return this.#process.exitCode === null && this.#process.signalCode === null && this.#process.kill(signal);
   }
 
-  /** Signals and waits for the end; a child that ignores it for KILL_AFTER is killed, and its output is left LAST_WORDS later. */
+  /** Signals and waits for the end; a child that ignores it for KILL_AFTER is killed. Its output is left LAST_WORDS after its end. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
     this.signal(signal);
     const kill = setTimeout(() => this.signal('SIGKILL'), KILL_AFTER);
-    const leave = setTimeout(() => {
-      for (const stream of [this.#process.stdout, this.#process.stderr]) stream?.destroy();
-    }, KILL_AFTER + LAST_WORDS);
+    let leave: NodeJS.Timeout | undefined;
+    const gone = () => {
+      leave ??= setTimeout(() => {
+        for (const stream of [this.#process.stdout, this.#process.stderr]) stream?.destroy();
+      }, LAST_WORDS);
+    };
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) gone();
+    else this.#process.once('exit', gone);
     try {
       return await this.ended;
     } finally {

@@ -28,15 +28,24 @@ def take_each_frame():
         from pymodbus.server.requesthandler import ServerRequestHandler
     except ImportError:
         return  # another release, with other names
-    handle = ServerRequestHandler.handle_request
+    handle, receive = ServerRequestHandler.handle_request, ServerRequestHandler.datagram_received
+
+    def take(self, data, addr):
+        if getattr(self, 'last_pdu', None):  # it waits for its turn, and a second one would take its place
+            self.recv_buffer += data
+        else:
+            receive(self, data, addr)
 
     async def handle_all(self):
         rest, self.recv_buffer = self.recv_buffer, b''
-        await handle(self)
-        self.recv_buffer = rest + self.recv_buffer
-        if rest:
-            self.datagram_received(b'', None)
+        try:
+            await handle(self)
+        finally:
+            self.last_pdu, self.recv_buffer = None, rest + self.recv_buffer
+        if self.recv_buffer:
+            receive(self, b'', None)
 
+    ServerRequestHandler.datagram_received = take
     ServerRequestHandler.handle_request = handle_all
 
 

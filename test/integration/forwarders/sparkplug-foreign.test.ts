@@ -42,7 +42,7 @@ test('the example is an edge node of its host, over a kill and a stop', async (t
   const gateway = makeGateway(t, ({ runtimeDir }) => {
     let yaml = readFileSync(EXAMPLE, 'utf8');
     for (const [from, to] of [
-      ['port: 1502', `port: ${port}\n    timeout: 200ms`],
+      ['port: 1502', `port: ${port}\n    timeout: 5s`],
       ['mqtt://127.0.0.1:1883', broker.url],
       ['stateDir: state ', `runtimeDir: ${runtimeDir}\n  stateDir: state `],
       ['interval: 1s', 'interval: 200ms'],

@@ -41,7 +41,7 @@ test('actions go on with a full disk, and a second instance touches no device', 
   writeFileSync(program, `#!/bin/sh\nprintf '%s\\n' "$1" >>${hooked}\n`, { mode: 0o755 });
   const s = await site(t, {
     device: registerDevice,
-    ...{ bus: 'timeout: 300ms, retries: 0', buffer: 'commitEvery: 50ms', broker: true },
+    ...{ bus: 'timeout: 10s, retries: 0', buffer: 'commitEvery: 50ms', broker: true },
     devices: `
   plant:
     bus: plant

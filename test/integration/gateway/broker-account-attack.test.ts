@@ -2,6 +2,7 @@
  * A running gateway and a hostile device with an account of its own: another account keeps its session, its queue and what it
  * retained, and is served meanwhile. The memory is bounded, and no due poll is left out.
  */
+// Needs a quiet machine: it bounds the memory of a storm at its highest.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

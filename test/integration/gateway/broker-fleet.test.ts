@@ -2,6 +2,7 @@
  * A fleet whose clients make persistent sessions while others publish for them, and a SIGKILL at a random moment, again and again.
  * SLUICE_FLEET=1000 SLUICE_FLEET_ROUNDS=10 is the large run (npm run test:fleet). The gateway keeps 32 sessions: the newest ones.
  */
+// Needs a quiet machine: it bounds the memory of a storm at its highest.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';

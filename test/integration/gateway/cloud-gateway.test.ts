@@ -7,6 +7,7 @@ import test, { type TestContext } from 'node:test';
 import { socksProxy } from '../../fakes/proxies.ts';
 import { ScriptedBroker } from '../../fakes/scripted-broker.ts';
 import { Authority } from '../../harness/certificates.ts';
+import { memoryFalls } from '../../harness/memory-falls.ts';
 import { recipeOf, serverOf } from '../../harness/recipe-site.ts';
 import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -95,8 +96,5 @@ test('a hub that calls a gateway too often loses the connection, and gets it aga
   await waitFor('an answer', () => hub.answers.has('last'));
   assert.equal(hub.answers.get('last')?.status === 200, false);
   const megabytes = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${gateway.pid}/status`, 'utf8'))?.[1]) / 1024;
-  await waitFor(
-    () => `less than 400 MB: ${megabytes()}`,
-    () => megabytes() < 400,
-  );
+  await memoryFalls(megabytes, 400, () => gateway.status());
 });

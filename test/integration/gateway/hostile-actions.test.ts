@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { request } from '../../../src/admin/client.ts';
+import { memoryFalls } from '../../harness/memory-falls.ts';
 import { registerDevice } from '../../harness/register-device.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { site } from '../../harness/site.ts';
@@ -110,12 +111,7 @@ test('hostile hooks and a thousand writes to a silent device', { timeout: 600_00
   await waitFor('hooks to be gone', () => living(mark).length === 0);
   const grown = () => rss() - before;
   t.diagnostic(`memory grew by ${(grown() / MB).toFixed(0)} MB`);
-  // On a busy machine V8 collects garbage later. What is kept stays.
-  await waitFor(
-    () => `less memory; it grew by ${grown()} bytes`,
-    () => grown() < 150 * MB,
-    { every: 500 },
-  );
+  await memoryFalls(grown, 150 * MB, () => gateway.status());
   assert.equal(await gateway.stop(), 0);
   assert.deepEqual(living(mark), []);
 });

@@ -8,6 +8,7 @@ import test from 'node:test';
 import { request } from '../../../src/admin/client.ts';
 import { fakeTcp } from '../../fakes/modbus-device.ts';
 import { freePort } from '../../harness/free-port.ts';
+import { memoryFalls } from '../../harness/memory-falls.ts';
 import { nodeRedSite } from '../../harness/node-red-site.ts';
 import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -85,14 +86,9 @@ rules: {rule-${which}: {point: d1.n, above: 5}}`);
     () => held(gateway.pid).files <= begin.files + 2,
   );
   t.diagnostic(`${RELOADS} reloads: ${begin.files} then ${held(gateway.pid).files} descriptors`);
-  // On a busy machine V8 collects garbage later. What leaked stays.
   const grown = () => held(gateway.pid).resident - begin.resident;
   t.diagnostic(`${grown().toFixed(1)} MB more`);
-  await waitFor(
-    () => `less than ${MOST_GROWTH} MB more: ${grown()}`,
-    () => grown() < MOST_GROWTH,
-    { every: 500 },
-  );
+  await memoryFalls(grown, MOST_GROWTH, () => gateway.status());
   assert.equal((await site.flows()).pid, pid);
   await site.assertPolled(500);
   // While one is under way: signals, requests, and another file.

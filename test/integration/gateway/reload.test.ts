@@ -176,8 +176,11 @@ test('a rule removed or on trial while the broker is away is cleared, also by a 
   await relay.start();
   await waitFor('only the alarm that stays', async () => {
     const peek = await Peek.start(t, broker.port, 'sluice/g1/alarm/#');
-    await waitFor('stays', () => peek.last(/stays$/), { timeout: 1000 });
-    peek.stop();
+    try {
+      await waitFor('stays', () => peek.last(/stays$/), { timeout: 1000 });
+    } finally {
+      peek.stop();
+    }
     return peek.messages.every((m) => m.topic.endsWith('stays'));
   });
   // And nothing of what still drains sets it again.

@@ -10,6 +10,7 @@ import net from 'node:net';
 import test from 'node:test';
 import { type DoorSite, doorSite } from '../../harness/door-site.ts';
 import type { FlowsClient } from '../../harness/flows-client.ts';
+import { memoryFalls } from '../../harness/memory-falls.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { nodeRedPeer } from '../../peers/peers.ts';
 
@@ -50,12 +51,7 @@ async function attacked(t: test.TestContext): Promise<Attacked> {
       replies = now;
       const grown = () => resident(site.gateway.pid) - before;
       t.diagnostic(`${what}: ${(grown() / MB).toFixed(1)} MB more than before`);
-      // On a busy machine V8 collects garbage later. What is kept for a client stays.
-      await waitFor(
-        () => `less memory after ${what}: ${Math.round(grown() / MB)} MB more`,
-        () => grown() < MOST_GROWTH,
-        { every: 500 },
-      );
+      await memoryFalls(grown, MOST_GROWTH, () => site.flows());
       await site.assertPolled();
       const { state } = await site.flows();
       assert.ok(['running', 'unhealthy'].includes(state), `${what}: Node-RED is ${state}`);

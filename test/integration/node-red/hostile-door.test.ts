@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { doorSite } from '../../harness/door-site.ts';
 import { ESCAPE } from '../../harness/hostile-flows.ts';
+import { memoryFalls } from '../../harness/memory-falls.ts';
 import { startsWith } from '../../harness/node-red-site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { nodeRedPeer } from '../../peers/peers.ts';
@@ -66,12 +67,7 @@ return null;`;
   const { puts = 0, refusedPuts = 0, leftOutPuts = 0, connections = 0 } = report.door ?? {};
   assert.ok(puts < refusedPuts + leftOutPuts);
   assert.ok(connections <= 24);
-  // On a busy machine V8 collects garbage later. What waits for the reader stays.
-  await waitFor(
-    () => `less memory: ${before} MB before, ${resident()} MB now`,
-    () => resident() - before < MORE_MEMORY,
-    { every: 500 },
-  );
+  await memoryFalls(resident, before + MORE_MEMORY, () => site.flows());
   const { replies } = await site.polls();
   await waitFor('more polls', async () => (await site.polls()).replies > replies + 2);
   await site.assertPolled();

@@ -63,6 +63,8 @@ class DeltaMemory implements ConditionMemory {
   readonly #judge: (value: number) => MemoryVerdict;
   readonly #growth: Growth;
   readonly #slots: Slots;
+  /** What the first reading of this run showed while nobody knows how long the gateway was off. */
+  #earlier: (Grown & { readonly to: number }) | undefined;
 
   constructor(setting: Setting, deadband: number, start: MemoryStart) {
     this.#setting = setting;
@@ -74,22 +76,26 @@ class DeltaMemory implements ConditionMemory {
     if (isOffLost(start)) return;
     const { at, saved, off } = start;
     const { growth, window } = (saved ?? {}) as { growth?: unknown; window?: unknown };
-    this.#growth.restore(growth, at);
+    this.#growth.restore(growth, at, off);
     this.#slots.restore(window, at, off);
-    if (off !== undefined) this.#settle(at, off);
   }
 
   value(at: number, value: Value): void {
-    const [grown] = this.#growth.take(at, value);
-    this.#slots.slide(at);
+    const grown = this.#growth.take(at, value);
+    const slots = this.#slots;
+    slots.slide(at);
     if (grown === undefined) return;
-    this.#spread(grown, at);
+    if (grown.isEarlier) {
+      this.#earlier = { ...grown, to: at };
+      return;
+    }
+    this.#spread(slots, grown.from, at, grown.amount, at);
     let sum = 0;
-    for (const { data } of this.#slots.parts()) sum += data[0] as number;
+    for (const { data } of slots.parts()) sum += data[0] as number;
     sum = rounded(sum);
     const { above, over } = this.#setting;
     this.measured = { words: phrase('growth', { time: lasting(over) }), value: sum };
-    const watched = this.#slots.reach(at) * 2 >= over;
+    const watched = slots.reach(at) * 2 >= over;
     this.verdict = watched || (above !== undefined && sum > above) ? this.#judge(sum) : 'unknown';
   }
 
@@ -97,22 +103,31 @@ class DeltaMemory implements ConditionMemory {
   advance(): void {}
 
   clockChanged(at: number, off: number | undefined): void {
+    const earlier = this.#earlier;
+    this.#earlier = undefined;
     this.#slots.offKnown(off, at);
-    if (off === undefined) this.#growth.forget();
-    else this.#settle(at, off);
+    if (off === undefined) {
+      this.#growth.forget();
+      return;
+    }
+    this.#growth.offKnown(off);
+    if (earlier === undefined) return;
+    const { from, to, amount } = earlier;
+    if (this.#growth.allows(amount, to - from + off)) this.#spread(this.#slots, from - off, to, amount, at);
   }
 
   save(at: number): unknown {
-    return { growth: this.#growth.save(at), window: this.#slots.save(at) };
-  }
-
-  #settle(at: number, off: number): void {
-    for (const grown of this.#growth.settle(off, undefined)) this.#spread(grown, at);
+    const growth = this.#growth.save(at);
+    if (this.#earlier === undefined) return { growth, window: this.#slots.save(at) };
+    const { from, to, amount } = this.#earlier;
+    const slots = this.#slots.copy();
+    slots.offKnown(0, at);
+    this.#spread(slots, from, to, amount, at);
+    return { growth, window: slots.save(at) };
   }
 
   /** Each part of the window at `now` gets its share of the time; what lies before the window is no growth of it. */
-  #spread({ from, to, amount }: Grown, now: number): void {
-    const slots = this.#slots;
+  #spread(slots: Slots, from: number, to: number, amount: number, now: number): void {
     let at = Math.max(from, slots.earliest(now));
     if (at > to) return;
     do {

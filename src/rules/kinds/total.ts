@@ -2,8 +2,7 @@ import * as z from 'zod';
 import { type Calendar, PERIODS, type Period } from '../../core/calendar.ts';
 import type { Value } from '../../core/point.ts';
 import { phrase, type Sentence } from '../../core/sentence.ts';
-import { FIRST_BUILT } from '../../core/version.ts';
-import { both, Growth, type GrowthSettings, MOST_GROWN } from '../growth.ts';
+import { type Grown, Growth, type GrowthSettings } from '../growth.ts';
 import { judgeOf, limitWords } from '../limit.ts';
 import { type ConditionMemory, type Measured, type MemoryStart, type MemoryVerdict, ruleKind } from '../rule-kind.ts';
 import { rounded } from '../statistic.ts';
@@ -25,8 +24,7 @@ interface Setting extends GrowthSettings {
  * - While the clock is not known no period is: the rule says nothing, and what grows waits, over restarts too. It counts as even over
  *   the time in which it waited.
  * - Where nobody will ever know the time of a growth, it counts in the period in which the gateway knows the time again. An alarm may then
- *   come too early, but none is missing, and its message says how much that is. `maxPerSecond` judges it by the time since the first
- *   release, the longest that it can have been.
+ *   come too early, but none is missing, and its message says how much that is.
  * - The alarm ends when the period does, by time alone, or at the start where the gateway was off. The total of the next one begins at 0.
  *   A clock that steps into another period begins the total anew.
  */
@@ -42,7 +40,9 @@ export const total = ruleKind({
   create: (setting, deadband) => ({ type: 'memory', start: (from) => new TotalMemory(setting, deadband, from) }),
 });
 
-const amount = z.number().min(0).max(MOST_GROWN);
+/** No counter counts so far, and no sum of such numbers overflows. */
+const MOST = 1e300;
+const amount = z.number().min(0).max(MOST);
 const savedSchema = z.object({
   /** UTC ms at which the period of `total` began. */
   period: z.number().optional(),
@@ -50,8 +50,8 @@ const savedSchema = z.object({
   /** The part of the total whose time nobody knows. */
   untimed: amount.optional(),
   growth: z.unknown().optional(),
-  /** What waits for the clock; ms before the saving. Absent `judged`: a step that is too fast may be in it, as in states of old. */
-  waiting: z.object({ from: z.number().min(0), to: z.number().min(0), amount, judged: z.literal(true).optional() }).optional(),
+  /** What waits for the clock; ms before the saving. */
+  waiting: z.object({ from: z.number().min(0), to: z.number().min(0), amount }).optional(),
 });
 
 /** What grew while the clock was not known, even over the time from the first of it to the last. Monotonic ms. */
@@ -59,9 +59,6 @@ interface Waiting {
   readonly from: number;
   readonly to: number;
   readonly amount: number;
-}
-interface Earlier extends Waiting {
-  readonly isJudged: boolean;
 }
 
 class TotalMemory implements ConditionMemory {
@@ -80,7 +77,7 @@ class TotalMemory implements ConditionMemory {
   #untimed = 0;
   #waiting: Waiting | undefined;
   /** What began in an earlier run waits for the time off too: `from` is as if there were none. */
-  #earlier: Earlier | undefined;
+  #earlier: Waiting | undefined;
   /** A total is there: a reading came, in this run or before. */
   #isKnown = false;
 
@@ -98,13 +95,12 @@ class TotalMemory implements ConditionMemory {
     const grown = this.#growth.take(at, value);
     this.#isKnown = true;
     if (this.#clock.wall(at) === undefined) {
-      for (const one of grown) if (one.amount > 0) this.#waiting = both(this.#waiting, one);
+      if (grown !== undefined) this.#wait(at, grown);
       return;
     }
     this.#roll(at);
-    for (const one of grown)
-      if (one.isUntimed) this.#addUntimed(one.amount);
-      else this.#add(one);
+    if (grown?.isEarlier) this.#addUntimed(grown.amount);
+    else if (grown !== undefined) this.#add({ ...grown, to: at });
     this.#compare();
   }
 
@@ -118,24 +114,21 @@ class TotalMemory implements ConditionMemory {
   clockChanged(at: number, off?: number): void {
     this.#roll(at, true);
     if (this.#clock.wall(at) === undefined) return;
-    this.#settle(at, off);
+    // The next reading may show more of it.
+    if (off !== undefined) this.#growth.offKnown(off);
+    if (this.#earlier !== undefined) this.#addEarlier(this.#earlier, off);
     if (this.#waiting !== undefined) this.#add(this.#waiting);
+    this.#earlier = undefined;
     this.#waiting = undefined;
     if (this.#isKnown) this.#compare();
   }
 
   save(at: number): unknown {
-    const [earlier, later] = [this.#earlier, this.#waiting];
-    const waiting = later === undefined ? earlier : both<Waiting>(earlier, later);
+    const waiting = both(this.#earlier, this.#waiting);
     return {
       ...{ period: this.#period, total: this.#total, growth: this.#growth.save(at) },
       ...(this.#untimed > 0 && { untimed: this.#untimed }),
-      ...(waiting !== undefined && {
-        waiting: {
-          ...{ from: at - waiting.from, to: Math.max(0, at - waiting.to), amount: waiting.amount },
-          ...(earlier?.isJudged !== false && { judged: true }),
-        },
-      }),
+      ...(waiting !== undefined && { waiting: { ...waiting, from: at - waiting.from, to: Math.max(0, at - waiting.to) } }),
     };
   }
 
@@ -147,15 +140,19 @@ class TotalMemory implements ConditionMemory {
     }
     const { period, total, untimed = 0, growth, waiting } = known;
     [this.#period, this.#total, this.#untimed, this.#isKnown] = [period, total, Math.min(untimed, total), true];
-    this.#growth.restore(growth, at);
-    if (waiting !== undefined) {
-      const { from, to, amount, judged = false } = waiting;
-      this.#earlier = { from: at - from, to: at - to, amount, isJudged: judged };
-    }
+    this.#growth.restore(growth, at, off);
+    const earlier = waiting && { from: at - waiting.from, to: at - waiting.to, amount: waiting.amount };
     this.#roll(at);
-    const settled = clock.wall(at) !== undefined && this.#settle(at, off);
+    if (clock.wall(at) === undefined) this.#earlier = earlier;
+    else if (earlier !== undefined) this.#addEarlier(earlier, off);
     // What this start finds is said at once: the period ended while the gateway was off, or what waited has its time.
-    if (this.#period !== undefined && (this.#period !== period || settled)) this.due = Math.min(this.due, at + 1);
+    if (this.#period !== undefined && (this.#period !== period || earlier !== undefined)) this.due = Math.min(this.due, at + 1);
+  }
+
+  #wait(at: number, { from, amount, isEarlier }: Grown): void {
+    const grown = { from, to: at, amount };
+    if (isEarlier) this.#earlier = both(this.#earlier, grown);
+    else if (amount > 0) this.#waiting = both(this.#waiting, grown);
   }
 
   /** The period that holds `at`; another one than before begins at 0. */
@@ -169,27 +166,10 @@ class TotalMemory implements ConditionMemory {
     this.due = this.#clock.monotonic(this.#calendar.end(wall, this.#setting.per));
   }
 
-  /** The clock is known. @param off undefined: nobody will ever know how long the gateway was off @returns whether anything waited */
-  #settle(at: number, off: number | undefined): boolean {
-    const first = this.#clock.monotonic(FIRST_BUILT);
-    const earliest = first < at ? first : undefined;
-    const earlier = this.#earlier;
-    const settled = this.#growth.settle(off, earliest).filter(({ amount }) => amount > 0);
-    this.#earlier = undefined;
-    let timed: Waiting | undefined;
-    if (earlier !== undefined) {
-      const { from, to, amount, isJudged } = earlier;
-      const begin = off === undefined ? earliest : from - off;
-      if (isJudged || begin === undefined || this.#growth.allows(amount, to - begin)) {
-        if (off === undefined) this.#addUntimed(amount);
-        else timed = { from: from - off, to, amount };
-      }
-    }
-    for (const one of settled)
-      if (one.isUntimed) this.#addUntimed(one.amount);
-      else timed = both<Waiting>(timed, one);
-    if (timed !== undefined) this.#add(timed);
-    return earlier !== undefined || settled.length > 0;
+  /** @param off undefined: nobody will ever know how long the gateway was off */
+  #addEarlier({ from, to, amount }: Waiting, off: number | undefined): void {
+    if (off === undefined) this.#addUntimed(amount);
+    else if (this.#growth.allows(amount, to - from + off)) this.#add({ from: from - off, to, amount });
   }
 
   #addUntimed(amount: number): void {
@@ -212,4 +192,9 @@ class TotalMemory implements ConditionMemory {
     this.measured = { words: part > 0 ? phrase('of-unknown-time', { what, part }) : what, value: total };
     this.verdict = this.#judge(total);
   }
+}
+
+function both(a: Waiting | undefined, b: Waiting | undefined): Waiting | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return { from: Math.min(a.from, b.from), to: Math.max(a.to, b.to), amount: a.amount + b.amount };
 }

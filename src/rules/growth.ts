@@ -97,7 +97,7 @@ export class Growth {
     this.#at = at;
     this.#isEarlier = false;
     if (last === undefined) return undefined;
-    return { amount: Number(state.total) - Number(last.total), from, isEarlier };
+    return { amount: difference(last.total, state.total), from, isEarlier };
   }
 
   save(at: number): SavedGrowth | undefined {
@@ -110,6 +110,12 @@ export class Growth {
       ...(state.before && { before: { value: written(state.before.value), total: written(state.before.total) } }),
     };
   }
+}
+
+/** Whole numbers of 64 bits begin again at 0, and doubles would not tell large ones apart. */
+function difference(from: Amount, to: Amount): number {
+  if (typeof from === 'bigint' && typeof to === 'bigint') return Number(BigInt.asUintN(64, to - from));
+  return Number(to) - Number(from);
 }
 
 function written(value: Amount): z.output<typeof amount> {

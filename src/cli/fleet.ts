@@ -16,6 +16,14 @@ export async function fleet(table: string, { template, output, json }: FleetComm
   try {
     made = makeFleet({ table, template, out: path.resolve(output), check: checkMade });
   } catch (cause) {
+    const file = cause instanceof Error && 'path' in cause ? String(cause.path) : '';
+    // There is no folder yet where the files of a site could lie.
+    if (file.startsWith('/dev/null/'))
+      throw new SluiceError(
+        'config-invalid',
+        `the template names the file ${path.basename(file)}, which is on no card yet; write its text into the template, indented, behind a key like "ca: |"`,
+        { cause },
+      );
     throw new SluiceError('not-found', `${output} cannot be written: ${fileWords(cause)}; name another folder`, { cause });
   }
   if (made.faults.length > 0) throw new SluiceError('config-invalid', `nothing was written:\n${made.faults.join('\n')}`);

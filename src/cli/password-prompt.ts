@@ -5,10 +5,10 @@ import { SluiceError } from '../core/errors.ts';
 const MOST = 4096;
 
 /** Asked for twice on a terminal. @throws SluiceError usage, request-invalid */
-export async function newPassword(fromStdin: boolean | undefined, whose: string): Promise<string> {
+export async function newPassword(fromStdin: boolean | undefined, whose: string, way = '--password-stdin'): Promise<string> {
   if (fromStdin) return stdinLine();
   if (process.stdin.isTTY !== true)
-    throw new SluiceError('usage', 'there is no terminal to ask for the password: give it with --password-stdin');
+    throw new SluiceError('usage', `there is no terminal to ask for the password: give it with ${way}`);
   const [password = '', again] = await ask([`New password for ${whose}: `, 'Again: ']);
   if (again !== password) throw new SluiceError('request-invalid', 'the two passwords are not the same; nothing was changed');
   return password;

@@ -22,12 +22,15 @@ const VALUE = /^\s*(?:- )?[\w-]+:\s+(?:[^\s#|>&{["'].*|\{.*\}|\[.*\]|".*"|'.*')\
  * @param line from 0
  */
 export function lineFault(lines: readonly string[], line: number): LineFault | undefined {
-  for (const at of [line, line + 1, line - 1]) {
+  // Between the place and the line that is wrong there may be empty lines and comments.
+  let next = line + 1;
+  while (next < lines.length - 1 && indentOf(lines[next] ?? '') === -1) next++;
+  for (const at of [line, next, line - 1]) {
     const text = lines[at];
     const fault = text === undefined || text.length > LONGEST_LINE ? undefined : oddLine(text);
     if (fault !== undefined) return { line: at, ...fault };
   }
-  for (const at of [line, line + 1]) {
+  for (const at of [line, next]) {
     const fault = oddIndent(lines, at);
     if (fault !== undefined) return { line: at, ...fault };
   }
@@ -79,7 +82,7 @@ function oddIndent(lines: readonly string[], at: number): Omit<LineFault, 'line'
   if (VALUE.test(lines[deepest.line] ?? '') && /^[\w-]+:(\s|$)/.test(text))
     return {
       column,
-      message: `this line is indented deeper than the line above; begin both in the same column (${deepest.column + 1})`,
+      message: `this line is indented deeper than ${deepest.line === at - 1 ? 'the line above' : `line ${deepest.line + 1}`}; begin both in the same column (${deepest.column + 1})`,
     };
   return undefined;
 }

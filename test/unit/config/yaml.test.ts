@@ -51,6 +51,14 @@ test('a file that calls itself YAML 1.1 has the meaning of every other file', ()
   assert.deepEqual(plain(text), { a: 'no', b: 10, c: '12:30:00', d: '2026-11-27' });
 });
 
+test('a key behind the space of its comment sign is told by its own line', () => {
+  const source = parseYamlText('x.yaml', 'site: Ghat 1\ntimezone: Asia/Dhaka\n\n# The destination.\n upstream:\n   url: x\n');
+  assert.deepEqual(
+    source.faults.map(({ line, column, message }) => [line, column, message]),
+    [[5, 2, 'this line is indented deeper than line 2; begin both in the same column (1)']],
+  );
+});
+
 test('one mistake is one fault: an unknown merge, brackets without an end, line ends of CR', () => {
   const words = (text: string) => parseYamlText('x.yaml', text).faults.map(({ message }) => message.split(/[;(]/)[0]?.trim());
   assert.deepEqual(words('a: {<<: *gone}\n'), ['there is no anchor']);

@@ -141,7 +141,8 @@ export class Archive {
     this.#bytes = bytes;
     if (bytes.size < 8) throw refused('is no backup of Sluice; name a file that "sluice backup" wrote');
     const start = Buffer.from(bytes.read(0, 8));
-    if (!MAGIC.every((byte, i) => start[i] === byte)) throw refused('is no backup of Sluice; name a file that "sluice backup" wrote');
+    if (!MAGIC.every((byte, i) => start[i] === byte))
+      throw refused('is no backup of Sluice; name a file that "sluice backup" wrote');
     const version = start[3] ?? 0;
     if (version > BACKUP_VERSION)
       throw refused(

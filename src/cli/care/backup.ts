@@ -155,7 +155,9 @@ async function passphraseOf(
 ): Promise<string | undefined> {
   if (passphraseFile === undefined && encrypt !== true) return undefined;
   const text =
-    passphraseFile === undefined ? await newPassword(false, 'this backup', '--passphrase-file') : firstLine(passphraseFile, MOST_PASSPHRASE);
+    passphraseFile === undefined
+      ? await newPassword(false, 'this backup', '--passphrase-file')
+      : firstLine(passphraseFile, MOST_PASSPHRASE);
   if (which === 'new' && text.length < LEAST_PASSPHRASE)
     throw new SluiceError('usage', `the passphrase has fewer than ${LEAST_PASSPHRASE} signs: take a longer one`);
   return text;

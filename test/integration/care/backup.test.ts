@@ -67,6 +67,8 @@ forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${mosquitto.port}', user
   assert.equal(made.code, 0, made.stderr);
   assert.equal(statSync(small).mode & 0o777, 0o600);
   assert.ok(!readFileSync(small, 'latin1').includes(SECRET), 'it is encrypted');
+  const unasked = await sluice(t, 'backup', whole, '--encrypt', '-c', old.config);
+  assert.match(unasked.stderr, /no terminal to ask for the password: give it with --passphrase-file/);
   assert.equal((await sluice(t, 'backup', whole, '--with-log', '-c', old.config)).code, 0);
   assert.deepEqual(readdirSync(stick).sort(), ['small.sluice-backup', 'whole.sluice-backup']);
   assert.ok(!readdirSync(old.stateDir).some((name) => name.startsWith('.backup')), 'no copy of the log is left');

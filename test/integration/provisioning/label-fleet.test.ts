@@ -27,7 +27,7 @@ import { modulesOf, pngOf, terminalText } from '../../../src/provisioning/qr.ts'
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { FakeBoard } from '../../harness/fake-board.ts';
 import { scratch } from '../../harness/scratch.ts';
-import { MAIN } from '../../harness/start-gateway.ts';
+import { MAIN, sluice } from '../../harness/start-gateway.ts';
 import { peer } from '../../peers/peers.ts';
 
 const DAY = 86_400_000;
@@ -242,6 +242,22 @@ test('bad rows are named by their lines, and nothing is written', (t) => {
   assert.match(faultsOf('id,site\na,"x\n').join(), /2: a quote is opened here and never closed/);
   assert.match(faultsOf('').join(), /is empty/);
   assert.deepEqual(readdirSync(folder), ['sites.csv']);
+});
+
+test('a certificate in a file beside the template is refused with the other way', async (t) => {
+  const folder = scratch(t, 'cards', '/dev/shm');
+  const [table, template, out] = ['sites.csv', 'sluice.yaml', 'out'].map((name) => path.join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  writeFileSync(table, 'id\na\n');
+  writeFileSync(path.join(folder, 'ca.pem'), 'a certificate');
+  writeFileSync(template, 'upstream: {url: mqtts://broker.example.org, ca: ca.pem}\n');
+  const { code, stderr } = await sluice(t, 'fleet', table, '-t', template, '-o', out);
+  assert.equal(code, 78);
+  assert.match(stderr, /the template names the file ca\.pem.*write its text into the template.*"ca: \|"/);
+  assert.ok(!existsSync(out));
 });
 
 test('a table of any bytes becomes words or rows, within its bounds', () => {

@@ -19,7 +19,7 @@ export function careCommands(sluice: Command): void {
     .addOption(json())
     .addHelpText(
       'after',
-      '\nIt works with a running gateway and without. Root sees more: who holds a port,\nand the health of an SSD.\nExit status: 0 nothing is wrong, 1 something is to be done, 78 without a usable configuration.\nExamples:\n  $ sluice doctor\n  $ sluice doctor -c site/gateway.yaml --json',
+      '\nIt works with a running gateway and without. Root sees more: who holds a port,\nand the health of an SSD.\nExit status: 0 nothing is wrong, 1 something is to be done,\n78 there is no configuration that can be used.\nExamples:\n  $ sluice doctor\n  $ sluice doctor -c site/gateway.yaml --json',
     )
     .action(action(async (options: RunningOptions) => (await import('./care/doctor.ts')).doctor(options)));
   sluice

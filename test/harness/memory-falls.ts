@@ -1,6 +1,6 @@
 /**
- * Memory of a running gateway that was attacked. V8 collects garbage later on a busy machine, and what is kept stays. Work lets it collect,
- * so each look asks for something. A quarter of a minute more would let what a queue or an answer holds for 30 s pass for garbage.
+ * Memory of a running gateway that was attacked. V8 collects garbage later on a busy machine, and what is kept stays. Each look asks for
+ * something, because V8 collects while it works. An answer that nobody takes is dropped after 30 s, so the wait is shorter than that.
  */
 import { waitFor } from './wait-for.ts';
 

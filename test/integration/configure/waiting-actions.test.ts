@@ -8,7 +8,7 @@ import { waitFor } from '../../harness/wait-for.ts';
 
 const POINT = (address: number, more = '') => `{table: holding, address: ${address}, type: uint16${more}}`;
 const WRITE = ', write: {min: 0, max: 60000, every: 0ms}';
-/** Whoever always answers has all the time that a busy machine takes: a write that came late would come twice. */
+/** A device that always answers gets a minute: on a busy machine a late answer brings its write twice. */
 const DEVICES = `
   d1: {bus: plant, unit: 1, timeout: 60s, interval: 50ms, points: {n: ${POINT(0)}, m: ${POINT(1)}}}
   siren: {bus: plant, unit: 8, timeout: 60s, interval: 500ms, points: {first: ${POINT(0, WRITE)}, second: ${POINT(1, WRITE)}}}

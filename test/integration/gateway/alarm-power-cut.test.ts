@@ -72,7 +72,7 @@ async function recorded(t: TestContext, port: number) {
   return { told, entries: disk.entries(), size: disk.size };
 }
 
-test(`what a person was told of an alarm holds behind ${CUTS} power cuts`, { timeout: 600_000 }, async (t) => {
+test(`${CUTS} power cuts take back no answer about an alarm`, { timeout: 600_000 }, async (t) => {
   t.diagnostic(`SLUICE_SEED=${SEED}`);
   const device = await SettableDevice.start(t);
   const images = imageDisk(t, MEGABYTES * 1024 ** 2);

@@ -51,7 +51,7 @@ test('a file that calls itself YAML 1.1 has the meaning of every other file', ()
   assert.deepEqual(plain(text), { a: 'no', b: 10, c: '12:30:00', d: '2026-11-27' });
 });
 
-test('a key behind the space of its comment sign is told by its own line', () => {
+test('a wrong indent is named by its own line, not by a comment above it', () => {
   const source = parseYamlText('x.yaml', 'site: Ghat 1\ntimezone: Asia/Dhaka\n\n# The destination.\n upstream:\n   url: x\n');
   assert.deepEqual(
     source.faults.map(({ line, column, message }) => [line, column, message]),
